@@ -1,0 +1,7 @@
+#![doc = include_str!("../README.md")]
+
+pub mod facts;
+pub mod id;
+pub mod instant;
+pub mod limit;
+pub mod record;

@@ -1,0 +1,22 @@
+//! Every ceiling, each with its reason.
+
+/// Largest body taken at the intake. A call of several hours with word times is some MB; ten leaves room.
+pub const INTAKE_BODY_BYTES: usize = 10 * 1024 * 1024;
+
+/// Largest body taken anywhere else: nothing of ours is that large.
+pub const API_BODY_BYTES: usize = 256 * 1024;
+
+/// Largest stored record: the body plus the header, and room for brokers' own framing.
+pub const RECORD_BYTES: usize = 16 * 1024 * 1024;
+
+/// Deepest JSON that is read (rule A6); deeper is set aside, and no input overflows the stack.
+pub const JSON_DEPTH: usize = 512;
+
+/// Longest usable call or chat id in bytes (rule A7).
+pub const ID_BYTES: usize = 256;
+
+/// Longest event name kept in a record's header, in characters; the body keeps it whole.
+pub const EVENT_NAME_CHARS: usize = 128;
+
+/// Tolerated difference between the signature's time and ours, in ms (rule A3).
+pub const SIGNATURE_WINDOW_MS: i64 = 300_000;

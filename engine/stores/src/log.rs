@@ -1,0 +1,153 @@
+//! The event log port: partitioned, append-only, dense offsets, read by independent groups.
+//!
+//! Two adapters pass one suite: Postgres (default) and Kafka.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use trunkline_core::instant::Millis;
+
+/// Where a record stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
+pub struct Position {
+    /// Partition, from 0.
+    pub partition: u32,
+    /// Offset, dense from 0 (no transactions, no compaction on the raw topic).
+    pub offset: i64,
+}
+
+/// One record as read.
+#[derive(Debug, Clone)]
+pub struct LogRecord {
+    /// Where it stands.
+    pub position: Position,
+    /// When the log took it.
+    pub appended_at: Millis,
+    /// [`trunkline_core::record::Record::encode`]d bytes.
+    pub bytes: Bytes,
+}
+
+/// Why an append was not acknowledged.
+#[derive(Debug, thiserror::Error)]
+pub enum AppendError {
+    /// The log did not acknowledge in time: the record may or may not be stored.
+    #[error("event log did not acknowledge in time; the record may or may not be stored")]
+    Unknown,
+    /// The log is away or refuses: the record is not stored.
+    #[error("event log is unavailable: {0}")]
+    Unavailable(String),
+    /// The record is larger than the log takes.
+    #[error("record of {bytes} bytes is larger than the log's limit of {limit}")]
+    TooLarge {
+        /// Its size.
+        bytes: usize,
+        /// The limit.
+        limit: usize,
+    },
+}
+
+/// Why reading failed.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// The log is away; try again.
+    #[error("event log is unavailable: {0}")]
+    Unavailable(String),
+    /// The log is set up differently from what we need; a person must act.
+    #[error("event log is set up wrongly: {0}")]
+    Misconfigured(String),
+    /// Offsets that should be there are gone (retention, truncation).
+    #[error("event log partition {partition} no longer holds offset {wanted}; it begins at {begins}")]
+    Gone {
+        /// Which partition.
+        partition: u32,
+        /// What was asked for.
+        wanted: i64,
+        /// First offset still there.
+        begins: i64,
+    },
+}
+
+/// What a subscription delivers, in order per partition.
+#[derive(Debug)]
+pub enum Delivery {
+    /// This member now owns the partition. `next` is the group's committed offset, if any. The reader must answer with
+    /// [`Subscription::start`] before records of it come.
+    Assigned {
+        /// Which partition.
+        partition: u32,
+        /// First offset not yet committed by the group.
+        next: Option<i64>,
+    },
+    /// Records of one partition, in offset order, without holes.
+    Batch {
+        /// Which partition.
+        partition: u32,
+        /// At least one record.
+        records: Vec<LogRecord>,
+    },
+    /// Nothing newer is in the log at this moment for this partition (sent once each time the end is reached).
+    CaughtUp {
+        /// Which partition.
+        partition: u32,
+        /// The offset the next record will have.
+        next: i64,
+    },
+    /// This member no longer owns the partition; whatever is buffered of it is void.
+    Revoked {
+        /// Which partition.
+        partition: u32,
+    },
+}
+
+/// The log as a writer and administrator sees it.
+#[async_trait]
+pub trait EventLog: Send + Sync + 'static {
+    /// How many partitions there are; fixed for the life of the log.
+    fn partitions(&self) -> u32;
+
+    /// Stores `bytes` under `key` and returns once it is durable. The partition follows from the key alone (murmur2, as other
+    /// Kafka clients do), for both adapters.
+    async fn append(&self, key: &str, bytes: Bytes) -> Result<Position, AppendError>;
+
+    /// Joins a group. One subscription is one member; the adapter decides which partitions it gets.
+    async fn subscribe(&self, group: &str) -> Result<Box<dyn Subscription>, LogError>;
+
+    /// First offset still there and the offset the next record will have.
+    async fn span(&self, partition: u32) -> Result<(i64, i64), LogError>;
+
+    /// First offset whose record was appended at or after `at`; the end when there is none.
+    async fn offset_at(&self, partition: u32, at: Millis) -> Result<i64, LogError>;
+
+    /// Reads up to `max` records from `from`, outside any group (replay, raw views).
+    async fn read(&self, partition: u32, from: i64, max: usize) -> Result<Vec<LogRecord>, LogError>;
+
+    /// The group's committed next offset per partition.
+    async fn committed(&self, group: &str) -> Result<Vec<(u32, i64)>, LogError>;
+
+    /// Cheap check for readiness: can we append now?
+    async fn healthy(&self) -> Result<(), LogError>;
+
+    /// Hands over what is still in flight and ends the client; appends fail afterwards.
+    async fn close(&self);
+}
+
+/// One member of a group.
+#[async_trait]
+pub trait Subscription: Send + 'static {
+    /// Waits for the next delivery. Cancel-safe: dropping the future loses nothing.
+    async fn next(&mut self) -> Result<Delivery, LogError>;
+
+    /// Begins (or moves) delivery of an assigned partition at `offset`.
+    async fn start(&mut self, partition: u32, offset: i64) -> Result<(), LogError>;
+
+    /// Stops delivery of a partition until [`Subscription::resume`]; used as back-pressure.
+    fn pause(&mut self, partition: u32);
+
+    /// Goes on where it was paused.
+    fn resume(&mut self, partition: u32);
+
+    /// Notes durably that the group has done everything below `next`.
+    async fn commit(&mut self, partition: u32, next: i64) -> Result<(), LogError>;
+
+    /// Leaves the group.
+    async fn close(self: Box<Self>);
+}
