@@ -1,1 +1,13 @@
 #![doc = include_str!("../README.md")]
+
+pub mod admin;
+pub mod cli;
+pub mod error;
+pub mod pages;
+pub mod request;
+pub mod routes;
+pub mod settings;
+pub mod shutdown;
+pub mod startup;
+pub mod state;
+pub mod telemetry;

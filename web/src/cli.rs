@@ -1,0 +1,124 @@
+//! The program's words: answers on stdout, talk on stderr, exit 0 ok, 1 failure, 2 usage, 3 check failed.
+
+mod config;
+mod serve;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::settings::Settings;
+use crate::settings::load::{BadSettings, Sources, load};
+
+/// A check found something wrong (doctor, config check).
+pub const CHECK_FAILED: u8 = 3;
+
+const EXAMPLES: &str = "Examples:
+  trunkline demo                                  everything on this machine, with embedded stores
+  trunkline serve --config /etc/trunkline.toml    the product, with your settings
+  trunkline config print                          settings in force, secrets hidden
+  trunkline doctor                                is everything it needs there?";
+
+/// Real-time engine behind a call centre of AI voice agents on Retell AI.
+#[derive(Debug, Parser)]
+#[command(name = "trunkline", version = crate::state::version_text(), before_help = EXAMPLES, arg_required_else_help = true)]
+pub struct Cli {
+    /// Settings file.
+    #[arg(long, global = true, value_name = "FILE", env = "TRUNKLINE_CONFIG")]
+    config: Option<PathBuf>,
+    /// One setting, over file and environment; may be repeated.
+    #[arg(long, global = true, value_name = "SECTION.KEY=VALUE")]
+    set: Vec<String>,
+    /// Answer as JSON.
+    #[arg(long, global = true)]
+    json: bool,
+    /// Say less.
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+    /// Say more.
+    #[arg(short, long, global = true)]
+    verbose: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the product.
+    Serve,
+    /// Check or show settings.
+    Config {
+        #[command(subcommand)]
+        action: config::Action,
+    },
+    /// Print completions for a shell.
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// What every subcommand gets.
+pub struct Context {
+    /// Settings in force.
+    pub settings: Settings,
+    /// Answer as JSON.
+    pub json: bool,
+}
+
+/// Parses the command line and does what it says.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let verbose = cli.verbose;
+    match run(cli) {
+        Ok(code) => code,
+        Err(error) => {
+            // The chain of causes, never a stack trace without -v.
+            if verbose {
+                eprintln!("error: {error:?}")
+            } else {
+                eprintln!("error: {error:#}")
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    if let Command::Completions { shell } = cli.command {
+        clap_complete::generate(shell, &mut Cli::command(), "trunkline", &mut std::io::stdout());
+        return Ok(ExitCode::SUCCESS);
+    }
+    let sources = Sources {
+        file: cli.config,
+        overrides: cli.set,
+        environment: std::env::vars().collect(),
+    };
+    let mut settings = match (load(&sources), &cli.command) {
+        (Ok(settings), _) => settings,
+        (
+            Err(error),
+            Command::Config {
+                action: config::Action::Check,
+            },
+        ) => return Ok(config::refused(&error, cli.json)),
+        (Err(error @ BadSettings::Override(_)), _) => {
+            eprintln!("error: {error}");
+            return Ok(ExitCode::from(2));
+        }
+        (Err(error), _) => return Err(error.into()),
+    };
+    if cli.quiet {
+        settings.telemetry.level = "error".to_owned();
+    }
+    if cli.verbose {
+        settings.telemetry.level = "debug".to_owned();
+    }
+    let context = Context { settings, json: cli.json };
+    match cli.command {
+        Command::Serve => serve::serve(context),
+        Command::Config { action } => config::run(action, &context),
+        Command::Completions { .. } => unreachable!("answered above, before settings are read"),
+    }
+}

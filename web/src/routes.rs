@@ -1,0 +1,31 @@
+//! Every route of every listener, one table each.
+
+use actix_web::{HttpResponse, web};
+
+use crate::error::{Kind, Problem};
+use crate::{admin, pages};
+
+/// Pages and API (`server.bind`).
+pub fn site(config: &mut web::ServiceConfig) {
+    config.configure(pages::configure).default_service(web::to(unknown));
+}
+
+/// Retell's webhooks (`intake.bind`).
+pub fn intake(config: &mut web::ServiceConfig) {
+    config.default_service(web::to(unknown));
+}
+
+/// Health and metrics (`admin.bind`).
+pub fn admin(config: &mut web::ServiceConfig) {
+    config
+        .route("/livez", web::get().to(admin::alive))
+        .route("/readyz", web::get().to(admin::ready))
+        .route("/startupz", web::get().to(admin::started))
+        .route("/metrics", web::get().to(admin::metrics))
+        .route("/version", web::get().to(admin::version))
+        .default_service(web::to(unknown));
+}
+
+async fn unknown() -> Result<HttpResponse, Problem> {
+    Err(Problem::new(Kind::NotFound, "There is nothing at this address that you can see."))
+}

@@ -1,0 +1,266 @@
+//! Every setting by name and type: where from is [`load`], what is refused is [`check`].
+
+pub mod check;
+pub mod load;
+pub mod print;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use ipnet::IpNet;
+use secrecy::SecretString;
+use serde::{Deserialize, Deserializer};
+
+/// The defaults, compiled in; also the documentation of every setting.
+pub const DEFAULTS: &str = include_str!("../default.toml");
+
+/// All settings, checked.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Pages and API.
+    pub server: Server,
+    /// Webhook intake.
+    pub intake: Intake,
+    /// Health and metrics.
+    pub admin: Admin,
+    /// Files of embedded stores.
+    pub data: Data,
+    /// Event log.
+    pub log: Log,
+    /// Kafka, when it keeps the log.
+    pub kafka: Kafka,
+    /// Configuration store.
+    pub postgres: Postgres,
+    /// Analytics store.
+    pub clickhouse: ClickHouse,
+    /// Browser sessions.
+    pub session: Session,
+    /// Password checks.
+    pub sign_in: SignIn,
+    /// Logs.
+    pub telemetry: Telemetry,
+}
+
+/// `[server]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Server {
+    /// Listen address.
+    pub bind: SocketAddr,
+    /// Address people type; empty until [`Server::origin`].
+    pub public_url: String,
+    /// Threads, 0 for one per core.
+    pub workers: usize,
+    /// Networks whose `X-Forwarded-For` counts.
+    #[serde(deserialize_with = "networks")]
+    pub trusted_proxies: Vec<IpNet>,
+    /// Most open streams.
+    pub streams_max: usize,
+    /// Readiness off before streams close.
+    pub drain_seconds: u64,
+    /// Deadline of the rest of a stop.
+    pub shutdown_seconds: u64,
+}
+
+/// `[intake]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Intake {
+    /// Listen address.
+    pub bind: SocketAddr,
+    /// Address to paste at Retell, without path.
+    pub public_url: String,
+    /// Threads, 0 for one per core.
+    pub workers: usize,
+    /// Cap of requests in flight (rule A5).
+    pub requests_in_flight_max: usize,
+    /// Cap of body bytes in flight (rule A5).
+    pub bytes_in_flight_max: usize,
+    /// Rate per workspace, 0 for none (rule A5).
+    pub events_per_second: u32,
+}
+
+/// `[admin]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Admin {
+    /// Listen address.
+    pub bind: SocketAddr,
+}
+
+/// `[data]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Data {
+    /// Directory of embedded stores.
+    pub directory: PathBuf,
+}
+
+/// Which adapter keeps the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogStore {
+    /// Tables in Postgres.
+    Postgres,
+    /// Apache Kafka.
+    Kafka,
+}
+
+/// `[log]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Log {
+    /// Which adapter.
+    pub store: LogStore,
+    /// Partitions, fixed at creation.
+    pub partitions: u32,
+}
+
+/// `[kafka]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Kafka {
+    /// Bootstrap servers.
+    pub brokers: String,
+    /// Raw topic.
+    pub topic: String,
+    /// Replication factor.
+    pub replication: u16,
+    /// Transport.
+    pub security_protocol: String,
+    /// SASL mechanism.
+    pub sasl_mechanism: String,
+    /// SASL user.
+    pub sasl_user: String,
+    /// SASL password.
+    pub sasl_password: SecretString,
+    /// File that holds it.
+    pub sasl_password_file: PathBuf,
+    /// Certificate authorities.
+    pub ca_file: PathBuf,
+}
+
+/// `[postgres]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Postgres {
+    /// Connection URL; empty: embedded.
+    pub url: SecretString,
+    /// File that holds it.
+    pub url_file: PathBuf,
+    /// Pool size.
+    pub pool_size: usize,
+    /// Directory of `initdb` and `postgres`.
+    pub binaries: PathBuf,
+}
+
+/// `[clickhouse]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClickHouse {
+    /// HTTP URL; empty: embedded.
+    pub url: String,
+    /// User.
+    pub user: String,
+    /// Password.
+    pub password: SecretString,
+    /// File that holds it.
+    pub password_file: PathBuf,
+    /// Database.
+    pub database: String,
+    /// libchdb, for use without a server.
+    pub library: PathBuf,
+}
+
+/// `[session]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Session {
+    /// Idle limit.
+    pub idle_hours: u32,
+    /// Absolute limit.
+    pub absolute_days: u32,
+}
+
+/// `[sign_in]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignIn {
+    /// Wrong tries per account and address in fifteen minutes.
+    pub attempts_max: u32,
+    /// Parallel password checks.
+    pub parallel_max: usize,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// Pretty on a terminal, else JSON.
+    Auto,
+    /// One object a line.
+    Json,
+    /// For people.
+    Pretty,
+}
+
+/// `[telemetry]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Telemetry {
+    /// Filter.
+    pub level: String,
+    /// Form.
+    pub format: LogFormat,
+}
+
+impl Server {
+    /// Scheme, host and port that browsers see, without a trailing slash.
+    pub fn origin(&self) -> String {
+        origin(&self.public_url, self.bind)
+    }
+
+    /// True when browsers reach us over https: cookies are Secure, HSTS is sent.
+    pub fn secure(&self) -> bool {
+        self.public_url.starts_with("https://")
+    }
+}
+
+impl Intake {
+    /// What to paste at Retell in front of `/v1/retell/{token}`.
+    pub fn origin(&self) -> String {
+        origin(&self.public_url, self.bind)
+    }
+}
+
+fn origin(public_url: &str, bind: SocketAddr) -> String {
+    match public_url.trim_end_matches('/') {
+        "" => format!("http://{bind}"),
+        url => url.to_owned(),
+    }
+}
+
+/// A list in TOML, or one text with commas (as environment variables give it).
+fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        List(Vec<String>),
+        Text(String),
+    }
+    let parts = match Written::deserialize(deserializer)? {
+        Written::List(parts) => parts,
+        Written::Text(text) => text.split(',').map(str::to_owned).collect(),
+    };
+    parts
+        .iter()
+        .map(|part| part.trim())
+        .filter(|part| !part.is_empty())
+        .map(|part| {
+            part.parse::<IpNet>()
+                .or_else(|_| part.parse::<std::net::IpAddr>().map(IpNet::from))
+                .map_err(|_| serde::de::Error::custom(format!("\"{part}\" is no network; write it like 10.0.0.0/8")))
+        })
+        .collect()
+}

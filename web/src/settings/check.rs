@@ -1,0 +1,195 @@
+//! Refuses settings that are nonsense or contradict each other, in sentences that say what to change.
+
+use std::path::Path;
+
+use secrecy::ExposeSecret;
+
+use super::{LogStore, Settings};
+
+/// Most partitions a log may have: each costs a reader task and a row of every board.
+const PARTITIONS_MAX: u32 = 1024;
+
+/// One sentence for each thing that is wrong; empty when nothing is.
+pub fn refusals(settings: &Settings) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut refuse = |wrong: bool, sentence: String| {
+        if wrong {
+            found.push(sentence);
+        }
+    };
+    let server = &settings.server;
+    let intake = &settings.intake;
+    for (name, url) in [("server.public_url", &server.public_url), ("intake.public_url", &intake.public_url)] {
+        refuse(
+            !url.is_empty() && !is_origin(url),
+            format!("{name} = \"{url}\" is no address; write https://host or http://host:port, without a path"),
+        );
+    }
+    let listeners = [
+        ("server.bind", server.bind),
+        ("intake.bind", intake.bind),
+        ("admin.bind", settings.admin.bind),
+    ];
+    for (index, (name, address)) in listeners.iter().enumerate() {
+        for (other, other_address) in &listeners[..index] {
+            refuse(
+                address.port() != 0 && address == other_address,
+                format!("{other} and {name} are both {address}; give each its own port"),
+            );
+        }
+    }
+    refuse(
+        !server.bind.ip().is_loopback() && server.public_url.is_empty(),
+        format!(
+            "server.bind = \"{}\" is reachable from other machines; set server.public_url to the address people type",
+            server.bind
+        ),
+    );
+    refuse(
+        server.streams_max == 0,
+        "server.streams_max = 0 would refuse every board; set at least 1".to_owned(),
+    );
+    refuse(
+        server.shutdown_seconds == 0 || server.shutdown_seconds > 600,
+        format!("server.shutdown_seconds = {} must be between 1 and 600", server.shutdown_seconds),
+    );
+    refuse(
+        server.drain_seconds > 300,
+        format!("server.drain_seconds = {} must be at most 300", server.drain_seconds),
+    );
+    refuse(
+        intake.requests_in_flight_max == 0,
+        "intake.requests_in_flight_max = 0 would refuse every event; set at least 1".to_owned(),
+    );
+    refuse(
+        intake.bytes_in_flight_max < trunkline_core::limit::INTAKE_BODY_BYTES,
+        format!(
+            "intake.bytes_in_flight_max = {} is less than one largest event; set at least {}",
+            intake.bytes_in_flight_max,
+            trunkline_core::limit::INTAKE_BODY_BYTES
+        ),
+    );
+    refuse(
+        !(1..=PARTITIONS_MAX).contains(&settings.log.partitions),
+        format!(
+            "log.partitions = {} must be between 1 and {PARTITIONS_MAX}",
+            settings.log.partitions
+        ),
+    );
+    refuse(
+        settings.data.directory.as_os_str().is_empty(),
+        "data.directory is empty; name a directory".to_owned(),
+    );
+    kafka(settings, &mut refuse);
+    stores(settings, &mut refuse);
+    refuse(
+        settings.session.idle_hours == 0,
+        "session.idle_hours = 0 would end every session at once; set at least 1".to_owned(),
+    );
+    refuse(
+        u64::from(settings.session.absolute_days) * 24 < u64::from(settings.session.idle_hours),
+        format!(
+            "session.absolute_days = {} is shorter than session.idle_hours = {}; raise the one or lower the other",
+            settings.session.absolute_days, settings.session.idle_hours
+        ),
+    );
+    refuse(
+        settings.sign_in.attempts_max == 0,
+        "sign_in.attempts_max = 0 would lock everybody out; set at least 1".to_owned(),
+    );
+    refuse(
+        !(1..=64).contains(&settings.sign_in.parallel_max),
+        format!("sign_in.parallel_max = {} must be between 1 and 64", settings.sign_in.parallel_max),
+    );
+    refuse(
+        tracing_subscriber::EnvFilter::try_new(&settings.telemetry.level).is_err(),
+        format!(
+            "telemetry.level = \"{}\" is no filter; use error, warn, info, debug or trace",
+            settings.telemetry.level
+        ),
+    );
+    found
+}
+
+fn kafka(settings: &Settings, refuse: &mut impl FnMut(bool, String)) {
+    let kafka = &settings.kafka;
+    let used = settings.log.store == LogStore::Kafka;
+    refuse(
+        used && kafka.brokers.trim().is_empty(),
+        "log.store = \"kafka\" needs kafka.brokers; set it to host:port, several with commas".to_owned(),
+    );
+    refuse(
+        !used && !kafka.brokers.trim().is_empty(),
+        format!(
+            "kafka.brokers = \"{}\" is set but log.store = \"postgres\"; set log.store = \"kafka\" or remove kafka.brokers",
+            kafka.brokers
+        ),
+    );
+    refuse(
+        used && kafka.topic.is_empty(),
+        "kafka.topic is empty; name the topic of raw events".to_owned(),
+    );
+    refuse(
+        used && kafka.replication == 0,
+        "kafka.replication = 0 would keep no copy; set at least 1".to_owned(),
+    );
+    let protocols = ["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"];
+    refuse(
+        !protocols.contains(&kafka.security_protocol.as_str()),
+        format!(
+            "kafka.security_protocol = \"{}\" is none of {}",
+            kafka.security_protocol,
+            protocols.join(", ")
+        ),
+    );
+    let sasl = kafka.security_protocol.starts_with("sasl_");
+    refuse(
+        sasl && (kafka.sasl_user.is_empty() || kafka.sasl_password.expose_secret().is_empty() || kafka.sasl_mechanism.is_empty()),
+        "kafka.security_protocol with sasl needs kafka.sasl_mechanism, kafka.sasl_user and kafka.sasl_password_file".to_owned(),
+    );
+    refuse(
+        !sasl && !kafka.sasl_user.is_empty(),
+        "kafka.sasl_user is set but kafka.security_protocol has no sasl; use sasl_ssl or remove the user".to_owned(),
+    );
+}
+
+fn stores(settings: &Settings, refuse: &mut impl FnMut(bool, String)) {
+    let postgres = settings.postgres.url.expose_secret();
+    refuse(
+        !postgres.is_empty() && !postgres.starts_with("postgres://") && !postgres.starts_with("postgresql://"),
+        "postgres.url is no Postgres address; write postgres://user:password@host/database".to_owned(),
+    );
+    // Three: one each for the log's writer, notifications and a request.
+    refuse(
+        settings.postgres.pool_size < 3,
+        format!("postgres.pool_size = {} is too small; set at least 3", settings.postgres.pool_size),
+    );
+    let clickhouse = &settings.clickhouse;
+    refuse(
+        !clickhouse.url.is_empty() && !is_origin(&clickhouse.url),
+        format!("clickhouse.url = \"{}\" is no address; write http://host:8123", clickhouse.url),
+    );
+    refuse(
+        clickhouse.url.is_empty() && !clickhouse.password.expose_secret().is_empty(),
+        "clickhouse.password is set but clickhouse.url is not; set the address of the server or remove the password".to_owned(),
+    );
+    refuse(
+        !clickhouse.url.is_empty() && clickhouse.library != Path::new(""),
+        "clickhouse.library is for use without a server but clickhouse.url is set; keep one of them".to_owned(),
+    );
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    refuse(
+        clickhouse.database.is_empty() || !clickhouse.database.chars().all(plain),
+        format!(
+            "clickhouse.database = \"{}\" may hold letters, digits and _ only",
+            clickhouse.database
+        ),
+    );
+}
+
+fn is_origin(url: &str) -> bool {
+    url.strip_prefix("https://")
+        .or_else(|| url.strip_prefix("http://"))
+        .map(|rest| rest.trim_end_matches('/'))
+        .is_some_and(|host| !host.is_empty() && !host.contains(['/', '?', '#', ' ', '@']))
+}

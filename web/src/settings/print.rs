@@ -1,0 +1,82 @@
+//! Shows settings as they are in force, with secrets hidden.
+
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Value, json};
+
+use super::{LogFormat, LogStore, Settings};
+
+/// All settings as a JSON object of sections.
+pub fn redacted(settings: &Settings) -> Value {
+    let Settings {
+        server,
+        intake,
+        admin,
+        data,
+        log,
+        kafka,
+        postgres,
+        clickhouse,
+        session,
+        sign_in,
+        telemetry,
+    } = settings;
+    json!({
+        "server": {
+            "bind": server.bind, "public_url": server.origin(), "workers": server.workers,
+            "trusted_proxies": server.trusted_proxies.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "streams_max": server.streams_max, "drain_seconds": server.drain_seconds, "shutdown_seconds": server.shutdown_seconds,
+        },
+        "intake": {
+            "bind": intake.bind, "public_url": intake.origin(), "workers": intake.workers,
+            "requests_in_flight_max": intake.requests_in_flight_max, "bytes_in_flight_max": intake.bytes_in_flight_max,
+            "events_per_second": intake.events_per_second,
+        },
+        "admin": { "bind": admin.bind },
+        "data": { "directory": data.directory },
+        "log": { "store": match log.store { LogStore::Postgres => "postgres", LogStore::Kafka => "kafka" }, "partitions": log.partitions },
+        "kafka": {
+            "brokers": kafka.brokers, "topic": kafka.topic, "replication": kafka.replication,
+            "security_protocol": kafka.security_protocol, "sasl_mechanism": kafka.sasl_mechanism, "sasl_user": kafka.sasl_user,
+            "sasl_password": hidden(&kafka.sasl_password), "ca_file": kafka.ca_file,
+        },
+        "postgres": { "url": without_password(&postgres.url), "pool_size": postgres.pool_size, "binaries": postgres.binaries },
+        "clickhouse": {
+            "url": clickhouse.url, "user": clickhouse.user, "password": hidden(&clickhouse.password),
+            "database": clickhouse.database, "library": clickhouse.library,
+        },
+        "session": { "idle_hours": session.idle_hours, "absolute_days": session.absolute_days },
+        "sign_in": { "attempts_max": sign_in.attempts_max, "parallel_max": sign_in.parallel_max },
+        "telemetry": {
+            "level": telemetry.level,
+            "format": match telemetry.format { LogFormat::Auto => "auto", LogFormat::Json => "json", LogFormat::Pretty => "pretty" },
+        },
+    })
+}
+
+/// The same as TOML, for people and for a file.
+pub fn as_toml(settings: &Settings) -> String {
+    let value = toml::Value::try_from(redacted(settings)).expect("settings hold texts, numbers and lists only");
+    toml::to_string(&value).expect("tables of plain values always serialise")
+}
+
+fn hidden(secret: &SecretString) -> &'static str {
+    if secret.expose_secret().is_empty() { "" } else { "[hidden]" }
+}
+
+/// The address without what stands between user and host, so that it can be shown.
+fn without_password(url: &SecretString) -> String {
+    let url = url.expose_secret();
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return if url.is_empty() { String::new() } else { "[hidden]".to_owned() };
+    };
+    let (place, query) = rest.split_once('?').map_or((rest, ""), |(place, query)| (place, query));
+    let place = match place.rsplit_once('@') {
+        Some((credentials, host)) => format!("{}:[hidden]@{host}", credentials.split(':').next().unwrap_or_default()),
+        None => place.to_owned(),
+    };
+    if query.is_empty() {
+        format!("{scheme}://{place}")
+    } else {
+        format!("{scheme}://{place}?[hidden]")
+    }
+}

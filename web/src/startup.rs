@@ -1,0 +1,143 @@
+//! Settings -> adapters -> engine -> listeners. The only file that names adapters.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::{Server, ServerHandle};
+use actix_web::middleware::from_fn;
+use actix_web::{App, HttpServer, web};
+use anyhow::Context;
+use metrics_exporter_prometheus::PrometheusHandle;
+
+use crate::settings::Settings;
+use crate::shutdown::{Lifecycle, Phase};
+use crate::state::AppState;
+use crate::{request, routes, telemetry};
+
+/// Slow request heads are cut off after this (rule A4).
+const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Connections without a request are closed after this; longer than the 60 s of usual balancers.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+
+/// Requests in progress get this long when a listener stops; a body may take 10 s and its answer 5.
+const FINISH_REQUESTS: Duration = Duration::from_secs(20);
+
+/// A running product.
+pub struct Product {
+    /// What requests see.
+    pub state: AppState,
+    /// Where pages and API listen.
+    pub site: SocketAddr,
+    /// Where intake listens.
+    pub intake: SocketAddr,
+    /// Where health and metrics listen.
+    pub admin: SocketAddr,
+    listeners: Listeners,
+}
+
+/// Starts everything; returns once it serves.
+pub async fn start(settings: Settings) -> anyhow::Result<Product> {
+    let settings = Arc::new(settings);
+    let metrics = telemetry::start_metrics().context("start metrics")?;
+    let state = AppState {
+        settings: settings.clone(),
+        lifecycle: Lifecycle::default(),
+    };
+    let mut listeners = Vec::new();
+    let admin = listen_admin(&state, metrics, &mut listeners)?;
+    let intake = listen_intake(&state, &mut listeners)?;
+    let site = listen_site(&state, &mut listeners)?;
+    state.lifecycle.enter(Phase::Ready);
+    tracing::info!(%site, %intake, %admin, "serving");
+    Ok(Product {
+        state,
+        site,
+        intake,
+        admin,
+        listeners,
+    })
+}
+
+impl Product {
+    /// Leaves in order; everything after the wait for balancers within one deadline.
+    pub async fn stop(self, drain: Duration) {
+        self.state.lifecycle.enter(Phase::Draining);
+        tokio::time::sleep(drain).await;
+        self.state.lifecycle.enter(Phase::Closing);
+        let deadline = Duration::from_secs(self.state.settings.server.shutdown_seconds);
+        let leave = async {
+            for (handle, task) in self.listeners {
+                handle.stop(true).await;
+                let _ = task.await;
+            }
+        };
+        if tokio::time::timeout(deadline, leave).await.is_err() {
+            tracing::error!(seconds = deadline.as_secs(), "stop did not end in time; leaving what is left");
+        }
+    }
+}
+
+type Listeners = Vec<(ServerHandle, tokio::task::JoinHandle<std::io::Result<()>>)>;
+
+/// The same limits on every listener. A macro, because the type of an application cannot be written down.
+macro_rules! bound {
+    ($app:expr, $setting:literal, $bind:expr, $workers:expr) => {{
+        let server = HttpServer::new($app)
+            .workers(threads($workers))
+            .client_request_timeout(HEAD_TIMEOUT)
+            .keep_alive(KEEP_ALIVE)
+            // We listen to signals ourselves: the order of leaving is ours.
+            .disable_signals()
+            .shutdown_timeout(FINISH_REQUESTS.as_secs())
+            .bind($bind)
+            .with_context(|| {
+                format!(
+                    "listen on {} = {}; choose another with --set {}=127.0.0.1:PORT",
+                    $setting, $bind, $setting
+                )
+            })?;
+        let address = *server.addrs().first().context("a bound listener has an address")?;
+        (server.run(), address)
+    }};
+}
+
+fn listen_site(state: &AppState, listeners: &mut Listeners) -> anyhow::Result<SocketAddr> {
+    let data = web::Data::new(state.clone());
+    let app = move || {
+        App::new()
+            .app_data(data.clone())
+            .wrap(from_fn(request::wrap))
+            .configure(routes::site)
+    };
+    let settings = &state.settings.server;
+    Ok(run(bound!(app, "server.bind", settings.bind, settings.workers), listeners))
+}
+
+fn listen_intake(state: &AppState, listeners: &mut Listeners) -> anyhow::Result<SocketAddr> {
+    let data = web::Data::new(state.clone());
+    let app = move || App::new().app_data(data.clone()).configure(routes::intake);
+    let settings = &state.settings.intake;
+    Ok(run(bound!(app, "intake.bind", settings.bind, settings.workers), listeners))
+}
+
+fn listen_admin(state: &AppState, metrics: PrometheusHandle, listeners: &mut Listeners) -> anyhow::Result<SocketAddr> {
+    let data = web::Data::new(state.clone());
+    let metrics = web::Data::new(metrics);
+    let app = move || App::new().app_data(data.clone()).app_data(metrics.clone()).configure(routes::admin);
+    Ok(run(bound!(app, "admin.bind", state.settings.admin.bind, 1), listeners))
+}
+
+fn run((server, address): (Server, SocketAddr), listeners: &mut Listeners) -> SocketAddr {
+    listeners.push((server.handle(), tokio::spawn(server)));
+    address
+}
+
+fn threads(setting: usize) -> usize {
+    if setting == 0 {
+        std::thread::available_parallelism().map_or(1, usize::from)
+    } else {
+        setting
+    }
+}

@@ -1,0 +1,39 @@
+//! The few handles a request may touch; pages and API share them.
+
+use std::sync::{Arc, LazyLock};
+
+use crate::settings::Settings;
+use crate::shutdown::Lifecycle;
+
+/// Which build this is.
+#[derive(Debug, Clone, Copy, serde::Serialize)]
+pub struct Build {
+    /// Version of the package.
+    pub version: &'static str,
+    /// Commit, when the build knew it.
+    pub commit: &'static str,
+}
+
+/// The running build.
+pub const BUILD: Build = Build {
+    version: env!("CARGO_PKG_VERSION"),
+    commit: match option_env!("TRUNKLINE_COMMIT") {
+        Some(commit) => commit,
+        None => "unknown",
+    },
+};
+
+/// What `--version` shows.
+pub fn version_text() -> &'static str {
+    static TEXT: LazyLock<String> = LazyLock::new(|| format!("{} ({})", BUILD.version, BUILD.commit));
+    &TEXT
+}
+
+/// Handles for requests; cheap to clone, one per listener thread.
+#[derive(Clone)]
+pub struct AppState {
+    /// Settings in force.
+    pub settings: Arc<Settings>,
+    /// Starting, ready, leaving.
+    pub lifecycle: Lifecycle,
+}
