@@ -1,0 +1,181 @@
+//! The real ClickHouse engine inside our process, behind a loopback door that speaks ClickHouse's HTTP interface, so that one
+//! client serves it and a server alike.
+//!
+//! The engine is a library found at run time (`deploy/clickhouse-engine` fetches it); a build does not need it. It runs once
+//! per process and owns its data directory: a second process on the same directory is refused. Its data survive `kill -9`, and
+//! a machine's crash too: every insert is synced before it is answered (`fsync_after_insert`).
+
+mod blocks;
+mod desk;
+mod fault;
+mod http;
+mod library;
+mod multipart;
+mod statement;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread::JoinHandle;
+
+use rand::Rng as _;
+use rand::distr::Alphanumeric;
+use secrecy::SecretString;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use self::desk::Desk;
+use self::http::Door;
+use self::library::Library;
+
+/// Engine settings that must hold for every table; written beside the data at each start.
+const CONFIGURATION: &str = include_str!("door/engine.xml");
+
+/// Letters and digits of the password: 190 bits.
+const PASSWORD_LENGTH: usize = 32;
+
+/// Where library and data are.
+#[derive(Debug, Clone)]
+pub struct DoorOptions {
+    /// `libchdb.so`.
+    pub library: PathBuf,
+    /// Directory that the engine owns; made when missing.
+    pub data: PathBuf,
+}
+
+/// Why the engine did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum DoorError {
+    /// The library is missing or not the one we know.
+    #[error(
+        "cannot load the ClickHouse engine from {path}: {reason}; run deploy/clickhouse-engine to fetch it, or set clickhouse.url to use a server"
+    )]
+    Library {
+        /// Where it was looked for.
+        path: PathBuf,
+        /// What the loader said.
+        reason: String,
+    },
+    /// The engine refused to open the directory.
+    #[error("the ClickHouse engine refused to start: {0}")]
+    Refused(String),
+    /// It runs already in this process.
+    #[error("the ClickHouse engine runs already in this process, on {0}; there can be only one")]
+    AlreadyRunning(PathBuf),
+    /// A file or socket failed.
+    #[error("{doing}: {source}")]
+    Io {
+        /// What was attempted.
+        doing: String,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+}
+
+/// The running engine. [`Engine::stop`] ends it in order; merely dropping it leaves it running until the process ends.
+#[derive(Debug)]
+pub struct Engine {
+    /// `http://127.0.0.1:port`, for the client.
+    pub url: String,
+    /// Who may enter.
+    pub user: String,
+    /// With what; made anew at every start.
+    pub password: SecretString,
+    stop: CancellationToken,
+    thread: JoinHandle<()>,
+}
+
+static LIBRARY: OnceLock<Library> = OnceLock::new();
+static RUNNING: Mutex<Option<PathBuf>> = Mutex::new(None);
+
+impl Engine {
+    /// Loads the library, opens the data and the door. Blocks for part of a second.
+    pub fn start(options: DoorOptions) -> Result<Engine, DoorError> {
+        let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(path) = running.as_ref() {
+            return Err(DoorError::AlreadyRunning(path.clone()));
+        }
+        let library = match LIBRARY.get() {
+            Some(library) => library,
+            None => LIBRARY.get_or_init({
+                let library = Library::load(&options.library)?;
+                || library
+            }),
+        };
+        let arguments = prepare(&options.data)?;
+        let anchor = library.connect(&arguments)?;
+        let (user, password) = ("trunkline".to_owned(), random_password());
+        let (runtime, listener) = open(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
+        let address = listener.local_addr().map_err(io("read the analytics door's address"))?;
+        let door = Arc::new(Door::new(Desk::new(library, arguments), &user, &password));
+        let stop = CancellationToken::new();
+        let stopped = stop.clone();
+        let thread = std::thread::Builder::new()
+            .name("clickhouse-door".into())
+            .spawn(move || {
+                // The engine runs as long as one connection is open; it is meant to start once.
+                let _anchor = anchor;
+                runtime.block_on(door.serve(listener, stopped));
+            })
+            .map_err(io("start the analytics door's thread"))?;
+        *running = Some(options.data);
+        Ok(Engine {
+            url: format!("http://{address}"),
+            user,
+            password: password.into(),
+            stop,
+            thread,
+        })
+    }
+
+    /// Lets running statements end, then closes engine and data.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        let joined = tokio::task::spawn_blocking(move || self.thread.join()).await;
+        if !matches!(joined, Ok(Ok(()))) {
+            tracing::error!("the analytics door's thread panicked");
+        }
+        *RUNNING.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+/// Makes the directory and writes the engine's configuration; the arguments to connect with.
+fn prepare(data: &Path) -> Result<Vec<String>, DoorError> {
+    std::fs::create_dir_all(data).map_err(io(&format!("make the directory {}", data.display())))?;
+    let data = data
+        .canonicalize()
+        .map_err(io(&format!("resolve the directory {}", data.display())))?;
+    let configuration = data.join("trunkline-engine.xml");
+    std::fs::write(&configuration, CONFIGURATION).map_err(io(&format!("write {}", configuration.display())))?;
+    Ok(vec![
+        format!("--path={}", data.display()),
+        format!("--config-file={}", configuration.display()),
+    ])
+}
+
+/// A runtime of the door's own, so that it outlives whichever runtime started it.
+fn open(address: SocketAddr) -> Result<(tokio::runtime::Runtime, TcpListener), DoorError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_name("clickhouse-door")
+        .enable_all()
+        .build()
+        .map_err(io("start the analytics door's runtime"))?;
+    let listener = runtime
+        .block_on(TcpListener::bind(address))
+        .map_err(io("open the analytics door on loopback"))?;
+    Ok((runtime, listener))
+}
+
+fn random_password() -> String {
+    rand::rng()
+        .sample_iter(Alphanumeric)
+        .take(PASSWORD_LENGTH)
+        .map(char::from)
+        .collect()
+}
+
+fn io(doing: &str) -> impl FnOnce(std::io::Error) -> DoorError {
+    let doing = format!("cannot {doing}");
+    move |source| DoorError::Io { doing, source }
+}
