@@ -1,0 +1,21 @@
+//! Configuration in Postgres: who may come in, which business an agent belongs to, which workspace a token means.
+//!
+//! [`embedded`] starts a server of our own when no address is set; [`database`] connects to either; [`migrate`] brings the
+//! schema up to date; [`config`] holds the questions the product asks. One function, [`tenant::begin`], sets the tenant.
+
+pub mod config;
+pub mod database;
+pub mod directory;
+pub mod embedded;
+mod error;
+pub mod migrate;
+pub mod row;
+mod tenant;
+mod watch;
+
+pub use config::Config;
+pub use database::{Database, PostgresOptions};
+pub use directory::Directory;
+pub use embedded::{EmbeddedOptions, EmbeddedPostgres};
+pub use error::PostgresError;
+pub use migrate::migrate;

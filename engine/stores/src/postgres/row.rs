@@ -1,0 +1,277 @@
+//! Rows of the configuration as the product sees them.
+
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use trunkline_core::id::{BusinessId, KeyId, TenantId, UserId, WorkspaceId};
+use trunkline_core::instant::Millis;
+
+/// What a person may do; ordered from most to least.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Everything, also closing the organisation.
+    Owner,
+    /// Everything but that.
+    Admin,
+    /// Live operation.
+    Supervisor,
+    /// Reports and calls.
+    Analyst,
+    /// Boards only.
+    Viewer,
+}
+
+impl Role {
+    /// The word stored and shown.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Role::Owner => "owner",
+            Role::Admin => "admin",
+            Role::Supervisor => "supervisor",
+            Role::Analyst => "analyst",
+            Role::Viewer => "viewer",
+        }
+    }
+}
+
+/// Not the word of a role.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("role must be owner, admin, supervisor, analyst or viewer")]
+pub struct BadRole;
+
+impl std::str::FromStr for Role {
+    type Err = BadRole;
+    fn from_str(text: &str) -> Result<Self, BadRole> {
+        [Role::Owner, Role::Admin, Role::Supervisor, Role::Analyst, Role::Viewer]
+            .into_iter()
+            .find(|role| role.as_str() == text)
+            .ok_or(BadRole)
+    }
+}
+
+/// An organisation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Organisation {
+    /// Its id.
+    pub id: TenantId,
+    /// Its name.
+    pub name: String,
+}
+
+/// A person who may sign in.
+#[derive(Debug, Clone)]
+pub struct UserRow {
+    /// Whose.
+    pub tenant: TenantId,
+    /// Its id.
+    pub id: UserId,
+    /// Address, lower case.
+    pub email: String,
+    /// Name shown.
+    pub name: String,
+    /// What the person may do.
+    pub role: Role,
+    /// argon2id in PHC form.
+    pub password_hash: SecretString,
+    /// True: may not sign in.
+    pub disabled: bool,
+}
+
+/// A person to be created.
+#[derive(Debug, Clone)]
+pub struct NewUser {
+    /// Address; kept in lower case.
+    pub email: String,
+    /// Name shown.
+    pub name: String,
+    /// What the person may do.
+    pub role: Role,
+    /// argon2id in PHC form.
+    pub password_hash: SecretString,
+}
+
+/// SHA-256 of a token or key: what is stored of it.
+pub type Hash32 = [u8; 32];
+
+/// A session to be created.
+#[derive(Debug, Clone)]
+pub struct NewSession {
+    /// Who signed in.
+    pub user: UserId,
+    /// Hash of the cookie's value.
+    pub token_hash: Hash32,
+    /// Now.
+    pub created_at: Millis,
+    /// When it ends whatever happens.
+    pub expires_at: Millis,
+    /// It ends after this long unseen.
+    pub idle_ms: i64,
+}
+
+/// A living session.
+#[derive(Debug, Clone)]
+pub struct SessionRow {
+    /// Whose.
+    pub tenant: TenantId,
+    /// Who.
+    pub user: UserId,
+    /// Address.
+    pub email: String,
+    /// Name shown.
+    pub name: String,
+    /// What the person may do.
+    pub role: Role,
+    /// Since when.
+    pub created_at: Millis,
+    /// Until when at the latest.
+    pub expires_at: Millis,
+}
+
+/// An API key to be created.
+#[derive(Debug, Clone)]
+pub struct NewApiKey {
+    /// What it is for.
+    pub name: String,
+    /// Hash of the key.
+    pub key_hash: Hash32,
+    /// Its last four characters, to recognise it by.
+    pub last_four: String,
+    /// What it may do.
+    pub scopes: Vec<String>,
+    /// Who made it.
+    pub created_by: Option<UserId>,
+}
+
+/// An API key that was presented.
+#[derive(Debug, Clone)]
+pub struct ApiKeyRow {
+    /// Whose.
+    pub tenant: TenantId,
+    /// Its id.
+    pub id: KeyId,
+    /// What it is for.
+    pub name: String,
+    /// What it may do.
+    pub scopes: Vec<String>,
+}
+
+/// An API key as listed: never the key.
+#[derive(Debug, Clone, Serialize)]
+pub struct ApiKeyListed {
+    /// Its id.
+    pub id: KeyId,
+    /// What it is for.
+    pub name: String,
+    /// Last four characters.
+    pub last_four: String,
+    /// What it may do.
+    pub scopes: Vec<String>,
+    /// True: no longer accepted.
+    pub revoked: bool,
+}
+
+/// A business.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Business {
+    /// Its id.
+    pub id: BusinessId,
+    /// Its name.
+    pub name: String,
+    /// IANA time zone.
+    pub zone: String,
+    /// Minute of the local day at which its day begins.
+    pub day_start_minute: u16,
+    /// Calls at once that its plan allows.
+    pub concurrency_limit: Option<u32>,
+    /// Targets by metric id.
+    pub targets: serde_json::Value,
+}
+
+/// A business to be created.
+#[derive(Debug, Clone)]
+pub struct NewBusiness {
+    /// Its name.
+    pub name: String,
+    /// IANA time zone; refused when unknown.
+    pub zone: String,
+    /// Minute of the local day at which its day begins.
+    pub day_start_minute: u16,
+    /// Calls at once that its plan allows.
+    pub concurrency_limit: Option<u32>,
+    /// Targets by metric id: a JSON object.
+    pub targets: serde_json::Value,
+}
+
+impl NewBusiness {
+    /// A business that begins its day at midnight and has no limit and no targets.
+    pub fn plain(name: impl Into<String>, zone: impl Into<String>) -> Self {
+        let targets = serde_json::Value::Object(serde_json::Map::new());
+        Self {
+            name: name.into(),
+            zone: zone.into(),
+            day_start_minute: 0,
+            concurrency_limit: None,
+            targets,
+        }
+    }
+}
+
+/// Which business an agent belongs to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AgentMapping {
+    /// Retell's agent id.
+    pub agent_id: String,
+    /// Its business.
+    pub business: BusinessId,
+    /// Name shown; may be empty.
+    pub name: String,
+}
+
+/// A workspace as listed: never its keys.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Workspace {
+    /// Its id.
+    pub id: WorkspaceId,
+    /// Its name.
+    pub name: String,
+    /// False: its address answers 404.
+    pub enabled: bool,
+    /// Where calls of unmapped agents go.
+    pub unassigned: BusinessId,
+    /// Networks its events may come from; empty: any.
+    pub allowed_sources: Vec<String>,
+    /// Ceiling on events a second; none unless set.
+    pub rate_per_second: Option<u32>,
+}
+
+/// A workspace to be created, with its own Unassigned business.
+#[derive(Debug, Clone)]
+pub struct NewWorkspace {
+    /// Its name.
+    pub name: String,
+    /// What its intake address ends in; 16 to 128 characters, made by the caller from a secure source.
+    pub token: String,
+    /// Keys that sign its events; one, or two during rotation.
+    pub signing_keys: Vec<SecretString>,
+    /// Key for Retell's own API, when calls may be fetched.
+    pub api_key: Option<SecretString>,
+    /// Time zone of its Unassigned business.
+    pub zone: String,
+}
+
+/// Something a person should look at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Notice {
+    /// Where it was seen.
+    pub workspace: WorkspaceId,
+    /// What it is, for example `unmapped_agent`.
+    pub kind: String,
+    /// Which one, for example the agent's id.
+    pub subject: String,
+    /// First time.
+    pub first_seen: Millis,
+    /// Last time.
+    pub last_seen: Millis,
+    /// How often.
+    pub seen: u64,
+}

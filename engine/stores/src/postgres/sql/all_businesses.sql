@@ -1,0 +1,1 @@
+SELECT tenant, id, name, zone, day_start_minute, concurrency_limit, targets FROM all_businesses() ORDER BY id

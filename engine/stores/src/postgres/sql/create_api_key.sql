@@ -1,0 +1,1 @@
+INSERT INTO api_keys (tenant, id, name, key_hash, last_four, scopes, created_by) VALUES ($1, $2, $3, $4, $5, $6, $7)

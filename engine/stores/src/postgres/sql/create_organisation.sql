@@ -1,0 +1,1 @@
+INSERT INTO organisations (id, name) VALUES ($1, $2)

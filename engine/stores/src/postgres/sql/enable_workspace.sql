@@ -1,0 +1,1 @@
+UPDATE workspaces SET enabled = $2 WHERE id = $1 RETURNING id

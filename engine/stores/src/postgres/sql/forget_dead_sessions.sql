@@ -1,0 +1,1 @@
+SELECT forget_dead_sessions($1)

@@ -1,0 +1,1 @@
+SELECT intake_token_of($1)

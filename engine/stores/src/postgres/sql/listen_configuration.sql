@@ -1,0 +1,1 @@
+LISTEN trunkline_configuration

@@ -1,0 +1,1 @@
+SELECT organisation_by_name($1)
