@@ -1,3 +1,26 @@
 //! Analytics: ClickHouse, as a server by URL or as the real engine inside our process behind [`door`].
 
+mod audit;
+mod client;
 pub mod door;
+mod filter;
+mod history;
+mod insert;
+mod list;
+mod mark;
+mod place;
+mod rows;
+mod schema;
+mod story;
+
+pub use audit::{ClassCount, Density};
+pub use client::{Analytics, AnalyticsError, AnalyticsOptions};
+pub use filter::{BadCursor, CallFilter, Cursor, Turning, WORDS, Words};
+pub use history::{MOVED_CALLS, Owned};
+pub use insert::{BLOCK_BYTES, BLOCK_ROWS};
+pub use list::{COUNTED_CALLS, CallPage, ListedCall, PAGE_CALLS, Total};
+pub use mark::{Hit, Part, mark};
+pub use place::{Known, Place, Placed, after, place};
+pub use rows::{CallRow, EventRow, Raw, TranscriptRow};
+pub use schema::Migrated;
+pub use story::{EventPlace, StoredCall, StoredEvent, StoredSetAside};

@@ -1,0 +1,1 @@
+SELECT step, name, checksum FROM schema_steps FINAL ORDER BY step

@@ -1,0 +1,160 @@
+//! Decides under which version a call is written, and which of its old places are cancelled.
+//!
+//! A place is the part of the calls table's key that can change: business and opening time. The decision is a function of what is
+//! known, so that writing the same records again gives the same rows.
+
+use trunkline_core::id::BusinessId;
+use trunkline_core::instant::Millis;
+
+/// Room between two numbers of records for moves between businesses that bring no record.
+const MOVES_BITS: u32 = 16;
+
+/// Where a call stands in the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Place {
+    /// Its business.
+    pub business: BusinessId,
+    /// Its opening time.
+    pub opened_at: Millis,
+}
+
+/// A place that has rows of the call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Known {
+    /// Where.
+    pub place: Place,
+    /// Highest version there.
+    pub version: u64,
+    /// That version is a cancelling one.
+    pub cancelled: bool,
+}
+
+/// What to write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Placed {
+    /// Version of the live row and of the cancelling ones.
+    pub version: u64,
+    /// Old places to cancel.
+    pub cancel: Vec<Place>,
+}
+
+/// A call of `records` distinct records belongs to `place`; the table knows it at `known`. Nothing is written when the table was
+/// written from more records than we hold: another owner is ahead, or our older events have outlived their retention.
+pub fn place(known: &[Known], place: Place, records: u32) -> Option<Placed> {
+    let first = u64::from(records) << MOVES_BITS;
+    let highest = known.iter().map(|at| at.version).max().unwrap_or(first);
+    if highest >> MOVES_BITS > u64::from(records) {
+        return None;
+    }
+    let cancel: Vec<Place> = known.iter().filter(|at| !at.cancelled && at.place != place).map(|at| at.place).collect();
+    let here_cancelled = known.iter().any(|at| at.place == place && at.cancelled);
+    // Written before with the same records: the same version again, and the table keeps one of two equal rows.
+    let moves = !cancel.is_empty() || here_cancelled;
+    let version = first.max(if moves { highest + 1 } else { highest });
+    Some(Placed { version, cancel })
+}
+
+/// What the table knows after [`place`] was written.
+pub fn after(known: &[Known], place: Place, placed: &Placed) -> Vec<Known> {
+    let mut next: Vec<Known> = known
+        .iter()
+        .filter(|at| at.place != place)
+        .map(|at| match placed.cancel.contains(&at.place) {
+            true => Known { version: placed.version, cancelled: true, ..*at },
+            false => *at,
+        })
+        .collect();
+    next.push(Known { place, version: placed.version, cancelled: false });
+    next
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn at(business: u128, opened_at: i64) -> Place {
+        Place { business: BusinessId(Uuid::from_u128(business)), opened_at: Millis(opened_at) }
+    }
+
+    /// The table as ReplacingMergeTree keeps it: the highest version of each key, of equal versions the last written.
+    #[derive(Default, Clone)]
+    struct Table(Vec<Known>);
+
+    impl Table {
+        fn write(&mut self, row: Known) {
+            match self.0.iter_mut().find(|at| at.place == row.place) {
+                Some(old) if old.version <= row.version => *old = row,
+                Some(_) => {}
+                None => self.0.push(row),
+            }
+        }
+
+        fn apply(&mut self, place: Place, placed: &Placed) {
+            self.write(Known { place, version: placed.version, cancelled: false });
+            for old in &placed.cancel {
+                self.write(Known { place: *old, version: placed.version, cancelled: true });
+            }
+        }
+
+        fn live(&self) -> Vec<Place> {
+            self.0.iter().filter(|at| !at.cancelled).map(|at| at.place).collect()
+        }
+    }
+
+    #[test]
+    fn a_repeat_writes_the_same_version_and_cancels_nothing() {
+        let first = place(&[], at(1, 10), 3).unwrap();
+        let known = after(&[], at(1, 10), &first);
+        assert_eq!(place(&known, at(1, 10), 3), Some(first));
+    }
+
+    #[test]
+    fn more_records_always_win() {
+        let known = [Known { place: at(1, 10), version: (3 << 16) + 900, cancelled: false }];
+        assert_eq!(place(&known, at(1, 10), 4), Some(Placed { version: 4 << 16, cancel: vec![] }));
+    }
+
+    #[test]
+    fn a_writer_that_knows_less_writes_nothing() {
+        let known = [Known { place: at(1, 10), version: 5 << 16, cancelled: false }];
+        assert_eq!(place(&known, at(2, 12), 4), None);
+    }
+
+    #[test]
+    fn a_call_can_move_away_and_back_without_a_new_record() {
+        let mut table = Table::default();
+        for to in [at(1, 10), at(2, 10), at(1, 10), at(2, 10)] {
+            let placed = place(&table.0, to, 3).unwrap();
+            table.apply(to, &placed);
+            assert_eq!(table.live(), vec![to]);
+        }
+    }
+
+    proptest! {
+        /// Whatever is written, in whatever order moves and records come, crashes and repeats included: one live row, the last one.
+        #[test]
+        fn a_call_has_one_live_row(steps in proptest::collection::vec((1u128..4, 0i64..3, 0u32..2, any::<bool>()), 1..20)) {
+            let mut table = Table::default();
+            let mut records = 1;
+            for (business, opened, more, crash_between) in steps {
+                records += more;
+                let to = at(business, opened);
+                let placed = place(&table.0, to, records).unwrap();
+                if crash_between {
+                    // The live row is in, the cancelling ones are not; the whole is then decided anew from the table.
+                    table.write(Known { place: to, version: placed.version, cancelled: false });
+                }
+                let placed = place(&table.0, to, records).unwrap();
+                let expected = after(&table.0, to, &placed);
+                table.apply(to, &placed);
+                prop_assert_eq!(table.live(), vec![to]);
+                for known in expected {
+                    prop_assert!(table.0.contains(&known));
+                }
+            }
+        }
+    }
+}
