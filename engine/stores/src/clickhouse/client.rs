@@ -110,13 +110,19 @@ impl AnalyticsError {
     pub(super) fn of(attempt: &'static str, error: clickhouse::error::Error) -> Self {
         use clickhouse::error::Error;
         match error {
-            Error::BadResponse(detail) => {
-                Self::Refused { attempt, code: code_of(&detail), detail }
-            }
-            Error::SchemaMismatch(_) | Error::NotEnoughData | Error::InvalidColumnsHeader(_) => {
-                Self::Mismatch { attempt, source: Box::new(error) }
-            }
-            other => Self::Unavailable { attempt, source: Some(Box::new(other)) },
+            Error::BadResponse(detail) => Self::Refused {
+                attempt,
+                code: code_of(&detail),
+                detail,
+            },
+            Error::SchemaMismatch(_) | Error::NotEnoughData | Error::InvalidColumnsHeader(_) => Self::Mismatch {
+                attempt,
+                source: Box::new(error),
+            },
+            other => Self::Unavailable {
+                attempt,
+                source: Some(Box::new(other)),
+            },
         }
     }
 
@@ -141,7 +147,10 @@ pub struct Analytics {
 
 impl std::fmt::Debug for Analytics {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Analytics").field("url", &self.options.url).field("database", &self.options.database).finish()
+        f.debug_struct("Analytics")
+            .field("url", &self.options.url)
+            .field("database", &self.options.database)
+            .finish()
     }
 }
 
@@ -154,14 +163,22 @@ impl Analytics {
             .with_password(options.password.expose_secret().to_string())
             .with_database(options.database.clone())
             .with_compression(if options.compress { Compression::Lz4 } else { Compression::None });
-        Self { client, options: Arc::new(options) }
+        Self {
+            client,
+            options: Arc::new(options),
+        }
     }
 
     /// Asks ClickHouse for its version; an error tells that it is not there.
     pub async fn version(&self) -> Result<String, AnalyticsError> {
         let attempt = "ask ClickHouse for its version";
         let client = self.client.clone().with_database("default");
-        within(READ_LIMIT, attempt, client.query(include_str!("../../../../clickhouse/queries/version.sql")).fetch_one()).await
+        within(
+            READ_LIMIT,
+            attempt,
+            client.query(include_str!("../../../../clickhouse/queries/version.sql")).fetch_one(),
+        )
+        .await
     }
 
     /// A named question of one tenant: the tenant is bound before anything else, and the engine's limits are set.

@@ -229,7 +229,10 @@ mod tests {
 
     #[test]
     fn words_are_split_and_phrases_kept() {
-        assert_eq!(Words::typed("Refund \"Next Monday\"  ÄRGER").as_slice(), ["refund", "next monday", "ärger"]);
+        assert_eq!(
+            Words::typed("Refund \"Next Monday\"  ÄRGER").as_slice(),
+            ["refund", "next monday", "ärger"]
+        );
         assert!(Words::typed(" \"\" ").is_empty());
         assert_eq!(Words::typed("a b c d e f g").as_slice().len(), WORDS);
         assert_eq!(Words::typed("50%_\\").pattern(0), "%50\\%\\_\\\\%");
@@ -237,7 +240,11 @@ mod tests {
 
     #[test]
     fn a_cursor_survives_being_a_text() {
-        let cursor = Cursor { opened_at: 1_764_547_200_000, call_id: "a.b.c ü".into(), kind: Kind::Chat };
+        let cursor = Cursor {
+            opened_at: 1_764_547_200_000,
+            call_id: "a.b.c ü".into(),
+            kind: Kind::Chat,
+        };
         assert_eq!(cursor.to_string().parse::<Cursor>(), Ok(cursor));
         for bad in ["", "x", "MS5jYWxsLg", "MS5vdGhlci5h"] {
             assert_eq!(bad.parse::<Cursor>(), Err(BadCursor), "{bad}");

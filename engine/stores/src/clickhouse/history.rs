@@ -93,7 +93,11 @@ impl Analytics {
         let rows: Vec<RecordRow> = answer("read the earlier records of calls", query.fetch_all()).await?;
         let mut records: HashMap<CallKey, Vec<Record>> = HashMap::new();
         for row in rows {
-            let key = CallKey { tenant: TenantId(row.tenant), kind: kind_of(&row.kind), id: Arc::from(row.call_id) };
+            let key = CallKey {
+                tenant: TenantId(row.tenant),
+                kind: kind_of(&row.kind),
+                id: Arc::from(row.call_id),
+            };
             let header = Header {
                 received_at: Millis(row.received_at),
                 tenant: TenantId(row.tenant),
@@ -116,14 +120,27 @@ impl Analytics {
             return Ok(HashMap::new());
         }
         let wanted: HashSet<&CallKey> = keys.iter().collect();
-        let query = self.limited(PLACES).param("ids", keys.iter().map(|key| key.id.as_ref()).collect::<Vec<_>>());
+        let query = self
+            .limited(PLACES)
+            .param("ids", keys.iter().map(|key| key.id.as_ref()).collect::<Vec<_>>());
         let rows: Vec<PlaceRow> = answer("read where calls stand", query.fetch_all()).await?;
         let mut places: HashMap<CallKey, Vec<Known>> = HashMap::new();
         for row in rows {
-            let key = CallKey { tenant: TenantId(row.tenant), kind: kind_of(&row.kind), id: Arc::from(row.call_id) };
+            let key = CallKey {
+                tenant: TenantId(row.tenant),
+                kind: kind_of(&row.kind),
+                id: Arc::from(row.call_id),
+            };
             if wanted.contains(&key) {
-                let place = Place { business: BusinessId(row.business), opened_at: Millis(row.opened_at) };
-                places.entry(key).or_default().push(Known { place, version: row.highest, cancelled: row.cancelled != 0 });
+                let place = Place {
+                    business: BusinessId(row.business),
+                    opened_at: Millis(row.opened_at),
+                };
+                places.entry(key).or_default().push(Known {
+                    place,
+                    version: row.highest,
+                    cancelled: row.cancelled != 0,
+                });
             }
         }
         Ok(places)
@@ -134,7 +151,11 @@ impl Analytics {
         if partitions.is_empty() {
             return Ok(Vec::new());
         }
-        answer("compare calls with the directory", self.limited(OWNERS).param("partitions", partitions).fetch_all()).await
+        answer(
+            "compare calls with the directory",
+            self.limited(OWNERS).param("partitions", partitions).fetch_all(),
+        )
+        .await
     }
 
     /// Up to [`MOVED_CALLS`] calls of some partitions that stand there.
@@ -147,7 +168,11 @@ impl Analytics {
             .param("partitions", partitions)
             .param("limit", MOVED_CALLS);
         let rows: Vec<IdRow> = answer("list the calls of an agent", query.fetch_all()).await?;
-        let key = |row: IdRow| CallKey { tenant: TenantId(owned.tenant), kind: kind_of(&row.kind), id: Arc::from(row.call_id) };
+        let key = |row: IdRow| CallKey {
+            tenant: TenantId(owned.tenant),
+            kind: kind_of(&row.kind),
+            id: Arc::from(row.call_id),
+        };
         Ok(rows.into_iter().map(key).collect())
     }
 }

@@ -25,7 +25,8 @@ impl Analytics {
     /// Stores records of the log. `token` names their range: `events:<log>:<partition>:<first>-<last>`.
     pub async fn insert_events(&self, rows: &[EventRow], token: &str) -> Result<(), AnalyticsError> {
         for (month, block) in by_month(rows, |row| row.received_at) {
-            self.insert_block("events", "insert events", &block, &format!("{token}:{month}")).await?;
+            self.insert_block("events", "insert events", &block, &format!("{token}:{month}"))
+                .await?;
         }
         Ok(())
     }
@@ -33,7 +34,8 @@ impl Analytics {
     /// Stores states of calls and cancellations.
     pub async fn insert_calls(&self, rows: &[CallRow], token: &str) -> Result<(), AnalyticsError> {
         for (month, block) in by_month(rows, |row| row.opened_at) {
-            self.insert_block("calls", "insert calls", &block, &format!("calls:{token}:{month}")).await?;
+            self.insert_block("calls", "insert calls", &block, &format!("calls:{token}:{month}"))
+                .await?;
         }
         Ok(())
     }
@@ -41,7 +43,8 @@ impl Analytics {
     /// Stores transcripts and cancellations.
     pub async fn insert_transcripts(&self, rows: &[TranscriptRow], token: &str) -> Result<(), AnalyticsError> {
         for (month, block) in by_month(rows, |row| row.opened_at) {
-            self.insert_block("transcripts", "insert transcripts", &block, &format!("transcripts:{token}:{month}")).await?;
+            self.insert_block("transcripts", "insert transcripts", &block, &format!("transcripts:{token}:{month}"))
+                .await?;
         }
         Ok(())
     }
@@ -72,7 +75,9 @@ impl Analytics {
     where
         R: RowOwned + RowWrite,
     {
-        tokio::time::timeout(WHOLE_LIMIT, self.send(table, rows, token)).await.unwrap_or(Err(clickhouse::error::Error::TimedOut))
+        tokio::time::timeout(WHOLE_LIMIT, self.send(table, rows, token))
+            .await
+            .unwrap_or(Err(clickhouse::error::Error::TimedOut))
     }
 
     /// One attempt with an insert of its own: after an error the crate's object must not be used again.
@@ -111,7 +116,9 @@ fn by_month<R>(rows: &[R], at: impl Fn(&R) -> i64) -> BTreeMap<i32, Vec<&R>> {
 
 /// `toYYYYMM` of a moment in UTC.
 fn month_of(at: Millis) -> i32 {
-    let date = jiff::Timestamp::from_millisecond(at.0).unwrap_or_default().to_zoned(jiff::tz::TimeZone::UTC);
+    let date = jiff::Timestamp::from_millisecond(at.0)
+        .unwrap_or_default()
+        .to_zoned(jiff::tz::TimeZone::UTC);
     i32::from(date.year()) * 100 + i32::from(date.month())
 }
 
@@ -130,6 +137,9 @@ mod tests {
     fn a_batch_over_a_month_boundary_becomes_two_blocks_in_order() {
         let rows = [1_764_547_200_000, 1_764_547_199_999, 1_764_547_200_001];
         let months = by_month(&rows, |at| *at);
-        assert_eq!(months.into_iter().collect::<Vec<_>>(), vec![(202511, vec![&rows[1]]), (202512, vec![&rows[0], &rows[2]])]);
+        assert_eq!(
+            months.into_iter().collect::<Vec<_>>(),
+            vec![(202511, vec![&rows[1]]), (202512, vec![&rows[0], &rows[2]])]
+        );
     }
 }

@@ -73,7 +73,11 @@ impl ListedCall {
 
     /// The place of this call in the list.
     pub fn cursor(&self) -> Cursor {
-        Cursor { opened_at: self.opened_at, call_id: self.call_id.clone(), kind: self.kind() }
+        Cursor {
+            opened_at: self.opened_at,
+            call_id: self.call_id.clone(),
+            kind: self.kind(),
+        }
     }
 }
 
@@ -109,13 +113,7 @@ struct Spoken {
 
 impl Analytics {
     /// A page of `limit` calls (at most [`PAGE_CALLS`]) of a tenant.
-    pub async fn calls(
-        &self,
-        tenant: TenantId,
-        filter: &CallFilter,
-        turning: &Turning,
-        limit: u32,
-    ) -> Result<CallPage, AnalyticsError> {
+    pub async fn calls(&self, tenant: TenantId, filter: &CallFilter, turning: &Turning, limit: u32) -> Result<CallPage, AnalyticsError> {
         let limit = limit.clamp(1, PAGE_CALLS);
         let (sql, cursor) = match turning {
             Turning::First => (OLDER, None),
@@ -149,7 +147,10 @@ impl Analytics {
             .bind(self.ask(&TOTAL.replace("{matching}", MATCHING), tenant.0))
             .param("limit", COUNTED_CALLS + 1);
         let counted: u64 = answer("count calls", query.fetch_one()).await?;
-        Ok(Total { calls: counted.min(COUNTED_CALLS), exact: counted <= COUNTED_CALLS })
+        Ok(Total {
+            calls: counted.min(COUNTED_CALLS),
+            exact: counted <= COUNTED_CALLS,
+        })
     }
 
     async fn hits(&self, tenant: TenantId, calls: &[ListedCall], words: &Words) -> Result<Vec<Vec<Hit>>, AnalyticsError> {
@@ -159,12 +160,16 @@ impl Analytics {
         let ids: Vec<&str> = calls.iter().map(|call| call.call_id.as_str()).collect();
         let query = self.ask(SPOKEN, tenant.0).param("ids", ids);
         let spoken: Vec<Spoken> = answer("mark words in transcripts", query.fetch_all()).await?;
-        let by_call: HashMap<(String, String), (Vec<String>, Vec<String>)> =
-            spoken.into_iter().map(|row| ((row.kind, row.call_id), (row.role, row.content))).collect();
-        let marked = calls.iter().map(|call| match by_call.get(&(call.kind.clone(), call.call_id.clone())) {
-            Some((roles, contents)) => hits(roles, contents, words, HITS_PER_CALL),
-            None => Vec::new(),
-        });
+        let by_call: HashMap<(String, String), (Vec<String>, Vec<String>)> = spoken
+            .into_iter()
+            .map(|row| ((row.kind, row.call_id), (row.role, row.content)))
+            .collect();
+        let marked = calls
+            .iter()
+            .map(|call| match by_call.get(&(call.kind.clone(), call.call_id.clone())) {
+                Some((roles, contents)) => hits(roles, contents, words, HITS_PER_CALL),
+                None => Vec::new(),
+            });
         Ok(marked.collect())
     }
 }

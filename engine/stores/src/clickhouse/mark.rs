@@ -41,7 +41,11 @@ pub(super) fn hits(roles: &[String], contents: &[String], words: &Words, limit: 
         }
         let parts = mark(content, words);
         if parts.iter().any(|part| part.hit) {
-            found.push(Hit { item: item as u32, role, parts: snippet(parts) });
+            found.push(Hit {
+                item: item as u32,
+                role,
+                parts: snippet(parts),
+            });
             if found.len() == limit {
                 break;
             }
@@ -74,7 +78,10 @@ pub fn mark(text: &str, words: &Words) -> Vec<Part> {
     let mut done = 0;
     let mut push = |from: usize, to: usize, hit: bool| {
         if from < to {
-            parts.push(Part { text: text[from..to].to_owned(), hit });
+            parts.push(Part {
+                text: text[from..to].to_owned(),
+                hit,
+            });
         }
     };
     for (from, to) in spans {
@@ -96,10 +103,16 @@ fn snippet(parts: Vec<Part>) -> Vec<Part> {
         if place == 0 && !part.hit && count > BEFORE_CHARS {
             let tail: String = part.text.chars().skip(count - BEFORE_CHARS).collect();
             left -= BEFORE_CHARS;
-            cut.push(Part { text: format!("…{tail}"), hit: false });
+            cut.push(Part {
+                text: format!("…{tail}"),
+                hit: false,
+            });
         } else if count > left {
             let head: String = part.text.chars().take(left).collect();
-            cut.push(Part { text: format!("{head}…"), hit: part.hit });
+            cut.push(Part {
+                text: format!("{head}…"),
+                hit: part.hit,
+            });
             break;
         } else {
             left -= count;
@@ -115,7 +128,10 @@ mod tests {
 
     fn shown(text: &str, words: &str) -> String {
         let parts = mark(text, &Words::typed(words));
-        parts.iter().map(|part| if part.hit { format!("[{}]", part.text) } else { part.text.clone() }).collect()
+        parts
+            .iter()
+            .map(|part| if part.hit { format!("[{}]", part.text) } else { part.text.clone() })
+            .collect()
     }
 
     #[test]
@@ -130,7 +146,12 @@ mod tests {
     #[test]
     fn a_long_turn_is_cut_round_its_hit() {
         let text = format!("{} refund {}", "a".repeat(500), "b".repeat(500));
-        let found = hits(&["node".into(), "user".into()], &["refund".into(), text], &Words::typed("refund"), 3);
+        let found = hits(
+            &["node".into(), "user".into()],
+            &["refund".into(), text],
+            &Words::typed("refund"),
+            3,
+        );
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].item, 1);
         let length: usize = found[0].parts.iter().map(|part| part.text.chars().count()).sum();

@@ -46,7 +46,11 @@ pub fn place(known: &[Known], place: Place, records: u32) -> Option<Placed> {
     if highest >> MOVES_BITS > u64::from(records) {
         return None;
     }
-    let cancel: Vec<Place> = known.iter().filter(|at| !at.cancelled && at.place != place).map(|at| at.place).collect();
+    let cancel: Vec<Place> = known
+        .iter()
+        .filter(|at| !at.cancelled && at.place != place)
+        .map(|at| at.place)
+        .collect();
     let here_cancelled = known.iter().any(|at| at.place == place && at.cancelled);
     // Written before with the same records: the same version again, and the table keeps one of two equal rows.
     let moves = !cancel.is_empty() || here_cancelled;
@@ -60,11 +64,19 @@ pub fn after(known: &[Known], place: Place, placed: &Placed) -> Vec<Known> {
         .iter()
         .filter(|at| at.place != place)
         .map(|at| match placed.cancel.contains(&at.place) {
-            true => Known { version: placed.version, cancelled: true, ..*at },
+            true => Known {
+                version: placed.version,
+                cancelled: true,
+                ..*at
+            },
             false => *at,
         })
         .collect();
-    next.push(Known { place, version: placed.version, cancelled: false });
+    next.push(Known {
+        place,
+        version: placed.version,
+        cancelled: false,
+    });
     next
 }
 
@@ -76,7 +88,10 @@ mod tests {
     use super::*;
 
     fn at(business: u128, opened_at: i64) -> Place {
-        Place { business: BusinessId(Uuid::from_u128(business)), opened_at: Millis(opened_at) }
+        Place {
+            business: BusinessId(Uuid::from_u128(business)),
+            opened_at: Millis(opened_at),
+        }
     }
 
     /// The table as ReplacingMergeTree keeps it: the highest version of each key, of equal versions the last written.
@@ -93,9 +108,17 @@ mod tests {
         }
 
         fn apply(&mut self, place: Place, placed: &Placed) {
-            self.write(Known { place, version: placed.version, cancelled: false });
+            self.write(Known {
+                place,
+                version: placed.version,
+                cancelled: false,
+            });
             for old in &placed.cancel {
-                self.write(Known { place: *old, version: placed.version, cancelled: true });
+                self.write(Known {
+                    place: *old,
+                    version: placed.version,
+                    cancelled: true,
+                });
             }
         }
 
@@ -113,13 +136,27 @@ mod tests {
 
     #[test]
     fn more_records_always_win() {
-        let known = [Known { place: at(1, 10), version: (3 << 16) + 900, cancelled: false }];
-        assert_eq!(place(&known, at(1, 10), 4), Some(Placed { version: 4 << 16, cancel: vec![] }));
+        let known = [Known {
+            place: at(1, 10),
+            version: (3 << 16) + 900,
+            cancelled: false,
+        }];
+        assert_eq!(
+            place(&known, at(1, 10), 4),
+            Some(Placed {
+                version: 4 << 16,
+                cancel: vec![]
+            })
+        );
     }
 
     #[test]
     fn a_writer_that_knows_less_writes_nothing() {
-        let known = [Known { place: at(1, 10), version: 5 << 16, cancelled: false }];
+        let known = [Known {
+            place: at(1, 10),
+            version: 5 << 16,
+            cancelled: false,
+        }];
         assert_eq!(place(&known, at(2, 12), 4), None);
     }
 

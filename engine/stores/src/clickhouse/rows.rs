@@ -171,7 +171,14 @@ impl CallRow {
     /// The live row of a call in `business`. `measures` are its numerators and denominators in the order of the catalogue.
     pub fn live(facts: &CallFacts, business: BusinessId, version: u64, log_partition: u32, measures: (Vec<f64>, Vec<f64>)) -> Self {
         let cost = facts.cost.clone().unwrap_or_default();
-        let Cost { combined_cents, parts_cents, transfer_leg_cents, total_seconds, unit_price_cents, parts } = cost;
+        let Cost {
+            combined_cents,
+            parts_cents,
+            transfer_leg_cents,
+            total_seconds,
+            unit_price_cents,
+            parts,
+        } = cost;
         let (cost_product, cost_cents) = parts.into_iter().unzip();
         let each = |pick: fn(&trunkline_core::facts::Transfer) -> Option<Millis>| -> Vec<Option<i64>> {
             facts.transfers.iter().map(|transfer| millis(pick(transfer))).collect()
@@ -240,7 +247,11 @@ impl CallRow {
             transfer_finished_at: each(|t| t.ended_at),
             transfer_inferred: facts.transfers.iter().map(|t| t.bridged_inferred).collect(),
             transfer_waited_ms: facts.transfers.iter().map(|t| t.waited_ms).collect(),
-            latency: facts.latency.iter().map(|(stage, samples)| (stage.as_str().to_owned(), samples.clone())).collect(),
+            latency: facts
+                .latency
+                .iter()
+                .map(|(stage, samples)| (stage.as_str().to_owned(), samples.clone()))
+                .collect(),
             cost_combined_cents: combined_cents,
             cost_parts_cents: parts_cents,
             cost_transfer_cents: transfer_leg_cents,
@@ -325,7 +336,10 @@ impl TranscriptRow {
             tool_call_id: items.iter().map(|item| text(&item.tool_call_id)).collect(),
             tool_type: items.iter().map(|item| text(&item.tool_type)).collect(),
             successful: items.iter().map(|item| item.successful).collect(),
-            word_text: items.iter().map(|item| item.words.iter().map(|w| w.text.clone()).collect()).collect(),
+            word_text: items
+                .iter()
+                .map(|item| item.words.iter().map(|w| w.text.clone()).collect())
+                .collect(),
             word_start_ms: items.iter().map(|item| item.words.iter().map(|w| w.start_ms).collect()).collect(),
             word_end_ms: items.iter().map(|item| item.words.iter().map(|w| w.end_ms).collect()).collect(),
         }

@@ -56,14 +56,22 @@ impl Analytics {
                 Some(_) => return Err(AnalyticsError::Rewritten { step: name }),
                 None => {
                     self.run(&self.client, text).await?;
-                    self.note(LedgerRow { step: *step, name: (*name).to_owned(), checksum }).await?;
+                    self.note(LedgerRow {
+                        step: *step,
+                        name: (*name).to_owned(),
+                        checksum,
+                    })
+                    .await?;
                     applied.push(*name);
                 }
             }
         }
         // The client remembers the columns of tables it has written to.
         self.client.clear_cached_metadata().await;
-        Ok(Migrated { applied, before: known.len() })
+        Ok(Migrated {
+            applied,
+            before: known.len(),
+        })
     }
 
     async fn run(&self, client: &clickhouse::Client, text: &str) -> Result<(), AnalyticsError> {
@@ -77,7 +85,11 @@ impl Analytics {
 
     async fn note(&self, row: LedgerRow) -> Result<(), AnalyticsError> {
         let write = async {
-            let mut insert = self.client.insert::<LedgerRow>("schema_steps").await?.with_setting("async_insert", "0");
+            let mut insert = self
+                .client
+                .insert::<LedgerRow>("schema_steps")
+                .await?
+                .with_setting("async_insert", "0");
             insert.write(&row).await?;
             insert.end().await
         };
@@ -87,9 +99,14 @@ impl Analytics {
     /// Fills in what differs between a single node and a cluster.
     fn render(&self, text: &str) -> String {
         let options = &self.options;
-        let on_cluster = options.cluster.as_ref().map(|name| format!("ON CLUSTER {}", quoted(name))).unwrap_or_default();
+        let on_cluster = options
+            .cluster
+            .as_ref()
+            .map(|name| format!("ON CLUSTER {}", quoted(name)))
+            .unwrap_or_default();
         let keep = |column: &str, days: Option<u32>| {
-            days.map(|days| format!("TTL toDateTime({column}) + INTERVAL {days} DAY DELETE")).unwrap_or_default()
+            days.map(|days| format!("TTL toDateTime({column}) + INTERVAL {days} DAY DELETE"))
+                .unwrap_or_default()
         };
         text.replace("{database}", &quoted(&options.database))
             .replace("{on_cluster}", &on_cluster)

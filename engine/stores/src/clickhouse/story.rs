@@ -136,10 +136,18 @@ impl Analytics {
     pub async fn call(&self, tenant: TenantId, kind: Kind, id: &str) -> Result<Option<StoredCall>, AnalyticsError> {
         let attempt = "read a call";
         let query = self.ask(CALL, tenant.0).param("kind", kind.as_str()).param("id", id);
-        let Some(row) = answer(attempt, query.fetch_optional::<CallStory>()).await? else { return Ok(None) };
-        let facts = serde_json::from_str(&row.facts)
-            .map_err(|error| AnalyticsError::Unreadable { attempt, reason: in_words(&error) })?;
-        Ok(Some(StoredCall { business: BusinessId(row.business), version: row.version, facts }))
+        let Some(row) = answer(attempt, query.fetch_optional::<CallStory>()).await? else {
+            return Ok(None);
+        };
+        let facts = serde_json::from_str(&row.facts).map_err(|error| AnalyticsError::Unreadable {
+            attempt,
+            reason: in_words(&error),
+        })?;
+        Ok(Some(StoredCall {
+            business: BusinessId(row.business),
+            version: row.version,
+            facts,
+        }))
     }
 
     /// The transcript of one call, tool calls and all; empty when there is none.
@@ -151,8 +159,11 @@ impl Analytics {
 
     /// The records of one call in the order received, without bodies.
     pub async fn events(&self, tenant: TenantId, kind: Kind, id: &str) -> Result<Vec<StoredEvent>, AnalyticsError> {
-        let query =
-            self.ask(EVENTS, tenant.0).param("kind", kind.as_str()).param("id", id).param("limit", EVENTS_OF_A_CALL);
+        let query = self
+            .ask(EVENTS, tenant.0)
+            .param("kind", kind.as_str())
+            .param("id", id)
+            .param("limit", EVENTS_OF_A_CALL);
         answer("list the events of a call", query.fetch_all()).await
     }
 
@@ -171,8 +182,10 @@ impl Analytics {
 
     /// Records that could not be read, received before a moment, newest first.
     pub async fn set_aside(&self, tenant: TenantId, before: Millis, limit: u32) -> Result<Vec<StoredSetAside>, AnalyticsError> {
-        let query =
-            self.ask(SET_ASIDE, tenant.0).param("before", before.0).param("limit", limit.clamp(1, SET_ASIDE_PAGE));
+        let query = self
+            .ask(SET_ASIDE, tenant.0)
+            .param("before", before.0)
+            .param("limit", limit.clamp(1, SET_ASIDE_PAGE));
         answer("list set-aside records", query.fetch_all()).await
     }
 }
