@@ -161,9 +161,13 @@ fn open(address: SocketAddr) -> Result<(tokio::runtime::Runtime, TcpListener), D
         .enable_all()
         .build()
         .map_err(io("start the analytics door's runtime"))?;
-    let listener = runtime
-        .block_on(TcpListener::bind(address))
-        .map_err(io("open the analytics door on loopback"))?;
+    let opened = std::net::TcpListener::bind(address).and_then(|listener| {
+        listener.set_nonblocking(true)?;
+        // Callers may be inside a runtime of their own, where blocking on ours would panic.
+        let _inside = runtime.enter();
+        TcpListener::from_std(listener)
+    });
+    let listener = opened.map_err(io("open the analytics door on loopback"))?;
     Ok((runtime, listener))
 }
 
