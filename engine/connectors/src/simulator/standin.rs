@@ -1,0 +1,124 @@
+//! Plays Retell's REST API for the simulated conversations: what `get-call` and `list-calls` would answer now.
+//!
+//! Requests are checked against Retell's published schema (`schemas/request.list_calls.schema.json`), so that a client that passes
+//! here sends what Retell takes. No sockets here: `web` serves it.
+
+use std::sync::{Arc, OnceLock};
+
+use jsonschema::Validator;
+use serde_json::{Value, json};
+use tokio::sync::Mutex;
+use trunkline_core::instant::Millis;
+
+use super::body;
+use super::life::Plan;
+use super::sender::{Recent, step_at};
+use super::world::World;
+
+/// Page length when the request names none (API.md, limits).
+const PAGE_DEFAULT: usize = 50;
+/// Longest page (API.md, limits).
+const PAGE_MAX: usize = 1_000;
+
+/// An answer: HTTP status and JSON body, as Retell spells errors: `{"status":"error","message":...}`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    /// HTTP status.
+    pub status: u16,
+    /// Body.
+    pub body: Value,
+}
+
+impl Answer {
+    fn error(status: u16, message: impl Into<String>) -> Answer {
+        Answer { status, body: json!({"status": "error", "message": message.into()}) }
+    }
+}
+
+/// The stand-in over a running simulator.
+#[derive(Clone)]
+pub struct StandIn {
+    world: Arc<World>,
+    recent: Arc<Mutex<Recent>>,
+}
+
+impl StandIn {
+    /// Answers for the conversations of `recent`.
+    pub fn new(world: Arc<World>, recent: Arc<Mutex<Recent>>) -> StandIn {
+        StandIn { world, recent }
+    }
+
+    /// `GET /v2/get-call/{id}`.
+    pub async fn get_call(&self, id: &str, now: Millis) -> Answer {
+        let plan = self.recent.lock().await.get(id);
+        match plan.filter(|plan| !plan.is_chat()).and_then(|plan| self.object(&plan, now)) {
+            Some(body) => Answer { status: 200, body },
+            None => Answer::error(404, "Cannot find requested asset under given api key."),
+        }
+    }
+
+    /// `POST /v3/list-calls`: items without transcripts, oldest or newest first, filtered by start, id and status.
+    pub async fn list_calls(&self, request: &Value, now: Millis) -> Answer {
+        if let Some(error) = list_calls_schema().iter_errors(request).next() {
+            return Answer::error(400, format!("request body does not match the schema at {}: {error}", error.instance_path()));
+        }
+        let ascending = request["sort_order"] == "ascending";
+        let limit = request["limit"].as_u64().map_or(PAGE_DEFAULT, |limit| (limit as usize).clamp(1, PAGE_MAX));
+        let skip = match request["pagination_key"].as_str().map(str::parse::<usize>) {
+            Some(Err(_)) => return Answer::error(400, "pagination_key is not one of ours"),
+            Some(Ok(place)) => place,
+            None => request["skip"].as_u64().unwrap_or(0) as usize,
+        };
+        let mut plans: Vec<Arc<Plan>> = self.recent.lock().await.all().filter(|plan| !plan.is_chat()).cloned().collect();
+        plans.sort_by_key(|plan| plan.start_ms);
+        if !ascending {
+            plans.reverse();
+        }
+        let mut items: Vec<Value> = plans
+            .iter()
+            .filter_map(|plan| self.object(plan, now))
+            .filter(|call| passes(&request["filter_criteria"], call))
+            .skip(skip)
+            .take(limit + 1)
+            .collect();
+        let has_more = items.len() > limit;
+        items.truncate(limit);
+        for item in &mut items {
+            if let Some(fields) = item.as_object_mut() {
+                fields.retain(|name, _| !name.contains("transcript"));
+            }
+        }
+        let mut body = json!({"items": items, "has_more": has_more});
+        if has_more {
+            body["pagination_key"] = json!((skip + limit).to_string());
+        }
+        Answer { status: 200, body }
+    }
+
+    fn object(&self, plan: &Plan, now: Millis) -> Option<Value> {
+        step_at(plan, now).map(|step| Value::Object(body::call(&self.world, plan, step)))
+    }
+}
+
+/// The filters our client uses; one it does not use would pass everything, so it is refused by letting nothing through.
+fn passes(filter: &Value, call: &Value) -> bool {
+    let Some(filter) = filter.as_object() else { return true };
+    filter.iter().all(|(name, filter)| match (name.as_str(), filter["op"].as_str()) {
+        ("start_timestamp" | "end_timestamp", Some("bt")) => {
+            let bound = |place: usize| filter["value"][place].as_i64();
+            matches!((call[name].as_i64(), bound(0), bound(1)), (Some(at), Some(low), Some(high)) if (low..=high).contains(&at))
+        }
+        ("call_status", Some("in")) => filter["value"].as_array().is_some_and(|wanted| wanted.contains(&call[name])),
+        ("call_id", Some("eq")) => filter["value"] == call[name],
+        _ => false,
+    })
+}
+
+fn list_calls_schema() -> &'static Validator {
+    static SCHEMA: OnceLock<Validator> = OnceLock::new();
+    SCHEMA.get_or_init(|| {
+        let schema: Value =
+            serde_json::from_str(include_str!("../../schemas/request.list_calls.schema.json")).expect("the schema is part of the build");
+        jsonschema::validator_for(&schema).expect("Retell's schema is valid")
+    })
+}
