@@ -2,6 +2,7 @@
 
 mod config;
 mod serve;
+mod simulate;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -47,6 +48,8 @@ pub struct Cli {
 enum Command {
     /// Run the product.
     Serve,
+    /// Play Retell against an intake address.
+    Simulate(simulate::Simulate),
     /// Check or show settings.
     Config {
         #[command(subcommand)]
@@ -118,6 +121,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let context = Context { settings, json: cli.json };
     match cli.command {
         Command::Serve => serve::serve(context),
+        Command::Simulate(args) => simulate::run(args, context.json),
         Command::Config { action } => config::run(action, &context),
         Command::Completions { .. } => unreachable!("answered above, before settings are read"),
     }

@@ -8,6 +8,7 @@ pub mod request;
 pub mod routes;
 pub mod settings;
 pub mod shutdown;
+pub mod simulated_retell;
 pub mod startup;
 pub mod state;
 pub mod telemetry;

@@ -98,16 +98,25 @@ impl Client {
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .map_err(|error| RetellError::Unreachable(error.to_string()))?;
-        Ok(Client { http, base: base.trim_end_matches('/').to_owned(), key })
+        Ok(Client {
+            http,
+            base: base.trim_end_matches('/').to_owned(),
+            key,
+        })
     }
 
     /// `GET /v2/get-call/{id}`: the call object as it stands.
     pub async fn get_call(&self, id: &str) -> Result<Value, RetellError> {
-        let path: String = id.bytes().map(|byte| if byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-' {
-            char::from(byte).to_string()
-        } else {
-            format!("%{byte:02X}")
-        }).collect();
+        let path: String = id
+            .bytes()
+            .map(|byte| {
+                if byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-' {
+                    char::from(byte).to_string()
+                } else {
+                    format!("%{byte:02X}")
+                }
+            })
+            .collect();
         self.send(Method::GET, &format!("/v2/get-call/{path}"), None).await
     }
 
@@ -122,17 +131,26 @@ impl Client {
         let mut pause = RETRY_PAUSE;
         let mut attempt = 0;
         loop {
-            let mut request = self.http.request(method.clone(), format!("{}{path}", self.base)).bearer_auth(self.key.expose_secret());
+            let mut request = self
+                .http
+                .request(method.clone(), format!("{}{path}", self.base))
+                .bearer_auth(self.key.expose_secret());
             if let Some(body) = &body {
                 request = request.json(body);
             }
             let outcome = request.send().await;
             let (again, error) = match outcome {
                 Ok(answer) if answer.status().is_success() => {
-                    return answer.json().await.map_err(|error| RetellError::Unreachable(error.without_url().to_string()));
+                    return answer
+                        .json()
+                        .await
+                        .map_err(|error| RetellError::Unreachable(error.without_url().to_string()));
                 }
                 Ok(answer) => {
-                    let asked = answer.headers().get("retry-after").and_then(|value| value.to_str().ok()?.parse().ok());
+                    let asked = answer
+                        .headers()
+                        .get("retry-after")
+                        .and_then(|value| value.to_str().ok()?.parse().ok());
                     if let Some(seconds) = asked {
                         pause = Duration::from_secs(seconds).min(RETRY_PAUSE_MAX);
                     }
@@ -160,7 +178,12 @@ async fn refusal(status: StatusCode, answer: reqwest::Response) -> RetellError {
         401 | 403 => RetellError::Key(status.as_u16()),
         404 | 422 => RetellError::NotFound,
         code => {
-            let message = answer.json::<Value>().await.ok().and_then(|body| body["message"].as_str().map(str::to_owned)).unwrap_or_default();
+            let message = answer
+                .json::<Value>()
+                .await
+                .ok()
+                .and_then(|body| body["message"].as_str().map(str::to_owned))
+                .unwrap_or_default();
             RetellError::Refused { status: code, message }
         }
     }

@@ -5,3 +5,4 @@ pub mod id;
 pub mod instant;
 pub mod limit;
 pub mod record;
+pub mod signature;

@@ -10,15 +10,25 @@ use super::world::{Job, World};
 /// The event's name and body for `step` of `plan`.
 pub fn event(world: &World, plan: &Plan, step: Step) -> (&'static str, Vec<u8>) {
     let name = event_name(plan, step);
-    let object = if plan.is_chat() { chat(world, plan, step) } else { call(world, plan, step) };
+    let object = if plan.is_chat() {
+        chat(world, plan, step)
+    } else {
+        call(world, plan, step)
+    };
     let mut body = Map::new();
     body.insert("event".into(), json!(name));
     body.insert(if plan.is_chat() { "chat" } else { "call" }.into(), Value::Object(object));
     if let (Step::TransferStarted | Step::TransferBridged | Step::TransferCancelled, Some(number)) = (step, plan.destination) {
         body.insert("transfer_destination".into(), json!({"type": "predefined", "number": number}));
-        body.insert("transfer_option".into(), json!({"type": "warm_transfer", "showTransfereeAsCaller": false}));
+        body.insert(
+            "transfer_option".into(),
+            json!({"type": "warm_transfer", "showTransfereeAsCaller": false}),
+        );
     }
-    (name, serde_json::to_vec(&Value::Object(body)).expect("maps of plain values always serialise"))
+    (
+        name,
+        serde_json::to_vec(&Value::Object(body)).expect("maps of plain values always serialise"),
+    )
 }
 
 /// Retell's name for `step`.
@@ -40,7 +50,10 @@ pub fn event_name(plan: &Plan, step: Step) -> &'static str {
 
 /// The call object as it stands after `step`; what get-call would answer then.
 pub fn call(world: &World, plan: &Plan, step: Step) -> Map<String, Value> {
-    let (firm, who) = (&world.businesses[plan.business], &world.businesses[plan.business].agents[plan.agent]);
+    let (firm, who) = (
+        &world.businesses[plan.business],
+        &world.businesses[plan.business].agents[plan.agent],
+    );
     let over = matches!(step, Step::Ended | Step::Analyzed | Step::TransferEnded)
         || matches!(step, Step::Transcript(seen) if seen == plan.entries.len() && plan.steps.iter().any(|s| s.1 == Step::Ended && s.0 == 0));
     let mut call = Map::new();
@@ -84,7 +97,10 @@ pub fn call(world: &World, plan: &Plan, step: Step) -> Map<String, Value> {
         if plan.connected {
             put("end_timestamp", json!(plan.start_ms + plan.duration_ms));
             put("duration_ms", json!(plan.duration_ms));
-            put("recording_url", json!(format!("https://recordings.example.invalid/{}/recording.wav", plan.id)));
+            put(
+                "recording_url",
+                json!(format!("https://recordings.example.invalid/{}/recording.wav", plan.id)),
+            );
             if !plan.latency_ms.is_empty() {
                 put("latency", latency(plan));
             }
@@ -124,12 +140,22 @@ fn transcript(plan: &Plan, seen: usize, put: &mut impl FnMut(&str, Value)) {
                 lines.push_str(if *role == "agent" { "Agent: " } else { "User: " });
                 lines.push_str(text);
                 lines.push('\n');
-                let words: Vec<Value> = words.iter().map(|(word, start, end)| json!({"word": word, "start": start, "end": end})).collect();
+                let words: Vec<Value> = words
+                    .iter()
+                    .map(|(word, start, end)| json!({"word": word, "start": start, "end": end}))
+                    .collect();
                 let item = json!({"role": role, "content": text, "words": words});
                 spoken.push(item.clone());
                 all.push(item);
             }
-            Entry::Tool { name, arguments, result, successful, at, took } => {
+            Entry::Tool {
+                name,
+                arguments,
+                result,
+                successful,
+                at,
+                took,
+            } => {
                 let id = format!("tool_call_{}_{place}", &plan.id[5..13]);
                 all.push(json!({"role": "tool_call_invocation", "tool_call_id": id, "name": name, "arguments": arguments, "type": "custom", "time_sec": at}));
                 all.push(json!({"role": "tool_call_result", "tool_call_id": id, "content": result, "successful": successful, "time_sec": at + took}));
@@ -143,7 +169,11 @@ fn transcript(plan: &Plan, seen: usize, put: &mut impl FnMut(&str, Value)) {
 
 fn latency(plan: &Plan) -> Value {
     let stage = |share: f64| {
-        let mut values: Vec<f64> = plan.latency_ms.iter().map(|sample| (sample * share * 100.0).round() / 100.0).collect();
+        let mut values: Vec<f64> = plan
+            .latency_ms
+            .iter()
+            .map(|sample| (sample * share * 100.0).round() / 100.0)
+            .collect();
         let list = values.clone();
         values.sort_by(f64::total_cmp);
         let at = |p: f64| {
@@ -164,8 +194,10 @@ fn cost(plan: &Plan, step: Step) -> Value {
         parts.push(("us_telephony", 0.025));
     }
     let unit: f64 = parts.iter().map(|part| part.1).sum();
-    let mut costs: Vec<Value> =
-        parts.iter().map(|(product, price)| json!({"product": product, "unit_price": price, "cost": price * seconds as f64})).collect();
+    let mut costs: Vec<Value> = parts
+        .iter()
+        .map(|(product, price)| json!({"product": product, "unit_price": price, "cost": price * seconds as f64}))
+        .collect();
     let mut combined = unit * seconds as f64;
     if let (Step::TransferEnded, Some(end)) = (step, plan.transfer_end_ms) {
         let leg = 0.025 * ((end - plan.duration_ms).max(0) as f64 / 1_000.0).ceil();
@@ -221,7 +253,13 @@ pub fn chat(world: &World, plan: &Plan, step: Step) -> Map<String, Value> {
                     lines.push('\n');
                     messages.push(json!({"role": role, "content": text, "message_id": id, "created_timestamp": at}));
                 }
-                Entry::Tool { name, arguments, result, successful, .. } => {
+                Entry::Tool {
+                    name,
+                    arguments,
+                    result,
+                    successful,
+                    ..
+                } => {
                     messages.push(json!({"role": "tool_call_invocation", "tool_call_id": id, "name": name, "arguments": arguments, "type": "custom", "message_id": id, "created_timestamp": at}));
                     messages.push(json!({"role": "tool_call_result", "tool_call_id": id, "content": result, "successful": successful, "message_id": format!("{id}r"), "created_timestamp": at}));
                 }
@@ -232,7 +270,10 @@ pub fn chat(world: &World, plan: &Plan, step: Step) -> Map<String, Value> {
     }
     if over {
         put("end_timestamp", json!(plan.start_ms + plan.duration_ms));
-        put("chat_cost", json!({"product_costs": [{"product": "gpt_5_4_mini", "unit_price": 0.2, "cost": 0.2}], "combined_cost": 0.2}));
+        put(
+            "chat_cost",
+            json!({"product_costs": [{"product": "gpt_5_4_mini", "unit_price": 0.2, "cost": 0.2}], "combined_cost": 0.2}),
+        );
     }
     if step == Step::Analyzed {
         put("chat_analysis", analysis(plan, "chat_summary", "chat_successful", false));

@@ -37,7 +37,11 @@ impl Disorder {
     pub fn draw_end(&self, random: &mut ChaCha8Rng) -> Fate {
         let lost = random.random_bool(self.missing_ends);
         let late = random.random_bool(self.late_ends);
-        Fate { lost, delay_ms: if late { random.random_range(30_000..120_000) } else { 0 }, again_after_ms: None }
+        Fate {
+            lost,
+            delay_ms: if late { random.random_range(30_000..120_000) } else { 0 },
+            again_after_ms: None,
+        }
     }
 
     /// What happens to one event of a call whose end fares as `end` says.

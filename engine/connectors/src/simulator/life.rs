@@ -25,7 +25,14 @@ pub struct Mix {
 
 impl Default for Mix {
     fn default() -> Self {
-        Mix { voicemail: 0.22, failed_dial: 0.16, fault: 0.012, blocked: 0.004, abandoned: 0.015, tool_failure: 0.03 }
+        Mix {
+            voicemail: 0.22,
+            failed_dial: 0.16,
+            fault: 0.012,
+            blocked: 0.004,
+            abandoned: 0.015,
+            tool_failure: 0.03,
+        }
     }
 }
 
@@ -141,7 +148,11 @@ impl Plan {
         let agent = random.random_range(0..world.businesses[business].agents.len());
         let (firm, who) = (&world.businesses[business], &world.businesses[business].agents[agent]);
         let mut plan = Plan {
-            id: format!("{}_{:027x}", if who.job == Job::Chat { "chat" } else { "call" }, random.random::<u128>() >> 20),
+            id: format!(
+                "{}_{:027x}",
+                if who.job == Job::Chat { "chat" } else { "call" },
+                random.random::<u128>() >> 20
+            ),
             business,
             agent,
             party: match who.job {
@@ -165,7 +176,10 @@ impl Plan {
         };
         let outbound = who.job == Job::Outbound;
         if outbound && random.random_bool(mix.failed_dial) {
-            plan.never_connects(["dial_no_answer", "dial_busy", "dial_failed", "user_declined"][random.random_range(0..4)], 25_000);
+            plan.never_connects(
+                ["dial_no_answer", "dial_busy", "dial_failed", "user_declined"][random.random_range(0..4)],
+                25_000,
+            );
         } else if who.job == Job::Inbound && random.random_bool(mix.blocked) {
             plan.never_connects("concurrency_limit_reached", BLOCKED_AFTER_MS);
         } else if outbound && random.random_bool(mix.voicemail) {
@@ -210,7 +224,11 @@ impl Plan {
                 let successful = !random.random_bool(mix.tool_failure);
                 tool_failed |= !successful;
                 let took = random.random_range(0.12..1.4);
-                let result = if successful { turn[3].clone() } else { r#"{"error":"401 token expired"}"#.to_owned() };
+                let result = if successful {
+                    turn[3].clone()
+                } else {
+                    r#"{"error":"401 token expired"}"#.to_owned()
+                };
                 self.entries.push(Entry::Tool {
                     name: turn[1].clone(),
                     arguments: turn[2].clone(),
@@ -247,8 +265,12 @@ impl Plan {
         self.successful = Some(!tool_failed && random.random_bool(0.87));
         self.reason = if random.random_bool(0.5) { "user_hangup" } else { "agent_hangup" };
         if fault_at.is_some() {
-            self.reason = ["error_llm_websocket_lost_connection", "error_asr", "error_retell", "error_no_audio_received"]
-                [random.random_range(0..4)];
+            self.reason = [
+                "error_llm_websocket_lost_connection",
+                "error_asr",
+                "error_retell",
+                "error_no_audio_received",
+            ][random.random_range(0..4)];
             self.successful = Some(false);
         } else if abandoned {
             self.reason = "user_hangup";
@@ -353,7 +375,11 @@ fn speak(role: &'static str, text: &str, start: f64, random: &mut ChaCha8Rng) ->
         words.push((piece, round(now), round(now + took)));
         now += took;
     }
-    Entry::Said { role, text: text.to_owned(), words }
+    Entry::Said {
+        role,
+        text: text.to_owned(),
+        words,
+    }
 }
 
 fn round(seconds: f64) -> f64 {
@@ -371,7 +397,9 @@ mod tests {
         let world = World::new();
         let draw = |seed| {
             let mut random = ChaCha8Rng::seed_from_u64(seed);
-            (0..500).map(|_| Plan::draw(&world, &Mix::default(), 1_793_541_600_000, &mut random)).collect::<Vec<_>>()
+            (0..500)
+                .map(|_| Plan::draw(&world, &Mix::default(), 1_793_541_600_000, &mut random))
+                .collect::<Vec<_>>()
         };
         let (one, two) = (draw(7), draw(7));
         assert_eq!(format!("{one:?}"), format!("{two:?}"));
@@ -381,7 +409,10 @@ mod tests {
             assert_eq!(plan.steps.iter().filter(|step| step.1 == Step::Ended).count(), 1);
             assert_eq!(plan.connected, plan.steps[0].1 == Step::Started, "only connected calls start");
             let end = plan.steps.iter().find(|step| step.1 == Step::Ended).expect("checked above").0;
-            assert!(plan.entries.iter().all(|entry| entry.end() * 1_000.0 <= end as f64), "nothing is said after the end");
+            assert!(
+                plan.entries.iter().all(|entry| entry.end() * 1_000.0 <= end as f64),
+                "nothing is said after the end"
+            );
         }
         assert!(one.iter().any(|plan| plan.transfer_end_ms.is_some()), "some are transferred");
         assert!(one.iter().any(|plan| plan.voicemail), "some reach a machine");

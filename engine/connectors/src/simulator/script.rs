@@ -45,9 +45,17 @@ mod tests {
             assert!(!language.voicemail.is_empty(), "{tag}");
             for scenario in &language.scenarios {
                 for side in ["agent", "user"] {
-                    assert!(scenario.turns.iter().any(|turn| turn[0] == side && turn[1].len() > 3), "{tag} {}", scenario.name);
+                    assert!(
+                        scenario.turns.iter().any(|turn| turn[0] == side && turn[1].len() > 3),
+                        "{tag} {}",
+                        scenario.name
+                    );
                 }
-                assert!(scenario.turns.iter().all(|turn| turn[0] != "tool" || turn.len() == 4), "{tag} {}", scenario.name);
+                assert!(
+                    scenario.turns.iter().all(|turn| turn[0] != "tool" || turn.len() == 4),
+                    "{tag} {}",
+                    scenario.name
+                );
             }
         }
     }

@@ -21,7 +21,6 @@ use super::life::{Mix, Plan, Step};
 use super::tally::{Counter, Tally};
 use super::world::World;
 
-
 /// How long one request may take: what Retell allows (EVENTS.md part 9).
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// Attempts in all: one and three repeats, as Retell does.
@@ -68,7 +67,8 @@ pub struct Recent {
 }
 
 impl Recent {
-    fn add(&mut self, plan: &Arc<Plan>) {
+    /// Keeps one more conversation; the oldest leaves when there are too many.
+    pub fn add(&mut self, plan: &Arc<Plan>) {
         if self.order.len() >= RECENT_PLANS
             && let Some(old) = self.order.pop_front()
         {
@@ -91,7 +91,10 @@ impl Recent {
 
 /// The truth about a conversation at `now`: its last step so far, whether or not we were told of it.
 pub fn step_at(plan: &Plan, now: Millis) -> Option<Step> {
-    plan.steps.iter().rfind(|(after, _)| plan.start_ms + after <= now.0).map(|(_, step)| *step)
+    plan.steps
+        .iter()
+        .rfind(|(after, _)| plan.start_ms + after <= now.0)
+        .map(|(_, step)| *step)
 }
 
 /// Sends.
@@ -127,14 +130,31 @@ impl Sender {
     /// Prepares to send; nothing is sent yet.
     pub fn new(world: Arc<World>, options: SenderOptions) -> Result<Sender, SenderError> {
         if !(options.calls_per_second > 0.0 && options.calls_per_second <= 10_000.0) {
-            return Err(SenderError::Setting("the rate must be more than 0 and at most 10000 calls per second".to_owned()));
+            return Err(SenderError::Setting(
+                "the rate must be more than 0 and at most 10000 calls per second".to_owned(),
+            ));
         }
-        let shares = [options.disorder.duplicates, options.disorder.reordered, options.disorder.late_ends, options.disorder.missing_ends];
+        let shares = [
+            options.disorder.duplicates,
+            options.disorder.reordered,
+            options.disorder.late_ends,
+            options.disorder.missing_ends,
+        ];
         if shares.iter().any(|share| !(0.0..=1.0).contains(share)) {
             return Err(SenderError::Setting("shares of disorder lie between 0 and 1".to_owned()));
         }
-        let client = reqwest::Client::builder().timeout(REQUEST_TIMEOUT).pool_max_idle_per_host(options.in_flight).no_proxy().build()?;
-        Ok(Sender { world, options, client, counter: Arc::default(), recent: Arc::default() })
+        let client = reqwest::Client::builder()
+            .timeout(REQUEST_TIMEOUT)
+            .pool_max_idle_per_host(options.in_flight)
+            .no_proxy()
+            .build()?;
+        Ok(Sender {
+            world,
+            options,
+            client,
+            counter: Arc::default(),
+            recent: Arc::default(),
+        })
     }
 
     /// The figures so far, readable while it runs.
@@ -215,13 +235,7 @@ impl Sender {
     }
 
     /// Puts the events of one conversation into the queue; returns how many.
-    async fn schedule(
-        &self,
-        plan: &Arc<Plan>,
-        queue: &mut BinaryHeap<Reverse<Due>>,
-        order: &mut u64,
-        random: &mut ChaCha8Rng,
-    ) -> usize {
+    async fn schedule(&self, plan: &Arc<Plan>, queue: &mut BinaryHeap<Reverse<Due>>, order: &mut u64, random: &mut ChaCha8Rng) -> usize {
         let end: Fate = self.options.disorder.draw_end(random);
         let mut waiting = 0;
         for (place, (after, step)) in plan.steps.iter().enumerate() {
@@ -241,7 +255,13 @@ impl Sender {
             for (again, at) in times.into_iter().flatten().enumerate() {
                 *order += 1;
                 waiting += 1;
-                queue.push(Reverse(Due { at, order: *order, id: plan.id.clone(), place, again: again > 0 }));
+                queue.push(Reverse(Due {
+                    at,
+                    order: *order,
+                    id: plan.id.clone(),
+                    place,
+                    again: again > 0,
+                }));
             }
         }
         waiting
@@ -274,5 +294,7 @@ async fn deliver(world: &World, client: &reqwest::Client, options: &SenderOption
 }
 
 fn clock() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_millis() as i64)
 }

@@ -31,7 +31,10 @@ pub struct Answer {
 
 impl Answer {
     fn error(status: u16, message: impl Into<String>) -> Answer {
-        Answer { status, body: json!({"status": "error", "message": message.into()}) }
+        Answer {
+            status,
+            body: json!({"status": "error", "message": message.into()}),
+        }
     }
 }
 
@@ -60,10 +63,15 @@ impl StandIn {
     /// `POST /v3/list-calls`: items without transcripts, oldest or newest first, filtered by start, id and status.
     pub async fn list_calls(&self, request: &Value, now: Millis) -> Answer {
         if let Some(error) = list_calls_schema().iter_errors(request).next() {
-            return Answer::error(400, format!("request body does not match the schema at {}: {error}", error.instance_path()));
+            return Answer::error(
+                400,
+                format!("request body does not match the schema at {}: {error}", error.instance_path()),
+            );
         }
         let ascending = request["sort_order"] == "ascending";
-        let limit = request["limit"].as_u64().map_or(PAGE_DEFAULT, |limit| (limit as usize).clamp(1, PAGE_MAX));
+        let limit = request["limit"]
+            .as_u64()
+            .map_or(PAGE_DEFAULT, |limit| (limit as usize).clamp(1, PAGE_MAX));
         let skip = match request["pagination_key"].as_str().map(str::parse::<usize>) {
             Some(Err(_)) => return Answer::error(400, "pagination_key is not one of ours"),
             Some(Ok(place)) => place,

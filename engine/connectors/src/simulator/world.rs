@@ -57,7 +57,14 @@ pub struct World {
     pub businesses: Vec<SimBusiness>,
 }
 
-type Row = (&'static str, &'static str, u32, &'static str, u32, &'static [(&'static str, &'static str, &'static str, Job)]);
+type Row = (
+    &'static str,
+    &'static str,
+    u32,
+    &'static str,
+    u32,
+    &'static [(&'static str, &'static str, &'static str, Job)],
+);
 
 const ROWS: &[Row] = &[
     (
@@ -93,7 +100,10 @@ const ROWS: &[Row] = &[
         14,
         "+34911550111",
         60,
-        &[("Recepción", "Inés", "es-ES", Job::Inbound), ("Recordatorios", "Inés", "es-ES", Job::Outbound)],
+        &[
+            ("Recepción", "Inés", "es-ES", Job::Inbound),
+            ("Recordatorios", "Inés", "es-ES", Job::Outbound),
+        ],
     ),
     (
         "Sakura Hotel Group",
@@ -101,7 +111,10 @@ const ROWS: &[Row] = &[
         12,
         "+81355550133",
         80,
-        &[("フロント", "佐藤", "ja-JP", Job::Inbound), ("Front desk EN", "Mia", "en-US", Job::Inbound)],
+        &[
+            ("フロント", "佐藤", "ja-JP", Job::Inbound),
+            ("Front desk EN", "Mia", "en-US", Job::Inbound),
+        ],
     ),
     (
         "Gulf Smile Center",
@@ -109,7 +122,10 @@ const ROWS: &[Row] = &[
         10,
         "+97145550119",
         40,
-        &[("الاستقبال", "ليلى", "ar-AE", Job::Inbound), ("Front desk EN", "Omar", "en-US", Job::Web)],
+        &[
+            ("الاستقبال", "ليلى", "ar-AE", Job::Inbound),
+            ("Front desk EN", "Omar", "en-US", Job::Web),
+        ],
     ),
     (
         "Lumen Energy",
@@ -117,7 +133,10 @@ const ROWS: &[Row] = &[
         10,
         "+13125550177",
         120,
-        &[("Outage line", "Max", "en-US", Job::Inbound), ("Payment reminder", "Max", "en-US", Job::Outbound)],
+        &[
+            ("Outage line", "Max", "en-US", Job::Inbound),
+            ("Payment reminder", "Max", "en-US", Job::Outbound),
+        ],
     ),
 ];
 
@@ -138,14 +157,23 @@ impl World {
                     job: *job,
                 })
                 .collect();
-            businesses.push(SimBusiness { name, zone, weight: *weight, number, limit: *limit, agents });
+            businesses.push(SimBusiness {
+                name,
+                zone,
+                weight: *weight,
+                number,
+                limit: *limit,
+                agents,
+            });
         }
         World { businesses }
     }
 
     /// Every agent with its business.
     pub fn agents(&self) -> impl Iterator<Item = (&SimBusiness, &SimAgent)> {
-        self.businesses.iter().flat_map(|business| business.agents.iter().map(move |agent| (business, agent)))
+        self.businesses
+            .iter()
+            .flat_map(|business| business.agents.iter().map(move |agent| (business, agent)))
     }
 }
 

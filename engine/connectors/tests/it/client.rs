@@ -1,0 +1,103 @@
+//! Retell's REST client against a socket that checks what it sends, and the stand-in's own answers.
+
+use std::sync::Arc;
+
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use secrecy::SecretString;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use trunkline_connectors::retell::{Client, ListCalls, RetellError};
+use trunkline_connectors::simulator::sender::Recent;
+use trunkline_connectors::simulator::{Mix, Plan, StandIn, World};
+use trunkline_core::instant::Millis;
+
+/// Answers each connection with the next of `answers` and returns what was asked.
+async fn server(answers: Vec<&'static str>) -> (String, tokio::task::JoinHandle<Vec<String>>) {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
+    let address = listener.local_addr().expect("it is bound");
+    let asked = tokio::spawn(async move {
+        let mut asked = Vec::new();
+        for answer in answers {
+            let (mut socket, _) = listener.accept().await.expect("the client connects");
+            let mut seen = vec![0; 64 * 1024];
+            let read = socket.read(&mut seen).await.expect("the client writes");
+            asked.push(String::from_utf8_lossy(&seen[..read]).into_owned());
+            socket.write_all(answer.as_bytes()).await.expect("the client reads");
+        }
+        asked
+    });
+    (format!("http://{address}"), asked)
+}
+
+const BUSY: &str = "HTTP/1.1 429 Too Many Requests\r\nretry-after: 0\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+const CALL: &str =
+    "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 18\r\nconnection: close\r\n\r\n{\"call_id\":\"a_b1\"}";
+const NO_KEY: &str = "HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+
+#[tokio::test]
+async fn a_busy_answer_is_repeated_and_ids_are_escaped() {
+    let (base, asked) = server(vec![BUSY, CALL]).await;
+    let client = Client::new(&base, SecretString::from("key_123")).expect("a client");
+    let call = client.get_call("a/b1").await.expect("the second attempt is answered");
+    assert_eq!(call["call_id"], "a_b1");
+    let asked = asked.await.expect("the server ends");
+    assert_eq!(asked.len(), 2);
+    assert!(asked[1].starts_with("GET /v2/get-call/a%2Fb1 HTTP/1.1"), "{}", asked[1]);
+    assert!(asked[1].to_lowercase().contains("authorization: bearer key_123"));
+}
+
+#[tokio::test]
+async fn a_wrong_key_is_said_and_not_repeated() {
+    let (base, asked) = server(vec![NO_KEY]).await;
+    let client = Client::new(&base, SecretString::from("key_123")).expect("a client");
+    let error = client.get_call("call_1").await.expect_err("the key is refused");
+    assert!(matches!(error, RetellError::Key(401)));
+    assert!(!error.to_string().contains("key_123"));
+    assert_eq!(asked.await.expect("the server ends").len(), 1);
+}
+
+#[tokio::test]
+async fn list_calls_asks_what_the_schema_allows_and_pages_hold_every_call_once() {
+    let world = Arc::new(World::new());
+    let mut random = ChaCha8Rng::seed_from_u64(3);
+    let mut recent = Recent::default();
+    let start = 1_793_541_600_000;
+    let mut voice = 0;
+    for place in 0..120 {
+        let plan = Arc::new(Plan::draw(
+            &world,
+            &Mix {
+                failed_dial: 0.0,
+                blocked: 0.0,
+                ..Mix::default()
+            },
+            start + place * 1_000,
+            &mut random,
+        ));
+        voice += usize::from(!plan.is_chat());
+        recent.add(&plan);
+    }
+    let stand_in = StandIn::new(world, Arc::new(tokio::sync::Mutex::new(recent)));
+    let later = Millis(start + 3_600_000);
+    let mut ids = std::collections::BTreeSet::new();
+    let mut page = None;
+    loop {
+        let request = serde_json::to_value(ListCalls::started_between(start, start + 200_000, 25, page.clone())).expect("plain values");
+        let answer = stand_in.list_calls(&request, later).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        for item in answer.body["items"].as_array().expect("items are a list") {
+            assert!(item.get("transcript").is_none(), "items come without transcripts");
+            assert!(ids.insert(item["call_id"].as_str().expect("an id").to_owned()), "no call twice");
+        }
+        page = answer.body["pagination_key"].as_str().map(str::to_owned);
+        if page.is_none() {
+            break;
+        }
+    }
+    assert_eq!(ids.len(), voice);
+    let wrong = stand_in.list_calls(&serde_json::json!({"limit": "ten"}), later).await;
+    assert_eq!(wrong.status, 400, "what the schema does not allow is refused");
+    assert_eq!(stand_in.get_call("call_unknown", later).await.status, 404);
+}

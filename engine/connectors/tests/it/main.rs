@@ -1,0 +1,4 @@
+//! What we send and what we play, against Retell's own published schemas.
+
+mod client;
+mod schemas;
