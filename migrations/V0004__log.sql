@@ -44,6 +44,24 @@ CREATE TABLE log_groups (
 GRANT SELECT, INSERT, UPDATE ON log_partitions, log_starts, log_groups TO trunkline_app;
 GRANT SELECT, INSERT, DELETE ON log_records TO trunkline_app;
 
+-- Makes the partitions when there are none, and says how many there are. One process at a time, so that two with different
+-- settings cannot make a mixture.
+CREATE FUNCTION log_open(wanted integer) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, public, pg_temp
+AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM log_partitions) THEN
+        PERFORM pg_advisory_xact_lock(hashtextextended('trunkline log_open', 0));
+        IF NOT EXISTS (SELECT FROM log_partitions) THEN
+            INSERT INTO log_partitions (partition) SELECT generate_series(0, wanted - 1);
+            INSERT INTO log_starts (partition) SELECT p.partition FROM log_partitions p;
+        END IF;
+    END IF;
+    RETURN (SELECT count(*) FROM log_partitions);
+END
+$$;
+
 -- Appends a batch in one statement, so that one commit acknowledges all of it. Rows of partitions are locked in ascending order:
 -- two writers never wait for each other in a circle. Times never go back within a partition, so they can be searched by halves.
 CREATE FUNCTION log_append(partitions integer[], bodies bytea[])
@@ -118,7 +136,7 @@ BEGIN
 END
 $$;
 
-REVOKE EXECUTE ON FUNCTION log_append(integer[], bytea[]), log_offset_at(integer, bigint),
+REVOKE EXECUTE ON FUNCTION log_open(integer), log_append(integer[], bytea[]), log_offset_at(integer, bigint),
     log_forget(integer, bigint, integer) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION log_append(integer[], bytea[]), log_offset_at(integer, bigint),
+GRANT EXECUTE ON FUNCTION log_open(integer), log_append(integer[], bytea[]), log_offset_at(integer, bigint),
     log_forget(integer, bigint, integer) TO trunkline_app;

@@ -2,6 +2,9 @@
 //!
 //! Two adapters pass one suite: Postgres (default) and Kafka.
 
+pub mod partitioner;
+pub mod postgres;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use trunkline_core::instant::Millis;

@@ -12,6 +12,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::{AsyncMessage, Client, NoTls, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::PostgresError;
 use super::error::error_chain;
@@ -93,15 +94,15 @@ impl Database {
         self.pool.get().await.map_err(|error| PostgresError::from_pool(doing, &error))
     }
 
-    /// A connection of one's own, ended when the client is dropped. Messages that nobody asked for go to `listener`.
-    pub(crate) async fn own_connection(&self, listener: impl FnMut(AsyncMessage) + Send + 'static) -> Result<Client, PostgresError> {
-        let client = self.door.open(listener).await?;
+    /// A connection of one's own, for what must hold a lock or listen. Messages that nobody asked for go to `listener`.
+    pub(crate) async fn own_connection(&self, listener: impl FnMut(AsyncMessage) + Send + 'static) -> Result<OwnConnection, PostgresError> {
+        let own = self.door.open(listener).await?;
         let doing = "open a Postgres session";
-        client
+        own.client
             .batch_execute(OPEN_SESSION)
             .await
             .map_err(|error| PostgresError::from_driver(doing, &error))?;
-        Ok(client)
+        Ok(own)
     }
 
     /// Ends the pool: later questions fail, running ones finish.
@@ -164,24 +165,33 @@ impl Door {
     }
 
     /// Opens a connection and drives it on a task of its own.
-    pub(crate) async fn open(&self, listener: impl FnMut(AsyncMessage) + Send + 'static) -> Result<Client, PostgresError> {
+    pub(crate) async fn open(&self, listener: impl FnMut(AsyncMessage) + Send + 'static) -> Result<OwnConnection, PostgresError> {
         let failed = |error: tokio_postgres::Error| PostgresError::from_driver("connect to Postgres", &error);
-        match &self.tls {
+        let ended = CancellationToken::new();
+        let client = match &self.tls {
             Tls::Off => {
                 let (client, connection) = self.config.connect(NoTls).await.map_err(failed)?;
-                tokio::spawn(drive(connection, listener));
-                Ok(client)
+                tokio::spawn(drive(connection, listener, ended.clone().drop_guard()));
+                client
             }
             Tls::On(tls) => {
                 let (client, connection) = self.config.connect(tls.clone()).await.map_err(failed)?;
-                tokio::spawn(drive(connection, listener));
-                Ok(client)
+                tokio::spawn(drive(connection, listener, ended.clone().drop_guard()));
+                client
             }
-        }
+        };
+        Ok(OwnConnection { client, ended })
     }
 }
 
-async fn drive<T>(mut connection: tokio_postgres::Connection<Socket, T>, mut listener: impl FnMut(AsyncMessage))
+/// A connection outside the pool; it ends when this is dropped.
+pub(crate) struct OwnConnection {
+    pub client: Client,
+    /// Cancelled as soon as the connection has ended, for whatever reason.
+    pub ended: CancellationToken,
+}
+
+async fn drive<T>(mut connection: tokio_postgres::Connection<Socket, T>, mut listener: impl FnMut(AsyncMessage), _ended: DropGuard)
 where
     T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
 {

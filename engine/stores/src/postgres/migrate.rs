@@ -34,7 +34,7 @@ const STEPS: &[(&str, &str)] = &[
 /// ours, or that a newer version has been at.
 pub async fn migrate(options: &PostgresOptions) -> Result<Vec<String>, PostgresError> {
     let door = Door::new(options.owner_url.as_ref().unwrap_or(&options.url), options.ca_file.as_deref())?;
-    let mut client = door.open(|_| ()).await?;
+    let mut client = door.open(|_| ()).await?.client;
     let lock = client.query_one(LOCK, &[&LOCK_KEY]);
     match tokio::time::timeout(LOCK_WAIT, lock).await {
         Ok(taken) => taken.map_err(|error| PostgresError::from_driver("lock the schema", &error))?,

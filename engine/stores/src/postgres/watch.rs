@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
-use tokio_postgres::{AsyncMessage, Client};
+use tokio_postgres::AsyncMessage;
 use tokio_util::sync::CancellationToken;
 
+use super::database::OwnConnection;
 use super::{Config, Directory, PostgresError};
 
 const LISTEN: &str = include_str!("sql/listen_configuration.sql");
@@ -31,11 +32,11 @@ impl Config {
 
 async fn keep(config: Config, sender: watch::Sender<Arc<Directory>>) {
     let changed = Arc::new(Notify::new());
-    let mut ear: Option<Client> = None;
+    let mut ear: Option<OwnConnection> = None;
     loop {
-        if ear.as_ref().is_none_or(Client::is_closed) {
+        if ear.as_ref().is_none_or(|ear| ear.ended.is_cancelled()) {
             ear = match listen(&config, changed.clone()).await {
-                Ok(client) => Some(client),
+                Ok(listening) => Some(listening),
                 Err(error) => {
                     tracing::warn!(%error, "cannot listen for changes of the configuration");
                     None
@@ -51,44 +52,32 @@ async fn keep(config: Config, sender: watch::Sender<Arc<Directory>>) {
                     }
                     modified
                 });
-                // A missing ear is tried again soon; with one, silence means that nothing has changed.
-                let wait = if ear.is_some() { REFRESH } else { AGAIN };
-                let _ = tokio::time::timeout(wait, changed.notified()).await;
-                tokio::time::sleep(GATHER).await;
             }
-            Err(error) => {
-                tracing::warn!(%error, "the configuration in memory may be out of date");
-                tokio::time::sleep(AGAIN).await;
-            }
+            Err(error) => tracing::warn!(%error, "the configuration in memory may be out of date"),
+        }
+        // While we listen, silence means that nothing has changed; else we look again soon.
+        match &ear {
+            Some(ear) => tokio::select! {
+                () = changed.notified() => tokio::time::sleep(GATHER).await,
+                () = ear.ended.cancelled() => tokio::time::sleep(GATHER).await,
+                () = tokio::time::sleep(REFRESH) => {}
+            },
+            None => tokio::time::sleep(AGAIN).await,
         }
     }
 }
 
-async fn listen(config: &Config, changed: Arc<Notify>) -> Result<Client, PostgresError> {
-    let wake = changed.clone();
-    let hangup = HangUp(changed);
-    let client = config
-        .database()
-        .own_connection(move |message| {
-            let _held_until_the_connection_ends = &hangup;
-            if matches!(message, AsyncMessage::Notification(_)) {
-                wake.notify_one();
-            }
-        })
-        .await?;
+async fn listen(config: &Config, changed: Arc<Notify>) -> Result<OwnConnection, PostgresError> {
+    let on_message = move |message| {
+        if matches!(message, AsyncMessage::Notification(_)) {
+            changed.notify_one();
+        }
+    };
+    let own = config.database().own_connection(on_message).await?;
     let doing = "listen for changes of the configuration";
-    client
+    own.client
         .batch_execute(LISTEN)
         .await
         .map_err(|error| PostgresError::from_driver(doing, &error))?;
-    Ok(client)
-}
-
-/// Wakes the watcher when the listening connection ends, so that it listens again at once.
-struct HangUp(Arc<Notify>);
-
-impl Drop for HangUp {
-    fn drop(&mut self) {
-        self.0.notify_one();
-    }
+    Ok(own)
 }

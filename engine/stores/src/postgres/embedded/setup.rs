@@ -51,7 +51,6 @@ pub(super) async fn database(cluster: &Cluster, name: &str) -> Result<(), Embedd
 }
 
 async fn root(cluster: &Cluster, database: &str) -> Result<Client, PostgresError> {
-    Door::new(&SecretString::from(cluster.address(ROOT_ROLE, database)), None)?
-        .open(|_| ())
-        .await
+    let door = Door::new(&SecretString::from(cluster.address(ROOT_ROLE, database)), None)?;
+    Ok(door.open(|_| ()).await?.client)
 }

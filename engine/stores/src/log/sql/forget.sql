@@ -1,0 +1,1 @@
+SELECT log_forget($1, $2, $3)

@@ -1,0 +1,1 @@
+LISTEN trunkline_log; SET synchronous_commit = off

@@ -1,0 +1,1 @@
+SELECT pg_notify('trunkline_log', $1)

@@ -1,0 +1,1 @@
+SELECT log_offset_at($1, $2)
