@@ -346,6 +346,8 @@ pub struct CallFacts {
     pub reason: Option<Arc<str>>,
     /// Its class.
     pub reason_class: Option<ReasonClass>,
+    /// `transfer_destination` of the call itself, a text: where the call went when it was passed on.
+    pub transfer_destination: Option<Arc<str>>,
     /// RULES.md part C, last paragraph; false for chats.
     pub connected: bool,
     /// Earliest stamp: when we first heard of it.
@@ -409,6 +411,60 @@ pub struct CallFacts {
 }
 
 impl CallFacts {
+    /// A call of which nothing is known but that a record of it came at `received_at`.
+    pub fn blank(key: CallKey, workspace: WorkspaceId, received_at: Millis) -> CallFacts {
+        CallFacts {
+            key,
+            workspace,
+            owner_agent: None,
+            agent_id: None,
+            agent_version: None,
+            agent_name: None,
+            agent_tag: None,
+            channel: Channel::Other,
+            direction: Direction::None,
+            from_number: None,
+            to_number: None,
+            state: CallState::Registered,
+            end_inferred: false,
+            presumed_ended: false,
+            status_raw: None,
+            reason: None,
+            reason_class: None,
+            transfer_destination: None,
+            connected: false,
+            first_received_at: received_at,
+            last_received_at: received_at,
+            started_at: None,
+            ended_at: None,
+            transfer_ended_at: None,
+            duration_ms: None,
+            repaired: false,
+            ended_event_at: None,
+            analysis_event_at: None,
+            analysed: false,
+            analysis: Analysis::default(),
+            speech: Speech::default(),
+            tool_calls: 0,
+            tool_failures: 0,
+            transfers: Vec::new(),
+            latency: Vec::new(),
+            cost: None,
+            language: None,
+            recording_url: None,
+            metadata: Vec::new(),
+            variables: Vec::new(),
+            collected: Vec::new(),
+            last_said: None,
+            last_said_at: None,
+            records: 0,
+            repeats: 0,
+            revisions: 0,
+            unreadable: Vec::new(),
+            events: Vec::new(),
+        }
+    }
+
     /// The moment the call belongs to on the arrival base: its start, else when we first heard of it.
     pub fn opened_at(&self) -> Millis {
         self.started_at.unwrap_or(self.first_received_at)

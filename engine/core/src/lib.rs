@@ -1,9 +1,12 @@
 #![doc = include_str!("../README.md")]
 
+pub mod door;
 pub mod facts;
 pub mod id;
 pub mod instant;
+pub mod json;
 pub mod limit;
 pub mod metric;
+pub mod name;
 pub mod record;
 pub mod signature;

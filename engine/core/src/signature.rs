@@ -21,6 +21,12 @@ impl SigningKey {
     }
 }
 
+impl From<&str> for SigningKey {
+    fn from(text: &str) -> SigningKey {
+        SigningKey::new(text)
+    }
+}
+
 impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SigningKey([hidden])")

@@ -1,0 +1,194 @@
+//! Decides, in one pass over a body and without interpreting it, what it is and where it belongs (rules A6, A7, A9, A11, A12).
+
+mod finder;
+mod mask;
+
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+
+use crate::id::{Kind, TenantId, WorkspaceId};
+use crate::instant::Millis;
+use crate::json::{Bad, Span, decode, is_plain, shown, walk};
+use crate::limit::{EVENT_NAME_CHARS, ID_BYTES};
+use crate::name::Name;
+use crate::record::{Header, Record, SetAside, Source};
+use finder::{Finder, Section};
+
+/// Which of Retell's request families a body belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Family {
+    /// An event of a voice call.
+    Voice,
+    /// An event of a chat.
+    Chat,
+    /// An alert.
+    Alert,
+    /// An inbound hook at the wrong address; its caller waits for an answer (rule A11).
+    InboundHook(Kind),
+    /// No documented event name, or nothing that can be read.
+    Unknown,
+}
+
+/// What the door knows of a body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Routed {
+    /// Event name, cut to [`EVENT_NAME_CHARS`]; empty when there is none.
+    pub event: String,
+    /// Routing key (rule A7).
+    pub key: String,
+    /// What it is.
+    pub family: Family,
+    /// Why it cannot be read, if so.
+    pub set_aside: Option<SetAside>,
+    /// Whether a credential was overwritten.
+    pub masked: bool,
+    /// Call or chat, when the key is one's id.
+    pub kind: Option<Kind>,
+}
+
+/// Routes `body` and gives it back, the same memory unless a credential had to be overwritten.
+pub fn route(body: Bytes) -> (Routed, Bytes) {
+    let Ok(text) = std::str::from_utf8(&body) else {
+        return unreadable(SetAside::NotUtf8, body);
+    };
+    let mut finder = Finder::new(text);
+    match walk(text.as_bytes(), &mut finder) {
+        Ok(()) => {}
+        Err(Bad::Syntax) => return unreadable(SetAside::NotJson, body),
+        Err(Bad::TooDeep) => return unreadable(SetAside::TooDeep, body),
+    }
+    let destination = Destination::of(text, &finder);
+    let Destination {
+        event,
+        family,
+        id,
+        set_aside,
+    } = destination;
+    let tokens = finder.tokens;
+    let (body, masked) = mask::overwrite(body, &tokens);
+    let (key, kind) = match id {
+        Some((kind, id)) => (id, Some(kind)),
+        None => (hash(&body), None),
+    };
+    (
+        Routed {
+            event,
+            key,
+            family,
+            set_aside,
+            masked,
+            kind,
+        },
+        body,
+    )
+}
+
+/// The record to store.
+pub fn record(routed: Routed, body: Bytes, received_at: Millis, tenant: TenantId, workspace: WorkspaceId, source: Source) -> Record {
+    let header = Header {
+        received_at,
+        tenant,
+        workspace,
+        source,
+        event: routed.event,
+        key: routed.key,
+        set_aside: routed.set_aside,
+        masked: routed.masked,
+        crc32: crc32fast::hash(&body),
+    };
+    Record { header, body }
+}
+
+/// A body that is no JSON: keyed by its hash, credentials overwritten by a byte scan.
+fn unreadable(reason: SetAside, body: Bytes) -> (Routed, Bytes) {
+    let tokens = mask::scan(&body);
+    let (body, masked) = mask::overwrite(body, &tokens);
+    let routed = Routed {
+        event: String::new(),
+        key: hash(&body),
+        family: Family::Unknown,
+        set_aside: Some(reason),
+        masked,
+        kind: None,
+    };
+    (routed, body)
+}
+
+fn hash(body: &[u8]) -> String {
+    hex::encode(Sha256::digest(body))
+}
+
+/// Where a readable body belongs.
+pub(crate) struct Destination {
+    /// Event name as shown.
+    pub event: String,
+    /// Its family.
+    pub family: Family,
+    /// The call or chat it belongs to.
+    pub id: Option<(Kind, String)>,
+    /// Why it belongs nowhere.
+    pub set_aside: Option<SetAside>,
+}
+
+impl Destination {
+    fn of(text: &str, found: &Finder<'_>) -> Destination {
+        let nowhere = |reason| Destination {
+            event: String::new(),
+            family: Family::Unknown,
+            id: None,
+            set_aside: Some(reason),
+        };
+        if !found.root_is_object {
+            return nowhere(SetAside::NotAnObject);
+        }
+        let spelled = found.event.map(|span| decode(&text[span.start..span.end], span.escaped).text);
+        let Some((spelled, event)) = spelled.and_then(|spelled| Some((spelled.clone(), shown(spelled)?))) else {
+            return nowhere(SetAside::NoEventName);
+        };
+        let (family, section) = choose(Name::parse(&spelled), found);
+        let id = section.and_then(|(kind, section)| Some((kind, usable_id(text, section.id?)?)));
+        let set_aside = match family {
+            Family::InboundHook(_) => None,
+            Family::Alert => (!found.alert).then_some(SetAside::NoAlert),
+            Family::Voice | Family::Chat | Family::Unknown => id.is_none().then_some(SetAside::NoId),
+        };
+        Destination {
+            event: event.chars().take(EVENT_NAME_CHARS).collect(),
+            family,
+            id,
+            set_aside,
+        }
+    }
+}
+
+/// The family of a name and the object whose id counts (rule A7).
+fn choose<'a>(name: Option<Name>, found: &'a Finder<'_>) -> (Family, Option<(Kind, &'a Section)>) {
+    let call = Some((Kind::Call, &found.call));
+    let chat = Some((Kind::Chat, &found.chat));
+    let present = if found.call.filled {
+        call
+    } else if found.chat.filled {
+        chat
+    } else {
+        None
+    };
+    match name {
+        Some(Name::ChatStarted | Name::ChatEnded | Name::ChatAnalyzed) => (Family::Chat, chat),
+        Some(Name::AlertTriggered | Name::AlertResolved) => (Family::Alert, None),
+        Some(Name::CallInbound) => (Family::InboundHook(Kind::Call), None),
+        Some(Name::ChatInbound) => (Family::InboundHook(Kind::Chat), None),
+        Some(Name::TranscriptUpdated) => match present {
+            Some((Kind::Chat, _)) => (Family::Chat, present),
+            _ => (Family::Voice, present),
+        },
+        Some(_) => (Family::Voice, call),
+        None => (Family::Unknown, present),
+    }
+}
+
+/// The id, if it is a text of 1 to [`ID_BYTES`] bytes without control characters and lone surrogates (rule A7).
+fn usable_id(text: &str, span: Span) -> Option<String> {
+    let decoded = decode(&text[span.start..span.end], span.escaped);
+    let usable = !decoded.lone_surrogate && (1..=ID_BYTES).contains(&decoded.text.len()) && is_plain(&decoded.text);
+    usable.then(|| decoded.text.into_owned())
+}

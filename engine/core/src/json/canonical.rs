@@ -1,0 +1,220 @@
+//! The canonical text of a JSON value (rule B1): what two spellings of the same value have in common.
+//!
+//! Names sorted by their bytes, of repeated ones only the last, no white space; integral numbers within 64 bits as integers, other
+//! finite ones as the shortest text of their 64-bit float, the rest as spelled; strings with the fewest escapes.
+
+use std::cmp::Ordering;
+
+use super::number::Number;
+use super::tape::{Shape, Value};
+use super::text::{Piece, decode, pieces};
+
+/// Members of the object `inside` (a member of the outermost one) that are left out.
+#[derive(Debug, Clone, Copy)]
+pub struct Omit<'a> {
+    /// Name of the object.
+    pub inside: &'a str,
+    /// Names of its members to leave out.
+    pub names: &'a [&'a str],
+}
+
+/// One member while its object is sorted.
+#[derive(Debug, Clone, Copy)]
+struct Member {
+    /// The first eight bytes of the name, so that most comparisons are one of numbers.
+    prefix: u64,
+    name: usize,
+}
+
+/// Writes canonical texts; kept between texts for its memory.
+#[derive(Debug, Default)]
+pub struct Canonical {
+    out: Vec<u8>,
+    members: Vec<Member>,
+}
+
+impl Canonical {
+    /// The canonical text of `value`.
+    pub fn text(&mut self, value: Value<'_>) -> &[u8] {
+        self.out.clear();
+        self.write(value, None, &[]);
+        &self.out
+    }
+
+    /// The same without some members.
+    pub fn text_without(&mut self, value: Value<'_>, omit: Omit<'_>) -> &[u8] {
+        self.out.clear();
+        self.write(value, Some(omit), &[]);
+        &self.out
+    }
+
+    /// Gives memory back after an unusually large text.
+    pub fn shrink(&mut self, bytes: usize) {
+        self.out.clear();
+        self.out.shrink_to(bytes);
+        self.members.clear();
+        self.members.shrink_to(bytes / size_of::<Member>());
+    }
+
+    /// As deep as the value, which the walk has bounded.
+    fn write(&mut self, value: Value<'_>, omit: Option<Omit<'_>>, leave_out: &[&str]) {
+        match value.shape() {
+            Shape::Null | Shape::True | Shape::False => self.out.extend_from_slice(value.raw().as_bytes()),
+            Shape::Number => self.number(value.raw()),
+            Shape::String => self.string(value),
+            Shape::Array => {
+                self.out.push(b'[');
+                for (place, element) in value.elements().enumerate() {
+                    if place > 0 {
+                        self.out.push(b',');
+                    }
+                    self.write(element, None, &[]);
+                }
+                self.out.push(b']');
+            }
+            Shape::Object => self.object(value, omit, leave_out),
+        }
+    }
+
+    fn object(&mut self, object: Value<'_>, omit: Option<Omit<'_>>, leave_out: &[&str]) {
+        let first = self.members.len();
+        let mut sorted = true;
+        for (name, _) in object.members() {
+            if leave_out.iter().any(|out| name.is(out)) {
+                continue;
+            }
+            let member = Member {
+                prefix: prefix(name),
+                name: name.place(),
+            };
+            sorted &= self.members.len() == first || compare(object, &self.members[self.members.len() - 1], &member) == Ordering::Less;
+            self.members.push(member);
+        }
+        if !sorted {
+            // Later ones behind earlier ones of the same name: the sort must be stable.
+            self.members[first..].sort_by(|one, other| compare(object, one, other));
+        }
+        let last = self.members.len();
+        self.out.push(b'{');
+        let mut comma = false;
+        for place in first..last {
+            let member = self.members[place];
+            let repeated = place + 1 < last && compare(object, &member, &self.members[place + 1]) == Ordering::Equal;
+            if repeated {
+                continue;
+            }
+            if comma {
+                self.out.push(b',');
+            }
+            comma = true;
+            let name = object.at(member.name);
+            self.string(name);
+            self.out.push(b':');
+            let inner = omit.filter(|omit| name.is(omit.inside)).map_or(&[][..], |omit| omit.names);
+            self.write(object.at(member.name + 1), None, inner);
+        }
+        self.out.push(b'}');
+        self.members.truncate(first);
+    }
+
+    fn number(&mut self, raw: &str) {
+        let bytes = raw.as_bytes();
+        if is_canonical(bytes) {
+            return self.out.extend_from_slice(bytes);
+        }
+        let number = Number(raw);
+        let text = match (number.integral(), number.float()) {
+            (Some(integer), _) => integer.to_string(),
+            (None, Some(float)) => format!("{float:?}"),
+            (None, None) => raw.to_owned(),
+        };
+        self.out.extend_from_slice(text.as_bytes());
+    }
+
+    fn string(&mut self, value: Value<'_>) {
+        self.out.push(b'"');
+        let raw = value.raw();
+        if !value.escaped() || has_only_short_escapes(raw.as_bytes()) {
+            self.out.extend_from_slice(raw.as_bytes());
+        } else {
+            for piece in pieces(raw) {
+                self.piece(&piece);
+            }
+        }
+        self.out.push(b'"');
+    }
+
+    fn piece(&mut self, piece: &Piece<'_>) {
+        match piece {
+            Piece::Plain(plain) => self.out.extend_from_slice(plain.as_bytes()),
+            Piece::Lone(unit) => self.out.extend_from_slice(format!("\\u{unit:04x}").as_bytes()),
+            Piece::Char(char) => match char {
+                '"' => self.out.extend_from_slice(b"\\\""),
+                '\\' => self.out.extend_from_slice(b"\\\\"),
+                '\u{8}' => self.out.extend_from_slice(b"\\b"),
+                '\u{c}' => self.out.extend_from_slice(b"\\f"),
+                '\n' => self.out.extend_from_slice(b"\\n"),
+                '\r' => self.out.extend_from_slice(b"\\r"),
+                '\t' => self.out.extend_from_slice(b"\\t"),
+                '\0'..='\u{1f}' => self.out.extend_from_slice(format!("\\u{:04x}", u32::from(*char)).as_bytes()),
+                other => self.out.extend_from_slice(other.encode_utf8(&mut [0; 4]).as_bytes()),
+            },
+        }
+    }
+}
+
+/// Whether the spelling is already the canonical one. Sure cases only: up to 15 digits always survive the way through a 64-bit
+/// float, so a fraction without needless zeros is its own shortest text.
+fn is_canonical(raw: &[u8]) -> bool {
+    let Some(point) = raw.iter().position(|byte| !byte.is_ascii_digit()) else {
+        return raw.len() <= 18;
+    };
+    let (whole, fraction) = (&raw[..point], &raw[point + 1..]);
+    raw[point] == b'.'
+        && raw.len() <= 16
+        && !whole.is_empty()
+        && fraction.iter().all(u8::is_ascii_digit)
+        && fraction.last().is_some_and(|last| *last != b'0')
+        // Below a ten-thousandth the shortest text has an exponent.
+        && (whole != b"0" || fraction.iter().take(3).any(|digit| *digit != b'0'))
+}
+
+/// True when every escape inside is one that the canonical text uses as well.
+fn has_only_short_escapes(raw: &[u8]) -> bool {
+    let mut rest = raw;
+    while let Some(at) = memchr::memchr(b'\\', rest) {
+        if matches!(rest[at + 1], b'u' | b'/') {
+            return false;
+        }
+        rest = &rest[at + 2..];
+    }
+    true
+}
+
+fn prefix(name: Value<'_>) -> u64 {
+    let decoded = name.name();
+    let mut eight = [0; 8];
+    let length = decoded.len().min(8);
+    eight[..length].copy_from_slice(&decoded.as_bytes()[..length]);
+    u64::from_be_bytes(eight)
+}
+
+fn compare(object: Value<'_>, one: &Member, other: &Member) -> Ordering {
+    one.prefix.cmp(&other.prefix).then_with(|| {
+        let (one, other) = (object.at(one.name), object.at(other.name));
+        if !one.escaped() && !other.escaped() {
+            return one.raw().cmp(other.raw());
+        }
+        let (decoded, decoded_other) = (decode(one.raw(), one.escaped()), decode(other.raw(), other.escaped()));
+        let same = decoded.text.cmp(&decoded_other.text);
+        // Two lone surrogates look alike when shown but are different names.
+        let lone = decoded.lone_surrogate || decoded_other.lone_surrogate;
+        same.then_with(|| {
+            if lone {
+                one.raw().to_ascii_lowercase().cmp(&other.raw().to_ascii_lowercase())
+            } else {
+                Ordering::Equal
+            }
+        })
+    })
+}

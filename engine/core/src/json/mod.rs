@@ -1,0 +1,16 @@
+//! Reads JSON as Retell sends it and as an attacker might (rule A6): one parser for every place that needs one.
+//!
+//! [`walk()`] passes over a text once, finds every fault and tells a [`Sink`] what it sees; the door's sink keeps four fields,
+//! [`Tape`]'s keeps the shape of the whole text in one flat vector. Strings and numbers stay where they are until somebody asks.
+
+mod canonical;
+mod number;
+mod tape;
+mod text;
+mod walk;
+
+pub use canonical::{Canonical, Omit};
+pub use number::Number;
+pub use tape::{Shape, Tape, Value};
+pub use text::{Decoded, decode, is_plain, shown};
+pub use walk::{Bad, Literal, Sink, Span, walk};
