@@ -1,0 +1,219 @@
+//! How complete the live figures are: up to which moment everything has been applied, and what is missing.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use serde::Serialize;
+use trunkline_core::instant::Millis;
+
+use super::lag::{LagSum, LagWindow};
+
+/// Holes remembered per partition; more than these means that a person must look anyway.
+const GAPS_MAX: usize = 100;
+
+/// A run of offsets that should be in the log and was not delivered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Gap {
+    /// Which partition.
+    pub partition: u32,
+    /// First missing offset.
+    pub first: i64,
+    /// Last missing offset.
+    pub last: i64,
+}
+
+/// How far one partition is.
+#[derive(Debug, Clone, Serialize)]
+pub struct PartitionState {
+    /// Which one.
+    pub partition: u32,
+    /// First offset of this rebuild.
+    pub began_at: i64,
+    /// The next offset to be applied.
+    pub next: i64,
+    /// The end of the log has been reached since the last record.
+    pub current: bool,
+    /// The end has been reached once since the rebuild began.
+    pub rebuilt: bool,
+    /// When the log took the last applied record.
+    pub applied_to: Option<Millis>,
+    /// Calls with an actor.
+    pub calls: usize,
+    /// Ended calls kept in compact form for late events.
+    pub residue: usize,
+}
+
+/// What the screen says about its own truth.
+#[derive(Debug, Clone, Serialize)]
+pub struct Completeness {
+    /// When this was asked.
+    pub as_of: Millis,
+    /// Everything that the log took up to here has been applied; `None` until every partition has begun.
+    pub complete_to: Option<Millis>,
+    /// A partition is still being rebuilt from the log: figures are too low.
+    pub rebuilding: bool,
+    /// The log cannot be reached at this moment.
+    pub log_away: bool,
+    /// Partitions of the log.
+    pub partitions: u32,
+    /// Partitions this process reads.
+    pub assigned: u32,
+    /// Now minus `complete_to`.
+    pub lag_ms: Option<i64>,
+    /// 95th percentile from receipt at the door to publication, last minute; upper end of its bucket.
+    pub lag_p95_ms: Option<i64>,
+    /// 95th percentile from receipt at the door to the log's acknowledgement, last minute; upper end of its bucket.
+    pub intake_lag_p95_ms: Option<i64>,
+    /// Offsets that were not delivered.
+    pub gaps: Vec<Gap>,
+    /// Calls in progress that have been silent for longer than usual: their end may be missing.
+    pub open_without_end: u64,
+    /// Calls closed by the reaper within the horizon.
+    pub presumed_ended: u64,
+    /// Set-aside events by reason, since the horizon.
+    pub set_aside: BTreeMap<&'static str, u64>,
+}
+
+#[derive(Debug)]
+struct Progress {
+    state: PartitionState,
+    gaps: Vec<Gap>,
+    lag: LagWindow,
+    intake_lag: LagWindow,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    partitions: BTreeMap<u32, Progress>,
+    log_away_since: Option<Millis>,
+}
+
+/// The progress of all partitions of this process.
+#[derive(Debug, Default)]
+pub(crate) struct ProgressBook(Mutex<Inner>);
+
+/// What a reader reports with each publication.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Step {
+    pub(crate) next: i64,
+    pub(crate) applied_to: Option<Millis>,
+    pub(crate) current: bool,
+    pub(crate) calls: usize,
+    pub(crate) residue: usize,
+}
+
+impl ProgressBook {
+    pub(crate) fn begin(&self, partition: u32, at: i64) {
+        let state = PartitionState {
+            partition,
+            began_at: at,
+            next: at,
+            current: false,
+            rebuilt: false,
+            applied_to: None,
+            calls: 0,
+            residue: 0,
+        };
+        let progress = Progress {
+            state,
+            gaps: Vec::new(),
+            lag: LagWindow::default(),
+            intake_lag: LagWindow::default(),
+        };
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .partitions
+            .insert(partition, progress);
+    }
+
+    pub(crate) fn end(&self, partition: u32) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).partitions.remove(&partition);
+    }
+
+    pub(crate) fn step(&self, partition: u32, step: Step) {
+        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(progress) = inner.partitions.get_mut(&partition) else {
+            return;
+        };
+        let state = &mut progress.state;
+        state.next = step.next;
+        state.applied_to = step.applied_to.or(state.applied_to);
+        state.current = step.current;
+        state.rebuilt |= step.current;
+        state.calls = step.calls;
+        state.residue = step.residue;
+    }
+
+    /// Notes the delays of one published micro-batch: (receipt to publication, receipt to the log).
+    pub(crate) fn lags(&self, partition: u32, now: Millis, delays: &[(i64, i64)]) {
+        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(progress) = inner.partitions.get_mut(&partition) else {
+            return;
+        };
+        for (published, appended) in delays {
+            progress.lag.note(now, *published);
+            progress.intake_lag.note(now, *appended);
+        }
+    }
+
+    pub(crate) fn gap(&self, gap: Gap) {
+        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(progress) = inner.partitions.get_mut(&gap.partition) else {
+            return;
+        };
+        if progress.gaps.len() < GAPS_MAX {
+            progress.gaps.push(gap);
+        }
+    }
+
+    /// The log stopped answering at `since`, or answers again.
+    pub(crate) fn log_away(&self, since: Option<Millis>) {
+        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.log_away_since = match (inner.log_away_since, since) {
+            (Some(first), Some(_)) => Some(first),
+            (_, since) => since,
+        };
+    }
+
+    pub(crate) fn states(&self) -> Vec<PartitionState> {
+        let inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.partitions.values().map(|progress| progress.state.clone()).collect()
+    }
+
+    /// The whole answer but for what belongs to a tenant.
+    pub(crate) fn read(&self, now: Millis, partitions: u32) -> Completeness {
+        let inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let assigned = u32::try_from(inner.partitions.len()).unwrap_or(u32::MAX);
+        let present = inner.log_away_since.unwrap_or(now).min(now);
+        let mut complete_to = (assigned > 0).then_some(present);
+        let mut rebuilding = assigned == 0;
+        let (mut lag, mut intake_lag) = (LagSum::default(), LagSum::default());
+        let mut gaps = Vec::new();
+        for progress in inner.partitions.values() {
+            let state = &progress.state;
+            rebuilding |= !state.rebuilt;
+            if !state.current {
+                complete_to = complete_to.and_then(|to| state.applied_to.map(|at| to.min(at)));
+            }
+            progress.lag.add_to(now, &mut lag);
+            progress.intake_lag.add_to(now, &mut intake_lag);
+            gaps.extend_from_slice(&progress.gaps);
+        }
+        Completeness {
+            as_of: now,
+            complete_to,
+            rebuilding,
+            log_away: inner.log_away_since.is_some(),
+            partitions,
+            assigned,
+            lag_ms: complete_to.map(|to| now.since(to).max(0)),
+            lag_p95_ms: lag.p95_ms(),
+            intake_lag_p95_ms: intake_lag.p95_ms(),
+            gaps,
+            open_without_end: 0,
+            presumed_ended: 0,
+            set_aside: BTreeMap::new(),
+        }
+    }
+}

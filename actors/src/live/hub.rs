@@ -1,0 +1,250 @@
+//! The hub: what readers publish and screens read. Immutable snapshots; nobody waits for an actor here.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use dashmap::DashMap;
+use serde::Serialize;
+use tokio::sync::watch;
+use trunkline_core::facts::{CallFacts, CallState, Item};
+use trunkline_core::id::{BusinessId, CallKey, TenantId};
+use trunkline_core::instant::Millis;
+use trunkline_core::metric::Partial;
+
+use super::board_cache::BoardCache;
+use super::completeness::ProgressBook;
+use super::set_aside::SetAsides;
+use super::unknown::Unknowns;
+
+/// Removals remembered per tenant, so that a reader can go on from its version; an older reader takes all rows anew.
+const GONE_MAX: usize = 4_096;
+
+/// Agents whose names are remembered per tenant; beyond, the board shows ids.
+const AGENT_NAMES_MAX: usize = 10_000;
+
+/// Shards of a tenant's table of calls. Many tenants exist and few threads write, so the usual 4 per core waste memory.
+const CALL_SHARDS: usize = 4;
+
+/// One call as lists and boards see it.
+#[derive(Debug, Clone, Serialize)]
+pub struct LiveCall {
+    /// The business it belongs to; `None` only while its workspace is not in the directory.
+    pub business: Option<BusinessId>,
+    /// All that is known of it but the transcript.
+    pub facts: Arc<CallFacts>,
+    /// Rises with every publication of this row, across all calls.
+    pub version: u64,
+}
+
+/// A call with its transcript, as kept in the hub.
+#[derive(Debug, Clone)]
+pub(crate) struct Row {
+    pub(crate) call: Arc<LiveCall>,
+    pub(crate) transcript: Arc<[Item]>,
+    pub(crate) partition: u32,
+}
+
+/// What one partition publishes for one tenant at once.
+#[derive(Debug, Default)]
+pub(crate) struct Publication {
+    pub(crate) rows: Vec<(Option<BusinessId>, Arc<CallFacts>, Arc<[Item]>)>,
+    pub(crate) gone: Vec<CallKey>,
+    pub(crate) partials: Vec<(BusinessId, Option<Arc<Partial>>)>,
+}
+
+/// Counts that need a walk over all rows, kept for a second.
+#[derive(Debug, Default, Clone, Copy)]
+struct Walked {
+    at: Option<Millis>,
+    open_without_end: u64,
+    presumed_ended: u64,
+}
+
+/// Everything published for one tenant.
+#[derive(Debug)]
+pub(crate) struct TenantView {
+    pub(crate) version: watch::Sender<u64>,
+    pub(crate) calls: DashMap<CallKey, Row>,
+    pub(crate) partials: DashMap<(BusinessId, u32), Arc<Partial>>,
+    pub(crate) boards: BoardCache,
+    agent_names: DashMap<Arc<str>, Arc<str>>,
+    gone: Mutex<VecDeque<(u64, CallKey)>>,
+    walked: Mutex<Walked>,
+}
+
+/// How long counts that need a walk over all rows are kept.
+const WALK_MS: i64 = 1_000;
+
+impl TenantView {
+    fn new() -> TenantView {
+        TenantView {
+            version: watch::channel(0).0,
+            calls: DashMap::with_shard_amount(CALL_SHARDS),
+            partials: DashMap::with_shard_amount(CALL_SHARDS),
+            boards: BoardCache::default(),
+            agent_names: DashMap::with_shard_amount(CALL_SHARDS),
+            gone: Mutex::default(),
+            walked: Mutex::default(),
+        }
+    }
+
+    /// Calls removed after version `since`; `None` when that is too long ago to know.
+    pub(crate) fn gone_since(&self, since: u64) -> Option<Vec<CallKey>> {
+        let gone = self.gone.lock().unwrap_or_else(PoisonError::into_inner);
+        let forgotten = gone.len() == GONE_MAX && gone.front().is_some_and(|(version, _)| *version > since);
+        (!forgotten).then(|| {
+            gone.iter()
+                .filter(|(version, _)| *version > since)
+                .map(|(_, key)| key.clone())
+                .collect()
+        })
+    }
+
+    /// What an agent is called, as its calls say.
+    pub(crate) fn agent_name(&self, agent: &str) -> Option<String> {
+        self.agent_names.get(agent).map(|name| name.to_string())
+    }
+
+    fn note_agent(&self, facts: &CallFacts) {
+        let (Some(agent), Some(name)) = (&facts.agent_id, &facts.agent_name) else {
+            return;
+        };
+        if self.agent_names.get(agent).is_none_or(|known| *known != *name) && self.agent_names.len() < AGENT_NAMES_MAX {
+            self.agent_names.insert(Arc::clone(agent), Arc::clone(name));
+        }
+    }
+
+    fn note_gone(&self, version: u64, key: CallKey) {
+        let mut gone = self.gone.lock().unwrap_or_else(PoisonError::into_inner);
+        if gone.len() == GONE_MAX {
+            gone.pop_front();
+        }
+        gone.push_back((version, key));
+    }
+
+    /// (calls in progress silent for longer than `quiet_ms`, listed calls closed by the reaper).
+    pub(crate) fn without_end(&self, now: Millis, quiet_ms: i64) -> (u64, u64) {
+        let mut walked = self.walked.lock().unwrap_or_else(PoisonError::into_inner);
+        if walked.at.is_none_or(|at| now.since(at) >= WALK_MS || now < at) {
+            *walked = Walked {
+                at: Some(now),
+                ..Walked::default()
+            };
+            for row in &self.calls {
+                let facts = &row.call.facts;
+                let silent = now.since(facts.last_received_at) > quiet_ms;
+                walked.open_without_end += u64::from(facts.state != CallState::Ended && silent);
+                walked.presumed_ended += u64::from(facts.presumed_ended);
+            }
+        }
+        (walked.open_without_end, walked.presumed_ended)
+    }
+}
+
+/// Everything published by this process.
+#[derive(Debug, Default)]
+pub(crate) struct Hub {
+    tenants: DashMap<TenantId, Arc<TenantView>>,
+    pub(crate) progress: ProgressBook,
+    pub(crate) set_asides: SetAsides,
+    pub(crate) unknowns: Unknowns,
+    version: AtomicU64,
+}
+
+impl Hub {
+    /// The view of `tenant`; empty when nothing was published yet.
+    pub(crate) fn tenant(&self, tenant: TenantId) -> Arc<TenantView> {
+        if let Some(view) = self.tenants.get(&tenant) {
+            return Arc::clone(&view);
+        }
+        Arc::clone(&self.tenants.entry(tenant).or_insert_with(|| Arc::new(TenantView::new())))
+    }
+
+    /// Makes one partition's changes visible, and wakes who waits for this tenant.
+    pub(crate) fn publish(&self, partition: u32, tenant: TenantId, publication: Publication) {
+        let view = self.tenant(tenant);
+        let version = self.version.fetch_add(1, Ordering::Relaxed) + 1;
+        for (business, facts, transcript) in publication.rows {
+            view.note_agent(&facts);
+            let key = facts.key.clone();
+            let call = Arc::new(LiveCall { business, facts, version });
+            view.calls.insert(
+                key,
+                Row {
+                    call,
+                    transcript,
+                    partition,
+                },
+            );
+        }
+        for key in publication.gone {
+            view.calls.remove(&key);
+            view.note_gone(version, key);
+        }
+        for (business, partial) in publication.partials {
+            match partial {
+                Some(partial) => drop(view.partials.insert((business, partition), partial)),
+                None => drop(view.partials.remove(&(business, partition))),
+            }
+        }
+        announce(&view, version);
+    }
+
+    /// Forgets everything of one partition: it was given away, or is about to be rebuilt.
+    pub(crate) fn clear(&self, partition: u32) {
+        self.set_asides.forget(partition);
+        self.unknowns.forget(partition);
+        for view in &self.tenants {
+            let version = self.version.fetch_add(1, Ordering::Relaxed) + 1;
+            let keys: Vec<CallKey> = view
+                .calls
+                .iter()
+                .filter(|row| row.partition == partition)
+                .map(|row| row.key().clone())
+                .collect();
+            view.partials.retain(|(_, of), _| *of != partition);
+            for key in keys {
+                view.calls.remove(&key);
+                view.note_gone(version, key);
+            }
+            announce(&view, version);
+        }
+    }
+
+    /// Drops boards that nobody looks at any more.
+    pub(crate) fn forget_boards(&self, now: Millis) {
+        for view in &self.tenants {
+            view.boards.forget(now);
+        }
+    }
+
+    /// Writes the gauge of calls in progress; called once a second.
+    pub(crate) fn write_gauges(&self) {
+        let mut active = std::collections::BTreeMap::from([("inbound", 0u64), ("none", 0), ("outbound", 0)]);
+        for view in &self.tenants {
+            for row in &view.calls {
+                if row.call.facts.state == CallState::Ongoing {
+                    let direction = match row.call.facts.direction {
+                        trunkline_core::facts::Direction::Inbound => "inbound",
+                        trunkline_core::facts::Direction::Outbound => "outbound",
+                        trunkline_core::facts::Direction::None => "none",
+                    };
+                    *active.entry(direction).or_default() += 1;
+                }
+            }
+        }
+        for (direction, count) in active {
+            metrics::gauge!("trunkline_calls_active", "direction" => direction).set(count as f64);
+        }
+    }
+}
+
+/// Versions of several partitions may arrive out of order; the highest stands.
+fn announce(view: &TenantView, version: u64) {
+    view.version.send_if_modified(|seen| {
+        let newer = version > *seen;
+        *seen = (*seen).max(version);
+        newer
+    });
+}

@@ -1,0 +1,13 @@
+//! What every role stands on: bounded delivery, guardians, the pulse, and a state that can be looked at.
+
+mod arbiters;
+mod deliver;
+mod guardian;
+mod pulse;
+mod role;
+
+pub(crate) use arbiters::Arbiters;
+pub(crate) use deliver::{Mailbox, Undelivered, deliver};
+pub(crate) use guardian::{Bound, Deaths, FailureHook, Guardian, Lifeline, Verdict};
+pub use pulse::{Clock, Hand};
+pub use role::{Health, Role, RoleState, Roles};
