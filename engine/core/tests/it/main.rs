@@ -1,0 +1,3 @@
+//! Tests of the pure core, by subject.
+
+mod metric;

@@ -1,0 +1,10 @@
+//! What one call adds, how sums behave, what a board shows.
+
+mod board;
+mod catalogue;
+mod fixture;
+mod legs;
+mod load;
+mod properties;
+mod sketch;
+mod table;
