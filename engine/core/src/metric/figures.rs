@@ -158,8 +158,8 @@ pub(super) struct Figures {
     pub now: Cells,
     /// Starts of open transfers and how many began then.
     pub waits: BTreeMap<Millis, u32>,
-    /// By number of the interval since the epoch.
-    pub intervals: BTreeMap<i64, Interval>,
+    /// By number of the interval since the epoch. Shared, so that a copy for readers costs a pointer for each.
+    pub intervals: BTreeMap<i64, Arc<Interval>>,
     /// Calls that came in forgotten intervals and have not gone in one.
     pub carried: i64,
 }
@@ -260,7 +260,7 @@ impl Figures {
         let Some(index) = index.filter(|index| *index >= kept_from) else {
             return;
         };
-        let interval = self.intervals.entry(index).or_default();
+        let interval = Arc::make_mut(self.intervals.entry(index).or_default());
         change(interval);
         if interval.is_empty() {
             self.intervals.remove(&index);
@@ -290,7 +290,7 @@ impl Figures {
                 + interval.reasons.capacity() * size_of::<(Arc<str>, i64)>()
         };
         let now = self.now.0.capacity() * size_of::<Cell>() + self.waits.len() * size_of::<(Millis, u32)>();
-        now + self.intervals.values().map(of_interval).sum::<usize>()
+        now + self.intervals.values().map(|interval| of_interval(interval)).sum::<usize>()
     }
 }
 

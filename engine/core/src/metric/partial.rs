@@ -39,11 +39,14 @@ impl Scope {
 
 /// Figures of one business on one partition. Two partials that were given the same contributions are equal, in whatever order
 /// and with whatever detours they came.
+///
+/// A clone shares everything with the original until one of them changes, and then only what changed is copied: that is how readers get
+/// an immutable picture many times a second.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Partial {
     /// All slices together: most boards read only this.
-    all: Figures,
-    slices: HashMap<Slice, Figures>,
+    all: Arc<Figures>,
+    slices: HashMap<Slice, Arc<Figures>>,
     kept_from: i64,
 }
 
@@ -68,7 +71,7 @@ impl Partial {
     }
 
     fn change(&mut self, old: Option<&Contribution>, new: Option<&Contribution>) {
-        self.all.replace(old, new, self.kept_from);
+        Arc::make_mut(&mut self.all).replace(old, new, self.kept_from);
         match (old, new) {
             (Some(was), Some(is)) if was.slice == is.slice => self.in_slice(&is.slice, old, new),
             _ => {
@@ -84,7 +87,7 @@ impl Partial {
 
     fn in_slice(&mut self, slice: &Slice, old: Option<&Contribution>, new: Option<&Contribution>) {
         if let Some(figures) = self.slices.get_mut(slice) {
-            figures.replace(old, new, self.kept_from);
+            Arc::make_mut(figures).replace(old, new, self.kept_from);
             if figures.is_empty() {
                 self.slices.remove(slice);
             }
@@ -93,7 +96,7 @@ impl Partial {
         let mut figures = Figures::default();
         figures.replace(old, new, self.kept_from);
         if !figures.is_empty() {
-            self.slices.insert(slice.clone(), figures);
+            self.slices.insert(slice.clone(), Arc::new(figures));
         }
     }
 
@@ -101,9 +104,9 @@ impl Partial {
     /// stay counted.
     pub fn forget(&mut self, at: Millis) {
         self.kept_from = self.kept_from.max(number(at));
-        self.all.forget(self.kept_from);
+        Arc::make_mut(&mut self.all).forget(self.kept_from);
         for figures in self.slices.values_mut() {
-            figures.forget(self.kept_from);
+            Arc::make_mut(figures).forget(self.kept_from);
         }
         self.slices.retain(|_, figures| !figures.is_empty());
     }
@@ -125,13 +128,16 @@ impl Partial {
     /// The figures that make up a cut.
     pub(super) fn cut<'a>(&'a self, scope: &'a Scope) -> impl Iterator<Item = &'a Figures> {
         let all = scope.is_all();
-        let whole = all.then_some(&self.all).into_iter();
+        let whole = all.then_some(&*self.all).into_iter();
         let parts = self.slices(scope).filter(move |_| !all).map(|(_, figures)| figures);
         whole.chain(parts)
     }
 
     /// The slices of a cut.
     pub(super) fn slices<'a>(&'a self, scope: &'a Scope) -> impl Iterator<Item = (&'a Slice, &'a Figures)> {
-        self.slices.iter().filter(|(slice, _)| scope.holds(slice))
+        self.slices
+            .iter()
+            .filter(|(slice, _)| scope.holds(slice))
+            .map(|(slice, figures)| (slice, &**figures))
     }
 }

@@ -28,6 +28,7 @@ pub fn call() -> CallFacts {
         direction: Direction::Inbound,
         from_number: None,
         to_number: None,
+        transfer_destination: None,
         state: CallState::Ended,
         end_inferred: false,
         presumed_ended: false,

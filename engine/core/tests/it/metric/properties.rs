@@ -194,3 +194,13 @@ fn a_replacement_by_the_same_changes_nothing() {
     assert!(!sums.replace(&contribution, &contribution.clone()));
     assert_eq!(sums, partial(&[call()]));
 }
+
+#[test]
+fn a_clone_for_readers_does_not_change_with_the_original() {
+    let mut sums = partial(&[call()]);
+    let picture = sums.clone();
+    sums.add(&read(&running()));
+    sums.subtract(&read(&call()));
+    assert_eq!(picture, partial(&[call()]));
+    assert_eq!(sums, partial(&[running()]));
+}
