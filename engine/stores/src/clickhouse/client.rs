@@ -188,8 +188,9 @@ impl Analytics {
 
     /// A question of the platform itself (writer, auditor), across tenants.
     pub(super) fn limited(&self, sql: &str) -> Query {
+        // A question mark is a placeholder to the client; doubled it stands for itself.
         self.client
-            .query(sql)
+            .query(&sql.replace('?', "??"))
             .with_setting("max_execution_time", READ_SECONDS)
             .with_setting("max_memory_usage", READ_MEMORY_BYTES)
             .with_setting("max_result_rows", READ_RESULT_ROWS)
