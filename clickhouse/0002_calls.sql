@@ -81,8 +81,8 @@ CREATE TABLE IF NOT EXISTS calls {on_cluster}
     records              UInt32,
     repeats              UInt32,
     revisions            UInt32,
-    num                  Array(Float64) COMMENT 'numerators of the measures, in the order of the catalogue',
-    den                  Array(Float64) COMMENT 'denominators of the measures, in the order of the catalogue',
+    measure_num          Array(Float64) COMMENT 'numerators of the measures, in the order of the catalogue',
+    measure_den          Array(Float64) COMMENT 'denominators of the measures, in the order of the catalogue',
     facts                String COMMENT 'the whole story as JSON' CODEC(ZSTD(3))
 )
 ENGINE = {replicated}ReplacingMergeTree(version, is_deleted)

@@ -13,6 +13,8 @@ mod library;
 mod multipart;
 mod statement;
 
+use std::ffi::{c_int, c_void};
+use std::mem::ManuallyDrop;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -88,6 +90,19 @@ pub struct Engine {
 static LIBRARY: OnceLock<Library> = OnceLock::new();
 static RUNNING: Mutex<Option<PathBuf>> = Mutex::new(None);
 
+/// The library crashes while it takes itself down, at the close of its last connection as well as at the end of the process
+/// (seen with 26.7.3 as soon as a table has a skipping index). Nothing needs taking down: every insert is on the disk when it is
+/// answered. So the last connection stays open, and the process ends before the library's own end-of-process code.
+extern "C" fn leave(status: c_int, _: *mut c_void) {
+    // SAFETY: ends the process, as is being done already; Rust has flushed its streams before.
+    unsafe { _exit(status) }
+}
+
+unsafe extern "C" {
+    fn on_exit(handler: extern "C" fn(c_int, *mut c_void), argument: *mut c_void) -> c_int;
+    fn _exit(status: c_int) -> !;
+}
+
 impl Engine {
     /// Loads the library, opens the data and the door. Blocks for part of a second.
     pub fn start(options: DoorOptions) -> Result<Engine, DoorError> {
@@ -113,11 +128,14 @@ impl Engine {
         let thread = std::thread::Builder::new()
             .name("clickhouse-door".into())
             .spawn(move || {
-                // The engine runs as long as one connection is open; it is meant to start once.
-                let _anchor = anchor;
+                // The engine runs as long as one connection is open; it is meant to start once and is never closed.
+                let _anchor = ManuallyDrop::new(anchor);
                 runtime.block_on(door.serve(listener, stopped));
             })
             .map_err(io("start the analytics door's thread"))?;
+        // SAFETY: a plain function without data. Handlers run in the reverse order of their registration: ours, registered after
+        // the library was loaded, before the library's.
+        unsafe { on_exit(leave, std::ptr::null_mut()) };
         *running = Some(options.data);
         Ok(Engine {
             url: format!("http://{address}"),
@@ -128,14 +146,13 @@ impl Engine {
         })
     }
 
-    /// Lets running statements end, then closes engine and data.
+    /// Lets running statements end and closes the door; the engine itself stays until the process ends.
     pub async fn stop(self) {
         self.stop.cancel();
         let joined = tokio::task::spawn_blocking(move || self.thread.join()).await;
         if !matches!(joined, Ok(Ok(()))) {
             tracing::error!("the analytics door's thread panicked");
         }
-        *RUNNING.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
 

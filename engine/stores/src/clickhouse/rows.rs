@@ -162,8 +162,8 @@ pub struct CallRow {
     pub records: u32,
     pub repeats: u32,
     pub revisions: u32,
-    pub num: Vec<f64>,
-    pub den: Vec<f64>,
+    pub measure_num: Vec<f64>,
+    pub measure_den: Vec<f64>,
     pub facts: String,
 }
 
@@ -268,8 +268,8 @@ impl CallRow {
             records: facts.records,
             repeats: facts.repeats,
             revisions: facts.revisions,
-            num: measures.0,
-            den: measures.1,
+            measure_num: measures.0,
+            measure_den: measures.1,
             facts: serde_json::to_string(facts).expect("facts are plain fields with text keys"),
         }
     }
