@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod cli;
+pub mod demo;
 pub mod error;
 pub mod pages;
 pub mod request;

@@ -10,7 +10,10 @@ const FILE_LINES_MAX: usize = 400;
 const ROOMS: [&str; 6] = ["engine/core", "engine/stores", "engine/connectors", "actors", "web", "benches"];
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("web lies in the root").to_path_buf()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("web lies in the root")
+        .to_path_buf()
 }
 
 fn files(folder: &Path, endings: &[&str], found: &mut Vec<PathBuf>) {
@@ -46,7 +49,11 @@ fn sources(rooms: &[&str]) -> Vec<(String, String)> {
 /// A file without its inline tests and comments: what the rules are about.
 fn code(text: &str) -> String {
     let end = text.find("#[cfg(test)]\nmod ").unwrap_or(text.len());
-    text[..end].lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+    text[..end]
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 fn offences(rooms: &[&str], forbidden: &[&str], allowed: impl Fn(&str) -> bool) -> Vec<String> {
@@ -71,7 +78,10 @@ fn arrows_point_one_way() {
         ("engine/stores", &["trunkline-core"]),
         ("engine/connectors", &["trunkline-core"]),
         ("actors", &["trunkline-core", "trunkline-stores", "trunkline-connectors"]),
-        ("web", &["trunkline-core", "trunkline-stores", "trunkline-connectors", "trunkline-actors"]),
+        (
+            "web",
+            &["trunkline-core", "trunkline-stores", "trunkline-connectors", "trunkline-actors"],
+        ),
     ];
     for (room, may_use) in allowed {
         let manifest = fs::read_to_string(root().join(room).join("Cargo.toml")).expect("every room has a manifest");
@@ -87,11 +97,23 @@ fn arrows_point_one_way() {
 fn the_core_stays_pure() {
     let manifest = fs::read_to_string(root().join("engine/core/Cargo.toml")).expect("core has a manifest");
     for name in ["tokio", "actix", "rdkafka", "postgres", "clickhouse", "reqwest", "rand", "async"] {
-        assert!(!manifest.split("[dev-dependencies]").next().unwrap_or("").contains(name), "engine/core must not use {name}");
+        assert!(
+            !manifest.split("[dev-dependencies]").next().unwrap_or("").contains(name),
+            "engine/core must not use {name}"
+        );
     }
     let found = offences(
         &["engine/core"],
-        &["SystemTime::now", "Instant::now", "std::fs", "std::net", "std::thread", "async fn", "println!", "rand::"],
+        &[
+            "SystemTime::now",
+            "Instant::now",
+            "std::fs",
+            "std::net",
+            "std::thread",
+            "async fn",
+            "println!",
+            "rand::",
+        ],
         |_| false,
     );
     assert!(found.is_empty(), "the core waits for nothing and looks at no clock: {found:#?}");
@@ -99,11 +121,23 @@ fn the_core_stays_pure() {
 
 #[test]
 fn frameworks_stay_in_their_rooms() {
-    let found = offences(&["engine/core", "engine/stores", "engine/connectors", "web"], &["use actix::", "actix::Actor"], |_| false);
+    let found = offences(
+        &["engine/core", "engine/stores", "engine/connectors", "web"],
+        &["use actix::", "actix::Actor"],
+        |_| false,
+    );
     assert!(found.is_empty(), "actix types appear only in actors: {found:#?}");
-    let found = offences(&["engine/core", "engine/stores", "engine/connectors", "actors"], &["actix_web"], |_| false);
+    let found = offences(
+        &["engine/core", "engine/stores", "engine/connectors", "actors"],
+        &["actix_web"],
+        |_| false,
+    );
     assert!(found.is_empty(), "actix-web types appear only in web: {found:#?}");
-    let found = offences(&["web", "actors"], &["rdkafka", "tokio_postgres", "deadpool_postgres", "libloading"], |_| false);
+    let found = offences(
+        &["web", "actors"],
+        &["rdkafka", "tokio_postgres", "deadpool_postgres", "libloading"],
+        |_| false,
+    );
     assert!(found.is_empty(), "drivers stay in stores: {found:#?}");
 }
 
@@ -111,10 +145,20 @@ fn frameworks_stay_in_their_rooms() {
 fn forbidden_calls_are_absent() {
     let found = offences(&ROOMS, &["do_send(", "todo!(", "unimplemented!(", "dbg!("], |_| false);
     assert!(found.is_empty(), "{found:#?}");
-    let found = offences(&["engine/core", "engine/stores", "engine/connectors", "actors", "web"], &[".unwrap()"], |_| false);
-    assert!(found.is_empty(), "outside input is never worth a panic; `expect` states its proof: {found:#?}");
+    let found = offences(
+        &["engine/core", "engine/stores", "engine/connectors", "actors", "web"],
+        &[".unwrap()"],
+        |_| false,
+    );
+    assert!(
+        found.is_empty(),
+        "outside input is never worth a panic; `expect` states its proof: {found:#?}"
+    );
     let found = offences(&["actors"], &["run_interval", "run_later"], |_| false);
-    assert!(found.is_empty(), "timers inside an actor starve under load; time comes as a pulse: {found:#?}");
+    assert!(
+        found.is_empty(),
+        "timers inside an actor starve under load; time comes as a pulse: {found:#?}"
+    );
 }
 
 #[test]
@@ -128,7 +172,10 @@ fn files_have_one_job() {
         if !text.trim_start().starts_with("//!") && !text.trim_start().starts_with("#![doc") {
             found.push(format!("{path}: the first line does not say what the file is for"));
         }
-        let name = Path::new(&path).file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+        let name = Path::new(&path)
+            .file_stem()
+            .map(|stem| stem.to_string_lossy().into_owned())
+            .unwrap_or_default();
         if ["util", "utils", "common", "helpers", "helper", "manager"].contains(&name.as_str()) {
             found.push(format!("{path}: a name that says nothing"));
         }
@@ -143,9 +190,16 @@ fn sql_lives_in_sql_files() {
         for (number, line) in code(&text).lines().enumerate() {
             let upper = line.to_ascii_uppercase();
             let quoted = line.contains('"');
-            let statement = ["SELECT ", "INSERT INTO ", "UPDATE ", "DELETE FROM ", "CREATE TABLE ", "ALTER TABLE "]
-                .iter()
-                .any(|verb| upper.contains(&format!("\"{verb}")));
+            let statement = [
+                "SELECT ",
+                "INSERT INTO ",
+                "UPDATE ",
+                "DELETE FROM ",
+                "CREATE TABLE ",
+                "ALTER TABLE ",
+            ]
+            .iter()
+            .any(|verb| upper.contains(&format!("\"{verb}")));
             if quoted && statement {
                 found.push(format!("{path}:{}: {}", number + 1, line.trim()));
             }
@@ -156,20 +210,43 @@ fn sql_lives_in_sql_files() {
 
 #[test]
 fn logs_and_metrics_carry_no_personal_data() {
-    const FIELDS: [&str; 10] =
-        ["from_number", "to_number", "transcript", "password", "email", "body", "content", "party", "signing_key", "api_key"];
+    const FIELDS: [&str; 10] = [
+        "from_number",
+        "to_number",
+        "transcript",
+        "password",
+        "email",
+        "body",
+        "content",
+        "party",
+        "signing_key",
+        "api_key",
+    ];
     let mut found = Vec::new();
     for (path, text) in sources(&["engine/stores", "engine/connectors", "actors", "web"]) {
         for statement in code(&text).split(';') {
-            let Some(start) = ["info!(", "warn!(", "error!(", "debug!(", "trace!(", "counter!(", "histogram!(", "gauge!("]
-                .iter()
-                .filter_map(|call| statement.find(call))
-                .min()
-            else {
+            let Some(start) = [
+                "info!(",
+                "warn!(",
+                "error!(",
+                "debug!(",
+                "trace!(",
+                "counter!(",
+                "histogram!(",
+                "gauge!(",
+            ]
+            .iter()
+            .filter_map(|call| statement.find(call))
+            .min() else {
                 continue;
             };
             for field in FIELDS {
-                for form in [format!("{field} ="), format!("%{field}"), format!("?{field}"), format!("\"{field}\" =>")] {
+                for form in [
+                    format!("{field} ="),
+                    format!("%{field}"),
+                    format!("?{field}"),
+                    format!("\"{field}\" =>"),
+                ] {
                     if statement[start..].contains(&form) {
                         found.push(format!("{path}: {form} in {}", statement[start..].lines().next().unwrap_or("")));
                     }
@@ -189,8 +266,18 @@ fn the_root_is_what_the_design_says() {
         .filter(|name| !name.starts_with('.') && !["target", "data"].contains(&name.as_str()))
         .collect();
     seen.sort();
-    let expected =
-        ["Cargo.lock", "Cargo.toml", "README.md", "actors", "benches", "clickhouse", "deploy", "engine", "migrations", "web"];
+    let expected = [
+        "Cargo.lock",
+        "Cargo.toml",
+        "README.md",
+        "actors",
+        "benches",
+        "clickhouse",
+        "deploy",
+        "engine",
+        "migrations",
+        "web",
+    ];
     assert_eq!(seen, expected, "tool files are dotfiles");
     for room in ROOMS.iter().chain(&["migrations", "clickhouse", "deploy"]) {
         assert!(root().join(room).join("README.md").exists(), "{room} has no README.md");

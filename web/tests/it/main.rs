@@ -1,0 +1,3 @@
+//! The whole product, through its own doors.
+
+mod house_rules;
