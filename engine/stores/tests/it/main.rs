@@ -4,3 +4,6 @@ mod analytics;
 mod door;
 mod door_durability;
 mod engine;
+mod log_postgres;
+mod log_suite;
+mod server;

@@ -105,10 +105,14 @@ impl Writers {
         }
         let until = Instant::now() + APPEND_WAIT;
         let size = u32::try_from(bytes.len() / 1024 + 1).expect("at most RECORD_BYTES");
-        let room = timeout_at(until, self.room.clone().acquire_many_owned(size))
-            .await
-            .map_err(|_| AppendError::Unavailable("too much is waiting to be written".into()))?
-            .map_err(|_| closed())?;
+        // Without waiting when there is room: then appends go into the queue in the order in which they were begun.
+        let room = match self.room.clone().try_acquire_many_owned(size) {
+            Ok(room) => room,
+            Err(_) => timeout_at(until, self.room.clone().acquire_many_owned(size))
+                .await
+                .map_err(|_| AppendError::Unavailable("too much is waiting to be written".into()))?
+                .map_err(|_| closed())?,
+        };
         let stage = Arc::new(Stage::default());
         let (answer, answered) = oneshot::channel();
         let append = Append {
