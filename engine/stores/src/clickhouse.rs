@@ -3,6 +3,7 @@
 mod audit;
 mod client;
 pub mod door;
+mod figures;
 mod filter;
 mod history;
 mod insert;
@@ -15,6 +16,7 @@ mod story;
 
 pub use audit::{ClassCount, Density};
 pub use client::{Analytics, AnalyticsError, AnalyticsOptions};
+pub use figures::{FigureScope, Measured};
 pub use filter::{BadCursor, CallFilter, Cursor, Turning, WORDS, Words};
 pub use history::{MOVED_CALLS, Owned};
 pub use insert::{BLOCK_BYTES, BLOCK_ROWS};
