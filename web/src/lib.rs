@@ -4,6 +4,8 @@ pub mod admin;
 pub mod cli;
 pub mod demo;
 pub mod error;
+pub mod identity;
+pub mod intake;
 pub mod pages;
 pub mod request;
 pub mod routes;

@@ -1,12 +1,14 @@
 //! What every request of pages and API gets: an id, a log line, a duration, protective headers.
 
+use std::net::IpAddr;
 use std::time::Instant;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
-use actix_web::{Error, web};
+use actix_web::{Error, HttpRequest, web};
+use ipnet::IpNet;
 use uuid::Uuid;
 
 use crate::state::AppState;
@@ -47,6 +49,35 @@ pub async fn wrap(request: ServiceRequest, next: Next<impl MessageBody>) -> Resu
     tracing::info!(request_id = %id, %method, route, status = status.as_u16(), duration_ms = duration.as_millis() as u64, "request");
     protect(response.headers_mut(), &id, secure);
     Ok(response)
+}
+
+/// The caller's address: the socket's, or, when that is a trusted proxy, the last address in `X-Forwarded-For` that is none.
+pub fn client_address(request: &HttpRequest, trusted: &[IpNet]) -> Option<IpAddr> {
+    let peer = request.peer_addr()?.ip().to_canonical();
+    let is_trusted = |address: &IpAddr| trusted.iter().any(|network| network.contains(address));
+    if !is_trusted(&peer) {
+        return Some(peer);
+    }
+    // All headers of the name form one list; read from the end, because only what trusted proxies added can be believed.
+    let hops: Vec<&str> = request
+        .headers()
+        .get_all(header::X_FORWARDED_FOR)
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .collect();
+    let mut nearest = peer;
+    for hop in hops.into_iter().rev() {
+        // What cannot be read ends the chain: before it nothing is certain.
+        let Ok(address) = hop.parse::<IpAddr>().map(|address| address.to_canonical()) else {
+            break;
+        };
+        nearest = address;
+        if !is_trusted(&address) {
+            break;
+        }
+    }
+    Some(nearest)
 }
 
 fn protect(headers: &mut header::HeaderMap, id: &str, secure: bool) {

@@ -3,7 +3,7 @@
 use actix_web::{HttpResponse, web};
 
 use crate::error::{Kind, Problem};
-use crate::{admin, pages};
+use crate::{admin, intake, pages};
 
 /// Pages and API (`server.bind`).
 pub fn site(config: &mut web::ServiceConfig) {
@@ -12,7 +12,9 @@ pub fn site(config: &mut web::ServiceConfig) {
 
 /// Retell's webhooks (`intake.bind`).
 pub fn intake(config: &mut web::ServiceConfig) {
-    config.default_service(web::to(unknown));
+    config
+        .route("/v1/retell/{token}", web::to(intake::receive))
+        .default_service(web::to(unknown));
 }
 
 /// Health and metrics (`admin.bind`).

@@ -1,5 +1,7 @@
 //! Settings -> adapters -> engine -> listeners. The only file that names adapters.
 
+pub mod stores;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +11,15 @@ use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
 use anyhow::Context;
 use metrics_exporter_prometheus::PrometheusHandle;
+use stores::Stores;
+use tokio_util::sync::CancellationToken;
 
+use crate::identity::cross_site;
+use crate::identity::password::Passwords;
+use crate::intake::Intake;
+use crate::intake::caps::Caps;
+use crate::intake::meters::Meters;
+use crate::intake::senders::Senders;
 use crate::settings::Settings;
 use crate::shutdown::{Lifecycle, Phase};
 use crate::state::AppState;
@@ -35,19 +45,42 @@ pub struct Product {
     /// Where health and metrics listen.
     pub admin: SocketAddr,
     listeners: Listeners,
+    stores: Stores,
+    tasks: CancellationToken,
 }
 
 /// Starts everything; returns once it serves.
 pub async fn start(settings: Settings) -> anyhow::Result<Product> {
     let settings = Arc::new(settings);
     let metrics = telemetry::start_metrics().context("start metrics")?;
+    let stores = Stores::open(&settings).await?;
+    let tasks = CancellationToken::new();
+    let directory = stores.config.clone().watch(tasks.clone()).await.context("read the configuration")?;
     let state = AppState {
-        settings: settings.clone(),
         lifecycle: Lifecycle::default(),
+        config: stores.config.clone(),
+        directory: directory.clone(),
+        log: stores.log.clone(),
+        analytics: stores.analytics.clone(),
+        passwords: Passwords::new(settings.sign_in.parallel_max)?,
+        attempts: Arc::default(),
+        settings: settings.clone(),
     };
+    let senders = Arc::new(Senders::new(&directory.borrow(), settings.intake.events_per_second));
+    tokio::spawn(tasks.clone().run_until_cancelled_owned(senders.clone().follow(directory)));
+    let intake = web::Data::new(Intake {
+        log: stores.log.clone(),
+        senders,
+        caps: Arc::new(Caps::new(
+            settings.intake.requests_in_flight_max,
+            settings.intake.bytes_in_flight_max,
+        )),
+        meters: Meters::default(),
+        trusted_proxies: settings.server.trusted_proxies.clone(),
+    });
     let mut listeners = Vec::new();
-    let admin = listen_admin(&state, metrics, &mut listeners)?;
-    let intake = listen_intake(&state, &mut listeners)?;
+    let admin = listen_admin(&state, metrics, intake.clone(), &mut listeners)?;
+    let intake = listen_intake(&state, intake, &mut listeners)?;
     let site = listen_site(&state, &mut listeners)?;
     state.lifecycle.enter(Phase::Ready);
     tracing::info!(%site, %intake, %admin, "serving");
@@ -57,6 +90,8 @@ pub async fn start(settings: Settings) -> anyhow::Result<Product> {
         intake,
         admin,
         listeners,
+        stores,
+        tasks,
     })
 }
 
@@ -72,6 +107,9 @@ impl Product {
                 handle.stop(true).await;
                 let _ = task.await;
             }
+            self.tasks.cancel();
+            drop(self.state);
+            self.stores.close().await;
         };
         if tokio::time::timeout(deadline, leave).await.is_err() {
             tracing::error!(seconds = deadline.as_secs(), "stop did not end in time; leaving what is left");
@@ -108,6 +146,7 @@ fn listen_site(state: &AppState, listeners: &mut Listeners) -> anyhow::Result<So
     let app = move || {
         App::new()
             .app_data(data.clone())
+            .wrap(from_fn(cross_site::refuse))
             .wrap(from_fn(request::wrap))
             .configure(routes::site)
     };
@@ -115,17 +154,27 @@ fn listen_site(state: &AppState, listeners: &mut Listeners) -> anyhow::Result<So
     Ok(run(bound!(app, "server.bind", settings.bind, settings.workers), listeners))
 }
 
-fn listen_intake(state: &AppState, listeners: &mut Listeners) -> anyhow::Result<SocketAddr> {
-    let data = web::Data::new(state.clone());
-    let app = move || App::new().app_data(data.clone()).configure(routes::intake);
+fn listen_intake(state: &AppState, intake: web::Data<Intake>, listeners: &mut Listeners) -> anyhow::Result<SocketAddr> {
+    let app = move || App::new().app_data(intake.clone()).configure(routes::intake);
     let settings = &state.settings.intake;
     Ok(run(bound!(app, "intake.bind", settings.bind, settings.workers), listeners))
 }
 
-fn listen_admin(state: &AppState, metrics: PrometheusHandle, listeners: &mut Listeners) -> anyhow::Result<SocketAddr> {
+fn listen_admin(
+    state: &AppState,
+    metrics: PrometheusHandle,
+    intake: web::Data<Intake>,
+    listeners: &mut Listeners,
+) -> anyhow::Result<SocketAddr> {
     let data = web::Data::new(state.clone());
     let metrics = web::Data::new(metrics);
-    let app = move || App::new().app_data(data.clone()).app_data(metrics.clone()).configure(routes::admin);
+    let app = move || {
+        App::new()
+            .app_data(data.clone())
+            .app_data(metrics.clone())
+            .app_data(intake.clone())
+            .configure(routes::admin)
+    };
     Ok(run(bound!(app, "admin.bind", state.settings.admin.bind, 1), listeners))
 }
 

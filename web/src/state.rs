@@ -2,6 +2,13 @@
 
 use std::sync::{Arc, LazyLock};
 
+use tokio::sync::watch;
+use trunkline_stores::clickhouse::Analytics;
+use trunkline_stores::log::EventLog;
+use trunkline_stores::postgres::{Config, Directory};
+
+use crate::identity::password::Passwords;
+use crate::identity::sign_in::Attempts;
 use crate::settings::Settings;
 use crate::shutdown::Lifecycle;
 
@@ -36,4 +43,16 @@ pub struct AppState {
     pub settings: Arc<Settings>,
     /// Starting, ready, leaving.
     pub lifecycle: Lifecycle,
+    /// Configuration: users, businesses, workspaces.
+    pub config: Config,
+    /// Configuration in memory, as the engine sees it.
+    pub directory: watch::Receiver<Arc<Directory>>,
+    /// The event log.
+    pub log: Arc<dyn EventLog>,
+    /// Stored calls.
+    pub analytics: Analytics,
+    /// Password checks.
+    pub passwords: Passwords,
+    /// Wrong tries to sign in.
+    pub attempts: Arc<Attempts>,
 }

@@ -1,0 +1,162 @@
+//! Passwords: argon2id at OWASP's parameters, off the request threads, few at a time.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use argon2::password_hash::phc::PasswordHash;
+use argon2::password_hash::{PasswordHasher, PasswordVerifier};
+use argon2::{Algorithm, Argon2, Params, Version};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::Semaphore;
+
+/// Memory of one hash in KiB (19 MiB) and passes: the first of OWASP's equivalent settings.
+const MEMORY_KIB: u32 = 19 * 1024;
+const PASSES: u32 = 2;
+
+/// Longer ones are refused before hashing (S-101); a passphrase of a whole sentence fits.
+pub const PASSWORD_CHARS_MAX: usize = 512;
+
+/// Shorter ones are refused when set.
+pub const PASSWORD_CHARS_MIN: usize = 10;
+
+/// Checks that wait while others run; beyond, the caller is told to try again (S-102).
+const WAITING_MAX: usize = 8;
+
+/// Why a password was not checked or set.
+#[derive(Debug, thiserror::Error)]
+pub enum PasswordError {
+    /// Not between the limits.
+    #[error("a password has between {PASSWORD_CHARS_MIN} and {PASSWORD_CHARS_MAX} characters")]
+    Length,
+    /// Too many checks at once.
+    #[error("too many sign-ins at this moment")]
+    Busy,
+    /// The library refused; a bug of ours.
+    #[error("hash a password: {0}")]
+    Hashing(String),
+}
+
+/// The one place where passwords are hashed.
+#[derive(Clone)]
+pub struct Passwords {
+    running: Arc<Semaphore>,
+    waiting: Arc<AtomicUsize>,
+    /// A hash nobody knows the password of: checked for unknown users, so that they take as long (S-099).
+    nobody: Arc<str>,
+}
+
+impl Passwords {
+    /// At most `parallel` hashes at once.
+    pub fn new(parallel: usize) -> Result<Passwords, PasswordError> {
+        let nobody = hash_now(&hex::encode(rand::random::<[u8; 16]>()))?;
+        Ok(Passwords {
+            running: Arc::new(Semaphore::new(parallel)),
+            waiting: Arc::default(),
+            nobody: nobody.into(),
+        })
+    }
+
+    /// Whether `password` is the one of `hash`; of no hash, false after the same work.
+    pub async fn fits(&self, password: &SecretString, hash: Option<SecretString>) -> Result<bool, PasswordError> {
+        if password.expose_secret().chars().count() > PASSWORD_CHARS_MAX {
+            return Err(PasswordError::Length);
+        }
+        let known = hash.is_some();
+        let hash = hash.unwrap_or_else(|| SecretString::from(self.nobody.to_string()));
+        let password = password.clone();
+        let fits = self
+            .work(move || Ok(verify_now(password.expose_secret(), hash.expose_secret())))
+            .await?;
+        Ok(fits && known)
+    }
+
+    /// The hash to store.
+    pub async fn hash(&self, password: &SecretString) -> Result<SecretString, PasswordError> {
+        let length = password.expose_secret().chars().count();
+        if !(PASSWORD_CHARS_MIN..=PASSWORD_CHARS_MAX).contains(&length) {
+            return Err(PasswordError::Length);
+        }
+        let password = password.clone();
+        self.work(move || hash_now(password.expose_secret())).await.map(SecretString::from)
+    }
+
+    async fn work<T: Send + 'static>(&self, job: impl FnOnce() -> Result<T, PasswordError> + Send + 'static) -> Result<T, PasswordError> {
+        let place = Place::take(&self.waiting)?;
+        let permit = self.running.clone().acquire_owned().await.map_err(|_| PasswordError::Busy)?;
+        drop(place);
+        let done = tokio::task::spawn_blocking(move || {
+            let _held_while_working = permit;
+            job()
+        });
+        done.await.map_err(|error| PasswordError::Hashing(error.to_string()))?
+    }
+}
+
+/// A place in the queue; given back when the work begins or the caller goes away.
+struct Place(Arc<AtomicUsize>);
+
+impl Place {
+    fn take(waiting: &Arc<AtomicUsize>) -> Result<Place, PasswordError> {
+        let place = Place(waiting.clone());
+        if waiting.fetch_add(1, Ordering::Relaxed) >= WAITING_MAX {
+            return Err(PasswordError::Busy);
+        }
+        Ok(place)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+fn argon2() -> Argon2<'static> {
+    let params = Params::new(MEMORY_KIB, PASSES, 1, None).expect("19 MiB, 2 passes and 1 lane are within the algorithm's limits");
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+}
+
+fn hash_now(password: &str) -> Result<String, PasswordError> {
+    let hash: PasswordHash = argon2()
+        .hash_password(password.as_bytes())
+        .map_err(|error| PasswordError::Hashing(error.to_string()))?;
+    Ok(hash.to_string())
+}
+
+fn verify_now(password: &str, hash: &str) -> bool {
+    PasswordHash::new(hash).is_ok_and(|hash| argon2().verify_password(password.as_bytes(), &hash).is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn only_the_right_password_fits() {
+        let passwords = Passwords::new(1).unwrap();
+        let right = SecretString::from("correct horse battery".to_owned());
+        let hash = passwords.hash(&right).await.unwrap();
+        assert!(
+            hash.expose_secret().starts_with("$argon2id$v=19$m=19456,t=2,p=1$"),
+            "{}",
+            hash.expose_secret()
+        );
+        assert!(passwords.fits(&right, Some(hash.clone())).await.unwrap());
+        assert!(
+            !passwords
+                .fits(&SecretString::from("wrong horse battery".to_owned()), Some(hash))
+                .await
+                .unwrap()
+        );
+        assert!(!passwords.fits(&right, None).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_queue_that_is_full_says_so_at_once() {
+        let passwords = Passwords::new(1).unwrap();
+        passwords.waiting.store(WAITING_MAX, Ordering::Relaxed);
+        let refused = passwords.fits(&SecretString::from("some password".to_owned()), None).await;
+        assert!(matches!(refused, Err(PasswordError::Busy)));
+        assert_eq!(passwords.waiting.load(Ordering::Relaxed), WAITING_MAX);
+    }
+}

@@ -1,0 +1,157 @@
+//! Browser sessions: a random opaque cookie, of which Postgres keeps only the hash.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use actix_web::HttpRequest;
+use actix_web::cookie::time::Duration as CookieDuration;
+use actix_web::cookie::{Cookie, SameSite};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::{Digest, Sha256};
+use trunkline_core::instant::Millis;
+use trunkline_stores::postgres::PostgresError;
+use trunkline_stores::postgres::row::{Hash32, NewSession, UserRow};
+
+use super::{Caller, Person, Who};
+use crate::settings::Session;
+use crate::state::AppState;
+
+/// Over https: the prefix makes browsers insist on Secure, our host alone and the whole path.
+const COOKIE_SECURE: &str = "__Host-trunkline_session";
+
+/// Over http on loopback, where browsers refuse the prefix.
+const COOKIE_PLAIN: &str = "trunkline_session";
+
+/// 256 bits: not to be guessed.
+const TOKEN_BYTES: usize = 32;
+
+/// The secret of a session. Lives in the cookie and for the time of a request; shown nowhere.
+#[derive(Clone)]
+pub struct SessionKey([u8; TOKEN_BYTES]);
+
+impl std::fmt::Debug for SessionKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SessionKey([hidden])")
+    }
+}
+
+impl SessionKey {
+    fn new() -> SessionKey {
+        SessionKey(rand::random())
+    }
+
+    fn read(text: &str) -> Option<SessionKey> {
+        URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok().map(SessionKey)
+    }
+
+    fn hash(&self) -> Hash32 {
+        Sha256::digest(self.0).into()
+    }
+
+    fn form_mac(&self) -> Hmac<Sha256> {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes keys of every length");
+        mac.update(b"trunkline form");
+        mac
+    }
+
+    /// The token of this session's forms: derived, so that it needs no place of its own.
+    pub fn form_token(&self) -> String {
+        hex::encode(self.form_mac().finalize().into_bytes())
+    }
+
+    /// Whether [`SessionKey::form_token`] gave this out; in constant time.
+    pub fn gave_out(&self, token: &str) -> bool {
+        hex::decode(token).is_ok_and(|bytes| self.form_mac().verify_slice(&bytes).is_ok())
+    }
+}
+
+/// The session of a request's cookie, not yet looked up.
+pub fn of(request: &HttpRequest, secure: bool) -> Option<SessionKey> {
+    SessionKey::read(request.cookie(if secure { COOKIE_SECURE } else { COOKIE_PLAIN })?.value())
+}
+
+/// The caller of a session; `None` when it is unknown, ended or too old.
+pub async fn find(state: &AppState, key: &SessionKey) -> Result<Option<Caller>, PostgresError> {
+    let row = state.config.session_by_token(&key.hash(), now()).await?;
+    Ok(row.map(|row| Caller {
+        tenant: row.tenant,
+        who: Who::Person(Person {
+            user: row.user,
+            name: row.name,
+            email: row.email,
+            role: row.role,
+            session: key.clone(),
+        }),
+    }))
+}
+
+/// Begins a session and gives its cookie. Always a new secret: one from before signing in is worth nothing (S-113).
+pub async fn begin(state: &AppState, user: &UserRow) -> Result<Cookie<'static>, PostgresError> {
+    let key = SessionKey::new();
+    let limits = &state.settings.session;
+    let created_at = now();
+    let new = NewSession {
+        user: user.id,
+        token_hash: key.hash(),
+        created_at,
+        expires_at: created_at.plus(absolute_ms(limits)),
+        idle_ms: i64::from(limits.idle_hours) * 3_600_000,
+    };
+    state.config.create_session(user.tenant, &new).await?;
+    let lifetime = CookieDuration::milliseconds(absolute_ms(limits));
+    Ok(cookie(URL_SAFE_NO_PAD.encode(key.0), lifetime, state.settings.server.secure()))
+}
+
+/// Ends a session and gives the cookie that makes the browser forget it.
+pub async fn end(state: &AppState, key: &SessionKey) -> Result<Cookie<'static>, PostgresError> {
+    state.config.end_session(&key.hash()).await?;
+    Ok(cookie(String::new(), CookieDuration::ZERO, state.settings.server.secure()))
+}
+
+fn cookie(value: String, lifetime: CookieDuration, secure: bool) -> Cookie<'static> {
+    Cookie::build(if secure { COOKIE_SECURE } else { COOKIE_PLAIN }, value)
+        .path("/")
+        .http_only(true)
+        .secure(secure)
+        .same_site(SameSite::Lax)
+        .max_age(lifetime)
+        .finish()
+}
+
+fn absolute_ms(limits: &Session) -> i64 {
+    i64::from(limits.absolute_days) * 86_400_000
+}
+
+/// Wall clock in ms.
+pub fn now() -> Millis {
+    Millis(
+        SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| since.as_millis() as i64),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_form_token_belongs_to_one_session() {
+        let (one, other) = (SessionKey::new(), SessionKey::new());
+        assert!(one.gave_out(&one.form_token()));
+        assert!(!other.gave_out(&one.form_token()));
+        assert!(!one.gave_out(""));
+        assert!(!one.gave_out("zz"));
+    }
+
+    #[test]
+    fn a_cookie_is_for_our_host_alone_when_the_site_is_https() {
+        let text = cookie("v".to_owned(), CookieDuration::days(1), true).to_string();
+        assert!(text.starts_with("__Host-trunkline_session=v"), "{text}");
+        for part in ["HttpOnly", "Secure", "SameSite=Lax", "Path=/"] {
+            assert!(text.contains(part), "{text}");
+        }
+        assert!(!text.contains("Domain"), "{text}");
+    }
+}

@@ -1,0 +1,116 @@
+//! Signing in and out. Every wrong try looks the same; many of them wait.
+
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use actix_web::HttpRequest;
+use actix_web::cookie::Cookie;
+use dashmap::DashMap;
+use secrecy::SecretString;
+use sha2::{Digest, Sha256};
+
+use super::password::PasswordError;
+use super::{Caller, session};
+use crate::error::{Kind, Problem};
+use crate::request;
+use crate::state::AppState;
+
+/// Wrong tries are forgotten after this.
+const WINDOW: Duration = Duration::from_secs(15 * 60);
+
+/// Accounts and addresses remembered; the oldest are dropped beyond, so that a flood cannot eat memory.
+const REMEMBERED_MAX: usize = 50_000;
+
+/// Wrong tries by account and address: a stranger's tries from elsewhere do not lock the owner out (S-100).
+#[derive(Default)]
+pub struct Attempts {
+    wrong: DashMap<([u8; 32], Option<IpAddr>), (u32, Instant)>,
+}
+
+impl Attempts {
+    /// Seconds to wait, if any.
+    fn wait(&self, key: &([u8; 32], Option<IpAddr>), max: u32) -> Option<u32> {
+        let entry = self.wrong.get(key)?;
+        let age = entry.1.elapsed();
+        (entry.0 >= max && age < WINDOW).then(|| (WINDOW - age).as_secs() as u32 + 1)
+    }
+
+    fn note(&self, key: ([u8; 32], Option<IpAddr>)) {
+        if self.wrong.len() >= REMEMBERED_MAX {
+            self.wrong.retain(|_, (_, since)| since.elapsed() < WINDOW);
+        }
+        if self.wrong.len() >= REMEMBERED_MAX {
+            self.wrong.clear();
+        }
+        let mut entry = self.wrong.entry(key).or_insert((0, Instant::now()));
+        if entry.1.elapsed() >= WINDOW {
+            *entry = (0, Instant::now());
+        }
+        entry.0 += 1;
+    }
+}
+
+/// Checks e-mail and password; gives the cookie of a new session.
+pub async fn sign_in(state: &AppState, request: &HttpRequest, email: &str, password: SecretString) -> Result<Cookie<'static>, Problem> {
+    let address = request::client_address(request, &state.settings.server.trusted_proxies);
+    let account: [u8; 32] = Sha256::digest(email.trim().to_lowercase().as_bytes()).into();
+    let key = (account, address);
+    if let Some(seconds) = state.attempts.wait(&key, state.settings.sign_in.attempts_max) {
+        audit("authn.lock", address);
+        return Err(Problem::new(Kind::TooMany, "Too many wrong tries; wait a while.").retry_after(seconds));
+    }
+    let found = state
+        .config
+        .user_by_email(email.trim())
+        .await
+        .map_err(|error| Problem::unavailable("find a user", error))?;
+    let usable = found.filter(|user| !user.disabled);
+    let hash = usable.as_ref().map(|user| user.password_hash.clone());
+    let fits = state.passwords.fits(&password, hash).await.map_err(|error| match error {
+        PasswordError::Length => Problem::field("/password", "length", error.to_string()),
+        PasswordError::Busy => Problem::new(Kind::TooMany, "Many people sign in at this moment; try again.").retry_after(2),
+        PasswordError::Hashing(_) => Problem::internal("check a password", error),
+    })?;
+    let Some(user) = usable.filter(|_| fits) else {
+        state.attempts.note(key);
+        audit("authn.fail", address);
+        return Err(Problem::new(Kind::Unauthenticated, "E-mail or password is wrong."));
+    };
+    state.attempts.wrong.remove(&key);
+    tracing::info!(target: "audit", event = "authn.ok", tenant = %user.tenant, user = %user.id, request_id = %request::current_id(), "signed in");
+    session::begin(state, &user)
+        .await
+        .map_err(|error| Problem::unavailable("begin a session", error))
+}
+
+/// Ends the caller's session; gives the cookie that makes the browser forget it.
+pub async fn sign_out(state: &AppState, caller: &Caller) -> Result<Option<Cookie<'static>>, Problem> {
+    let Some(person) = caller.person() else { return Ok(None) };
+    let cookie = session::end(state, &person.session)
+        .await
+        .map_err(|error| Problem::unavailable("end a session", error))?;
+    tracing::info!(target: "audit", event = "authn.out", tenant = %caller.tenant, user = %person.user, request_id = %request::current_id(), "signed out");
+    Ok(Some(cookie))
+}
+
+fn audit(event: &'static str, source: Option<IpAddr>) {
+    tracing::warn!(target: "audit", event, ?source, request_id = %request::current_id(), "sign-in refused");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wrong_tries_from_one_address_do_not_lock_another() {
+        let attempts = Attempts::default();
+        let here = ([1; 32], Some(IpAddr::from([127, 0, 0, 1])));
+        let there = ([1; 32], Some(IpAddr::from([192, 0, 2, 1])));
+        for _ in 0..3 {
+            assert_eq!(attempts.wait(&here, 3), None);
+            attempts.note(here);
+        }
+        assert!(attempts.wait(&here, 3).is_some_and(|seconds| seconds <= 901));
+        assert_eq!(attempts.wait(&there, 3), None);
+    }
+}

@@ -1,0 +1,216 @@
+//! Opens the stores that settings name: given ones by address, or our own in the data directory.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context;
+use secrecy::ExposeSecret;
+use trunkline_stores::clickhouse::door::{DoorOptions, Engine};
+use trunkline_stores::clickhouse::{Analytics, AnalyticsOptions};
+use trunkline_stores::log::EventLog;
+use trunkline_stores::log::postgres::{LogOptions, PostgresLog};
+use trunkline_stores::postgres::{Config, Database, EmbeddedOptions, EmbeddedPostgres, PostgresOptions, migrate};
+
+use crate::settings::{LogKind, Settings};
+
+/// Name of the engine's library.
+const LIBRARY: &str = "libchdb.so";
+
+/// Postgres, given or ours.
+pub struct Postgres {
+    /// How to reach it.
+    pub options: PostgresOptions,
+    embedded: Option<EmbeddedPostgres>,
+}
+
+/// ClickHouse, given or ours.
+pub struct ClickHouse {
+    /// Handle for questions and inserts.
+    pub analytics: Analytics,
+    embedded: Option<Engine>,
+}
+
+/// Everything that is kept.
+pub struct Stores {
+    /// Configuration.
+    pub config: Config,
+    /// Events.
+    pub log: Arc<dyn EventLog>,
+    /// Facts.
+    pub analytics: Analytics,
+    postgres: Postgres,
+    clickhouse: ClickHouse,
+}
+
+impl Stores {
+    /// Opens all of them and brings their schemas up to date.
+    pub async fn open(settings: &Settings) -> anyhow::Result<Stores> {
+        let postgres = Postgres::open(settings, Whose::Ours).await?;
+        let steps = migrate(&postgres.options).await.context("bring the Postgres schema up to date")?;
+        let database = Database::connect(&postgres.options).await.context("connect to Postgres")?;
+        tracing::info!(steps = steps.len(), embedded = postgres.embedded.is_some(), "Postgres is ready");
+        let log = open_log(settings, &database).await.context("open the event log")?;
+        let clickhouse = ClickHouse::open(settings).await?;
+        let migrated = clickhouse.analytics.migrate().await;
+        match migrated {
+            Ok(_) => tracing::info!(embedded = clickhouse.embedded.is_some(), "ClickHouse is ready"),
+            // Calls are taken and shown live without it; its writer goes on when it is back.
+            Err(error) if error.passes() && clickhouse.embedded.is_none() => {
+                tracing::error!(%error, "ClickHouse is away; the call log will be behind until it is back");
+                tokio::spawn(migrate_later(clickhouse.analytics.clone()));
+            }
+            Err(error) => return Err(error).context("bring the ClickHouse schema up to date"),
+        }
+        let analytics = clickhouse.analytics.clone();
+        Ok(Stores {
+            config: Config::new(database),
+            log,
+            analytics,
+            postgres,
+            clickhouse,
+        })
+    }
+
+    /// Closes them: the log first, so that what is in flight is kept.
+    pub async fn close(self) {
+        self.log.close().await;
+        self.clickhouse.close().await;
+        drop(self.config);
+        self.postgres.close().await;
+    }
+}
+
+/// Whether an embedded server that already runs may be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whose {
+    /// It has to be started by us: the product itself.
+    Ours,
+    /// One of a running product will do: commands beside it.
+    Any,
+}
+
+impl Postgres {
+    /// Connects to the given server, or starts ours.
+    pub async fn open(settings: &Settings, whose: Whose) -> anyhow::Result<Postgres> {
+        let given = &settings.postgres;
+        if !given.url.expose_secret().is_empty() {
+            let options = PostgresOptions {
+                url: given.url.clone(),
+                owner_url: None,
+                ca_file: None,
+                pool_size: given.pool_size,
+            };
+            return Ok(Postgres { options, embedded: None });
+        }
+        let mut options = EmbeddedOptions::new(&settings.storage.data_dir);
+        if !given.binaries.as_os_str().is_empty() {
+            options.bin = Some(given.binaries.clone());
+        }
+        let server = match whose {
+            Whose::Ours => EmbeddedPostgres::start(&options).await,
+            Whose::Any => EmbeddedPostgres::start_or_attach(&options).await,
+        };
+        let server = server.context("start the embedded Postgres; set postgres.url to use a given one")?;
+        let options = PostgresOptions {
+            pool_size: given.pool_size,
+            ..server.options()
+        };
+        Ok(Postgres {
+            options,
+            embedded: Some(server),
+        })
+    }
+
+    /// Stops the server if it is ours.
+    pub async fn close(self) {
+        if let Some(server) = self.embedded {
+            server.close().await;
+        }
+    }
+}
+
+impl ClickHouse {
+    /// Prepares the given server's client, or starts the engine in this process.
+    pub async fn open(settings: &Settings) -> anyhow::Result<ClickHouse> {
+        let given = &settings.clickhouse;
+        if !given.url.is_empty() {
+            let options = AnalyticsOptions::new(
+                given.url.clone(),
+                given.user.clone(),
+                given.password.clone(),
+                given.database.clone(),
+            );
+            let options = AnalyticsOptions { compress: true, ..options };
+            return Ok(ClickHouse {
+                analytics: Analytics::connect(options),
+                embedded: None,
+            });
+        }
+        let options = DoorOptions {
+            library: library(settings),
+            data: settings.storage.data_dir.join("clickhouse"),
+        };
+        // Loading half a gigabyte of engine takes seconds; not on a thread that others wait for.
+        let engine = tokio::task::spawn_blocking(move || Engine::start(options))
+            .await?
+            .context("start the embedded ClickHouse engine")?;
+        let password = engine.password.clone();
+        let options = AnalyticsOptions::new(engine.url.clone(), engine.user.clone(), password, given.database.clone());
+        Ok(ClickHouse {
+            analytics: Analytics::connect(options),
+            embedded: Some(engine),
+        })
+    }
+
+    /// Stops the engine if it is ours.
+    pub async fn close(self) {
+        if let Some(engine) = self.embedded {
+            engine.stop().await;
+        }
+    }
+}
+
+/// The log that settings name.
+pub async fn open_log(settings: &Settings, database: &Database) -> anyhow::Result<Arc<dyn EventLog>> {
+    match settings.log.kind {
+        LogKind::Postgres => {
+            let options = LogOptions {
+                partitions: settings.log.partitions,
+                ..LogOptions::default()
+            };
+            Ok(Arc::new(PostgresLog::open(database.clone(), &options).await?))
+        }
+        LogKind::Kafka => anyhow::bail!("this build has no Kafka log; set log.kind = \"postgres\""),
+    }
+}
+
+/// Where the engine's library is: as set, beside the program, in the data directory, or where deploy/clickhouse-engine puts it.
+pub fn library(settings: &Settings) -> PathBuf {
+    let set = &settings.clickhouse.engine_library;
+    if !set.as_os_str().is_empty() {
+        return set.clone();
+    }
+    let beside = std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.join(LIBRARY)));
+    let places = beside
+        .into_iter()
+        .chain([settings.storage.data_dir.join(LIBRARY), Path::new(".engine").join(LIBRARY)]);
+    // None there: the last place, so that the error names one.
+    places
+        .clone()
+        .find(|path| path.exists())
+        .or_else(|| places.last())
+        .unwrap_or_default()
+}
+
+/// Tries until the schema is there.
+async fn migrate_later(analytics: Analytics) {
+    const AGAIN: std::time::Duration = std::time::Duration::from_secs(10);
+    loop {
+        tokio::time::sleep(AGAIN).await;
+        match analytics.migrate().await {
+            Ok(_) => return tracing::info!("ClickHouse is ready"),
+            Err(error) if error.passes() => tracing::debug!(%error, "ClickHouse is still away"),
+            Err(error) => return tracing::error!(%error, "bring the ClickHouse schema up to date"),
+        }
+    }
+}
