@@ -6,6 +6,7 @@ pub mod demo;
 pub mod error;
 pub mod identity;
 pub mod intake;
+pub mod l10n;
 pub mod pages;
 pub mod request;
 pub mod routes;

@@ -25,7 +25,7 @@ pub struct Settings {
     /// Health and metrics.
     pub admin: Admin,
     /// Files of embedded stores.
-    pub data: Data,
+    pub storage: Storage,
     /// Event log.
     pub log: Log,
     /// Kafka, when it keeps the log.
@@ -89,18 +89,18 @@ pub struct Admin {
     pub bind: SocketAddr,
 }
 
-/// `[data]`
+/// `[storage]`
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Data {
+pub struct Storage {
     /// Directory of embedded stores.
-    pub directory: PathBuf,
+    pub data_dir: PathBuf,
 }
 
 /// Which adapter keeps the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum LogStore {
+pub enum LogKind {
     /// Tables in Postgres.
     Postgres,
     /// Apache Kafka.
@@ -112,7 +112,7 @@ pub enum LogStore {
 #[serde(deny_unknown_fields)]
 pub struct Log {
     /// Which adapter.
-    pub store: LogStore,
+    pub kind: LogKind,
     /// Partitions, fixed at creation.
     pub partitions: u32,
 }
@@ -170,7 +170,7 @@ pub struct ClickHouse {
     /// Database.
     pub database: String,
     /// libchdb, for use without a server.
-    pub library: PathBuf,
+    pub engine_library: PathBuf,
 }
 
 /// `[session]`

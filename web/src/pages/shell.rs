@@ -1,0 +1,281 @@
+//! What stands round every page: bar, scope, completeness, reader, language, theme.
+
+use actix_web::HttpRequest;
+use actix_web::http::header;
+use jiff::tz::TimeZone;
+
+use crate::l10n::{self, Texts};
+use crate::pages::{assets, format};
+use crate::state::BUILD;
+
+/// Texts that scripts show; they are sent with every page as patterns.
+pub const SCRIPT_TEXTS: &[&str] = &[
+    "fresh-complete",
+    "fresh-more",
+    "fresh-delayed",
+    "fresh-lost",
+    "fresh-paused",
+    "fresh-rebuilding",
+    "banner-lost",
+    "said-lost",
+    "said-back",
+    "said-state",
+    "state-ok",
+    "state-watch",
+    "state-breach",
+    "state-none",
+    "state-plain",
+    "provisional",
+    "call-registered",
+    "call-ongoing",
+    "call-ended",
+    "call-transfer",
+    "way-inbound",
+    "way-outbound",
+    "way-web",
+    "way-chat",
+    "way-other",
+    "who-agent",
+    "who-user",
+    "who-transfer_target",
+    "who-injected",
+    "who-tool_call",
+    "who-tool_result",
+    "who-node",
+    "who-dtmf",
+    "who-sms",
+    "who-other",
+    "flag-silence",
+    "flag-tool",
+    "flag-ringing",
+    "theme-system",
+    "theme-light",
+    "theme-dark",
+    "key-wall",
+    "key-live",
+    "key-calls",
+    "key-operator",
+    "key-search",
+    "key-next",
+    "key-theme",
+    "key-help",
+    "keys-single",
+    "keys-single-off",
+    "copied",
+    "pause",
+    "resume",
+    "limit",
+    "pace",
+    "blocked",
+    "spend-note",
+    "now-word",
+    "transfers-today",
+    "target",
+    "no-calls-yet",
+    "n-equals",
+    "ended-today",
+    "no-agent",
+    "n-live",
+    "alerts-open",
+    "alert-off",
+    "alert-near",
+    "alert-figure",
+    "alert-call",
+    "today",
+    "chart-time",
+    "chart-offered",
+    "per-interval",
+    "count-of",
+    "rows-waiting",
+    "follow-on",
+    "follow-off",
+    "tool-failed",
+    "tool-step",
+    "tool-key",
+    "tool-sms",
+    "silence",
+    "talk-turns",
+    "events-count",
+    "event-repeats",
+    "event-unknown",
+    "event-revision",
+];
+
+/// One entry of the main navigation.
+pub struct NavItem {
+    /// Address.
+    pub href: &'static str,
+    /// Symbol in the sprite; shown on phones.
+    pub icon: &'static str,
+    /// Word.
+    pub label: String,
+    /// The page we are on.
+    pub current: bool,
+}
+
+/// Which entry of the navigation a page belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// Wallboard.
+    Wall,
+    /// Calls in progress.
+    Live,
+    /// Call log and call pages.
+    Calls,
+    /// Operator page.
+    Operator,
+    /// None of them.
+    Nowhere,
+}
+
+/// Who reads the page.
+#[derive(Debug, Clone, Default)]
+pub struct Reader {
+    /// Name.
+    pub name: String,
+    /// Up to two letters.
+    pub initials: String,
+    /// Role in words.
+    pub role: String,
+    /// May see the operator page.
+    pub operates: bool,
+}
+
+/// A business the reader may choose.
+#[derive(Debug, Clone)]
+pub struct Scope {
+    /// Public id.
+    pub id: String,
+    /// Name.
+    pub name: String,
+    /// Chosen now.
+    pub selected: bool,
+}
+
+/// The completeness line, as the server knows it when the page is made.
+#[derive(Debug, Clone, Default)]
+pub struct Fresh {
+    /// `ok`, `delayed`, `wait`.
+    pub state: &'static str,
+    /// "Complete to 14:03:05".
+    pub complete: String,
+    /// "· 0 gaps · lag 0.3 s".
+    pub more: String,
+}
+
+/// The frame of a page.
+pub struct Shell {
+    /// Texts.
+    pub l: &'static Texts,
+    /// Page title.
+    pub title: String,
+    /// Which part of the product.
+    pub place: Place,
+    /// Prefix of static files.
+    pub assets: &'static str,
+    /// Who reads.
+    pub user: Reader,
+    /// Businesses to choose from; one or none hides the choice.
+    pub businesses: Vec<Scope>,
+    /// Where the choice of business leads.
+    pub scope_action: String,
+    /// What the choice keeps of the address.
+    pub scope_keep: Vec<(String, String)>,
+    /// Completeness.
+    pub fresh: Fresh,
+    /// A television: no controls.
+    pub tv: bool,
+    /// Guards forms against other sites; empty where the session's cookie rules suffice.
+    pub form_token: String,
+    /// Zone of shown times.
+    pub zone: TimeZone,
+    /// Its name.
+    pub zone_name: String,
+    /// Version of the build.
+    pub version: &'static str,
+    saved_theme: Option<&'static str>,
+}
+
+impl Shell {
+    /// A frame in the language and theme that the request asks for.
+    pub fn new(request: &HttpRequest, place: Place, title_key: &str) -> Shell {
+        let l = texts_of(request);
+        let theme = match request.cookie("theme").as_ref().map(|cookie| cookie.value()) {
+            Some("dark") => Some("dark"),
+            Some("light") => Some("light"),
+            _ => None,
+        };
+        Shell::plain(l, place, l.t(title_key), theme)
+    }
+
+    /// A frame without a request behind it.
+    pub fn plain(l: &'static Texts, place: Place, title: String, saved_theme: Option<&'static str>) -> Shell {
+        Shell {
+            l,
+            title,
+            place,
+            assets: assets::prefix(),
+            user: Reader::default(),
+            businesses: Vec::new(),
+            scope_action: "/wall".to_owned(),
+            scope_keep: Vec::new(),
+            fresh: Fresh {
+                state: "wait",
+                complete: format::DASH.to_owned(),
+                more: String::new(),
+            },
+            tv: false,
+            form_token: String::new(),
+            zone: TimeZone::UTC,
+            zone_name: "UTC".to_owned(),
+            version: BUILD.version,
+            saved_theme,
+        }
+    }
+
+    /// The theme to force; a television is dark unless it was told otherwise.
+    pub fn theme(&self) -> Option<&'static str> {
+        self.saved_theme.or(self.tv.then_some("dark"))
+    }
+
+    /// The main navigation.
+    pub fn nav(&self) -> Vec<NavItem> {
+        let entry = |href, icon, key: &str, place| NavItem {
+            href,
+            icon,
+            label: self.l.t(key),
+            current: self.place == place,
+        };
+        let mut items = vec![
+            entry("/wall", "wall", "nav-wall", Place::Wall),
+            entry("/live", "live", "nav-live", Place::Live),
+            entry("/calls", "log", "nav-calls", Place::Calls),
+        ];
+        if self.user.operates {
+            items.push(entry("/operator", "operator", "nav-operator", Place::Operator));
+        }
+        items
+    }
+
+    /// Texts for scripts, as JSON that is safe inside a script element.
+    pub fn script_texts(&self) -> String {
+        let texts: serde_json::Map<String, serde_json::Value> = SCRIPT_TEXTS
+            .iter()
+            .map(|key| ((*key).to_owned(), self.l.pattern(key).into()))
+            .collect();
+        json(&texts)
+    }
+}
+
+/// The texts that a request asks for: its `lang` cookie, else its browser.
+pub fn texts_of(request: &HttpRequest) -> &'static Texts {
+    let saved = request.cookie("lang");
+    let asked = request.headers().get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
+    l10n::negotiate(saved.as_ref().map(|cookie| cookie.value()), asked)
+}
+
+/// JSON for a data script: nothing in it can end the element.
+pub fn json(value: &impl serde::Serialize) -> String {
+    let text = serde_json::to_string(value).unwrap_or_else(|_| "null".to_owned());
+    text.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026")
+}

@@ -1,0 +1,8 @@
+//! Pages rendered from made-up data: every text there, every state drawn. With `TRUNKLINE_PREVIEW` set to a directory
+//! the pages are written there, to be looked at.
+
+mod contrast;
+mod fixture;
+mod render;
+mod texts;
+mod vendored;
