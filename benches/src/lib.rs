@@ -1,1 +1,7 @@
 #![doc = include_str!("../README.md")]
+
+pub mod child;
+pub mod cpu;
+pub mod door;
+pub mod load;
+pub mod sample;

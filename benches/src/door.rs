@@ -1,0 +1,161 @@
+//! Accepted requests per CPU second: our intake beside a bare handler and a naive one, interleaved in one run.
+
+pub mod bare;
+pub mod naive;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use bytes::Bytes;
+use clap::{Args, ValueEnum};
+
+use crate::child::Server;
+use crate::{cpu, load, sample};
+
+/// Distinct calls in the prepared requests: enough to spread over all partitions.
+const CALLS: usize = 512;
+
+/// Partitions of the topics, for every handler alike.
+const PARTITIONS: i32 = 12;
+
+/// A server is warm after this.
+const WARM: Duration = Duration::from_secs(1);
+
+/// Which handler.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Handler {
+    /// actix-web reads the body and answers 204: the price of HTTP alone.
+    Bare,
+    /// What one writes first: serde_json, HMAC, one future per message of rdkafka's `FutureProducer`.
+    Naive,
+}
+
+/// `door`
+#[derive(Debug, Args)]
+pub struct Door {
+    /// Broker, host:port; topics bench.naive and bench.ours are made there. Without it only `bare` runs.
+    #[arg(long)]
+    brokers: Option<String>,
+    /// Body sizes in bytes.
+    #[arg(long, value_delimiter = ',', default_values_t = sample::SIZES)]
+    sizes: Vec<usize>,
+    /// Connections kept busy.
+    #[arg(long, default_value_t = 256)]
+    connections: usize,
+    /// Seconds of each measured stretch.
+    #[arg(long, default_value_t = 4)]
+    seconds: u64,
+    /// Rounds over all handlers; the median of each is shown.
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+}
+
+/// `serve-door`: the process under test.
+#[derive(Debug, Args)]
+pub struct ServeDoor {
+    /// Which handler.
+    #[arg(value_enum)]
+    handler: Handler,
+    /// Broker, host:port.
+    #[arg(long, default_value = "")]
+    brokers: String,
+}
+
+impl ServeDoor {
+    /// Serves until killed.
+    pub async fn run(self) -> Result<()> {
+        match self.handler {
+            Handler::Bare => bare::serve().await,
+            Handler::Naive => naive::serve(&self.brokers).await,
+        }
+    }
+}
+
+impl Door {
+    /// Runs all rounds and prints a table.
+    pub async fn run(self) -> Result<()> {
+        println!("{}", cpu::machine());
+        println!(
+            "accepted requests per CPU second, {} connections, median of {} rounds; share of bare in brackets",
+            self.connections, self.rounds
+        );
+        let handlers: &[Handler] = if self.brokers.is_some() {
+            &[Handler::Bare, Handler::Naive]
+        } else {
+            &[Handler::Bare]
+        };
+        for size in &self.sizes {
+            let requests: Arc<Vec<Bytes>> = Arc::new(
+                (0..CALLS)
+                    .map(|call| sample::request("/v1/retell/bench", &sample::updated(call, *size)))
+                    .collect(),
+            );
+            let mut rates: Vec<Vec<f64>> = vec![Vec::new(); handlers.len()];
+            for _ in 0..self.rounds {
+                for (handler, rates) in handlers.iter().zip(&mut rates) {
+                    rates.push(self.stretch(*handler, &requests).await?);
+                }
+            }
+            let medians: Vec<f64> = rates.iter_mut().map(|rates| median(rates)).collect();
+            let shown: Vec<String> = handlers
+                .iter()
+                .zip(&medians)
+                .map(|(handler, rate)| format!("{handler:?} {:.1} k ({:.2})", rate / 1_000.0, rate / medians[0]))
+                .collect();
+            println!("{size:>6} B: {}", shown.join("   "));
+        }
+        println!("load after: {}", cpu::machine());
+        Ok(())
+    }
+
+    async fn stretch(&self, handler: Handler, requests: &Arc<Vec<Bytes>>) -> Result<f64> {
+        let name = handler.to_possible_value().expect("no handler is hidden").get_name().to_owned();
+        let brokers = self.brokers.clone().unwrap_or_default();
+        let server = Server::start(&["serve-door".into(), name, "--brokers".into(), brokers])?;
+        load::closed_loop(server.address, requests.clone(), self.connections, WARM).await?;
+        let before = cpu::used(server.pid())?;
+        let outcome = load::closed_loop(
+            server.address,
+            requests.clone(),
+            self.connections,
+            Duration::from_secs(self.seconds),
+        )
+        .await?;
+        let used = cpu::used(server.pid())?.saturating_sub(before);
+        // A wrong answer voids the figure.
+        ensure!(
+            outcome.refused == 0,
+            "{handler:?} refused {} of {} requests",
+            outcome.refused,
+            outcome.refused + outcome.accepted
+        );
+        Ok(outcome.accepted as f64 / used.as_secs_f64())
+    }
+}
+
+/// The middle one.
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+/// Makes a topic of 12 partitions if it is not there.
+async fn topic(brokers: &str, name: &str) -> Result<()> {
+    use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+    use rdkafka::types::RDKafkaErrorCode::TopicAlreadyExists;
+    let admin: AdminClient<rdkafka::client::DefaultClientContext> = rdkafka::ClientConfig::new()
+        .set("bootstrap.servers", brokers)
+        .create()
+        .context("make an administrator's client")?;
+    let made = admin
+        .create_topics(&[NewTopic::new(name, PARTITIONS, TopicReplication::Fixed(1))], &AdminOptions::new())
+        .await?;
+    for result in made {
+        match result {
+            Ok(_) | Err((_, TopicAlreadyExists)) => {}
+            Err((name, code)) => anyhow::bail!("create topic {name}: {code}"),
+        }
+    }
+    Ok(())
+}

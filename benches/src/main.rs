@@ -1,0 +1,33 @@
+//! Runs one bench; what each measures and how is in the README.
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use trunkline_benches::door;
+
+/// How fast, beside what.
+#[derive(Debug, Parser)]
+#[command(name = "trunkline-benches")]
+struct Cli {
+    #[command(subcommand)]
+    bench: Bench,
+}
+
+#[derive(Debug, Subcommand)]
+enum Bench {
+    /// Accepted requests per CPU second of the intake, beside a bare and a naive handler.
+    Door(door::Door),
+    /// One handler as a process under test (started by `door`).
+    #[command(hide = true)]
+    ServeDoor(door::ServeDoor),
+}
+
+fn main() -> Result<()> {
+    match Cli::parse().bench {
+        Bench::Door(door) => runtime()?.block_on(door.run()),
+        Bench::ServeDoor(server) => actix_web::rt::System::new().block_on(server.run()),
+    }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?)
+}

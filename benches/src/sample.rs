@@ -1,0 +1,86 @@
+//! Events to send: `transcript_updated` bodies of a wanted size, each of its own call, signed.
+
+use std::fmt::Write;
+
+use bytes::Bytes;
+use trunkline_core::instant::Millis;
+use trunkline_core::signature::{SigningKey, sign};
+
+/// Key that signs and verifies in benches.
+pub const KEY: &str = "key_bench_7f3a";
+
+/// Sizes of the classes: about what a start event, a short and a long transcript, and a very long one have.
+pub const SIZES: [usize; 4] = [700, 2_000, 10_000, 50_000];
+
+/// Milliseconds since the epoch, now.
+pub fn clock() -> Millis {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    Millis(since.map_or(0, |since| since.as_millis() as i64))
+}
+
+/// Id of the `n`-th call.
+pub fn call_id(n: usize) -> String {
+    format!("call_{n:028x}")
+}
+
+/// A `call_started` of the `n`-th call.
+pub fn started(n: usize) -> Bytes {
+    Bytes::from(head("call_started", n, clock()) + "}}")
+}
+
+/// A `transcript_updated` of the `n`-th call of about `bytes` bytes: turns with word times until it is full.
+pub fn updated(n: usize, bytes: usize) -> Bytes {
+    let mut body = head("transcript_updated", n, clock());
+    body.push_str(r#","transcript_object":["#);
+    let mut words = 0;
+    let mut turn = 0;
+    loop {
+        let role = if turn % 2 == 0 { "agent" } else { "user" };
+        if turn > 0 {
+            body.push(',');
+        }
+        let said = "so that would be Thursday at nine";
+        let _ = write!(body, r#"{{"role":"{role}","content":"{said}","words":["#);
+        for (at, word) in said.split(' ').enumerate() {
+            let comma = if at > 0 { "," } else { "" };
+            let start = f64::from(words) * 0.4;
+            let _ = write!(body, r#"{comma}{{"word":"{word} ","start":{start:.3},"end":{:.3}}}"#, start + 0.35);
+            words += 1;
+        }
+        body.push_str("]}");
+        turn += 1;
+        if body.len() >= bytes {
+            break;
+        }
+    }
+    body.push_str("]}}");
+    Bytes::from(body)
+}
+
+fn head(event: &str, n: usize, at: Millis) -> String {
+    let (id, ms) = (call_id(n), at.0);
+    format!(
+        concat!(
+            r#"{{"event":"{event}","event_timestamp":{ms},"call":{{"call_type":"phone_call","call_id":"{id}","direction":"inbound","#,
+            r#""agent_id":"agent_{agent:02}","agent_name":"Reception","agent_version":3,"call_status":"ongoing","#,
+            r#""from_number":"+15550100{tail:03}","to_number":"+15550199000","start_timestamp":{ms}"#
+        ),
+        event = event,
+        ms = ms,
+        id = id,
+        agent = n % 20,
+        tail = n % 1_000,
+    )
+}
+
+/// The whole HTTP request that delivers `body`.
+pub fn request(path: &str, body: &[u8]) -> Bytes {
+    let signature = sign(body, &SigningKey::from(KEY), clock());
+    let mut request = format!(
+        "POST {path} HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nX-Retell-Signature: {signature}\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    )
+    .into_bytes();
+    request.extend_from_slice(body);
+    request.into()
+}
