@@ -2,6 +2,8 @@
 
 pub mod bare;
 pub mod naive;
+pub mod no_log;
+pub mod ours;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,12 +31,14 @@ pub enum Handler {
     Bare,
     /// What one writes first: serde_json, HMAC, one future per message of rdkafka's `FutureProducer`.
     Naive,
+    /// Our intake on a log that acknowledges at once: what it costs before anything is stored.
+    OursNoLog,
 }
 
 /// `door`
 #[derive(Debug, Args)]
 pub struct Door {
-    /// Broker, host:port; topics bench.naive and bench.ours are made there. Without it only `bare` runs.
+    /// Broker, host:port; topics bench.naive and bench.ours are made there. Without it only handlers that need none run.
     #[arg(long)]
     brokers: Option<String>,
     /// Body sizes in bytes.
@@ -68,6 +72,7 @@ impl ServeDoor {
         match self.handler {
             Handler::Bare => bare::serve().await,
             Handler::Naive => naive::serve(&self.brokers).await,
+            Handler::OursNoLog => ours::serve(Arc::new(no_log::NoLog::default())).await,
         }
     }
 }
@@ -80,11 +85,10 @@ impl Door {
             "accepted requests per CPU second, {} connections, median of {} rounds; share of bare in brackets",
             self.connections, self.rounds
         );
-        let handlers: &[Handler] = if self.brokers.is_some() {
-            &[Handler::Bare, Handler::Naive]
-        } else {
-            &[Handler::Bare]
-        };
+        let mut handlers = vec![Handler::Bare, Handler::OursNoLog];
+        if self.brokers.is_some() {
+            handlers.push(Handler::Naive);
+        }
         for size in &self.sizes {
             let requests: Arc<Vec<Bytes>> = Arc::new(
                 (0..CALLS)
