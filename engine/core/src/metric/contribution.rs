@@ -37,6 +37,13 @@ pub(super) struct Sampling {
     pub count: u32,
 }
 
+impl Sampling {
+    /// Which distribution and bucket, in one number that sorts as they do.
+    pub(super) fn key(&self) -> u32 {
+        (self.of as u32) << 16 | u32::from(self.bucket)
+    }
+}
+
 /// What one call adds. Compact: it is kept beside every call so that it can be taken back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Contribution {
@@ -55,7 +62,7 @@ pub struct Contribution {
 
 /// What the call of these facts adds under these rules.
 pub fn contribution(facts: &CallFacts, rules: &Rules) -> Contribution {
-    let mut sheet = Sheet::default();
+    let mut sheet = Sheet::for_call(facts);
     match facts.key.kind {
         Kind::Call => sheet.voice(facts, rules),
         Kind::Chat => sheet.chat(facts),

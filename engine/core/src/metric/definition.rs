@@ -6,7 +6,7 @@ use super::name::Metric;
 use crate::facts::Stage;
 
 /// Which interval a call's share of a metric belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Base {
     /// The interval in which the call began.

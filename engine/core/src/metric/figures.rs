@@ -223,14 +223,8 @@ impl Figures {
         self.in_interval(at, kept_from, |interval| {
             interval.cells.replace(entries.0, entries.1);
             if samples.0 != samples.1 {
-                samples
-                    .0
-                    .iter()
-                    .for_each(|s| interval.buckets.shift(s.of, s.bucket, -i64::from(s.count)));
-                samples
-                    .1
-                    .iter()
-                    .for_each(|s| interval.buckets.shift(s.of, s.bucket, i64::from(s.count)));
+                interval.buckets.remove(samples.0);
+                interval.buckets.add(samples.1);
             }
             if reasons.0 != reasons.1 {
                 reasons.0.into_iter().for_each(|reason| interval.shift_reason(reason, -1));

@@ -3,7 +3,7 @@
 //! The same idea as DDSketch: bucket `k` holds values from γ^(k-1) to γ^k, so the value given for a bucket is off by at most
 //! [`RELATIVE_ERROR`]. Counts are whole numbers, so merging is addition, removal is exact, and a replay gives the same figure bit for bit.
 
-use super::definition::Sampled;
+use super::contribution::Sampling;
 
 /// Largest error of a percentile, relative to the exact one.
 pub const RELATIVE_ERROR: f64 = 0.01;
@@ -88,20 +88,39 @@ pub(super) struct Buckets {
 }
 
 impl Buckets {
-    /// Changes one count; a count that comes to 0 is dropped.
-    pub(super) fn shift(&mut self, of: Sampled, bucket: u16, by: i64) {
-        let key = (of as u32) << 16 | u32::from(bucket);
-        match self.counts.binary_search_by_key(&key, |(key, _)| *key) {
-            Ok(at) => {
-                let count = i64::from(self.counts[at].1) + by;
-                if count > 0 {
-                    self.counts[at].1 = u32::try_from(count).unwrap_or(u32::MAX);
-                } else {
-                    self.counts.remove(at);
+    /// Counts samples, which are sorted and distinct.
+    pub(super) fn add(&mut self, samples: &[Sampling]) {
+        let held = self.counts.len();
+        let mut from = 0;
+        for sample in samples {
+            match self.counts[from..held].binary_search_by_key(&sample.key(), |(key, _)| *key) {
+                Ok(at) => {
+                    from += at;
+                    self.counts[from].1 = self.counts[from].1.saturating_add(sample.count);
+                }
+                Err(at) => {
+                    from += at;
+                    self.counts.push((sample.key(), sample.count));
                 }
             }
-            Err(at) if by > 0 => self.counts.insert(at, (key, u32::try_from(by).unwrap_or(u32::MAX))),
-            Err(_) => {}
+        }
+        if self.counts.len() > held {
+            // Two sorted stretches: the stable sort merges them in one pass.
+            self.counts.sort();
+        }
+    }
+
+    /// Takes samples out that were counted.
+    pub(super) fn remove(&mut self, samples: &[Sampling]) {
+        let mut emptied = false;
+        for sample in samples {
+            if let Ok(at) = self.counts.binary_search_by_key(&sample.key(), |(key, _)| *key) {
+                self.counts[at].1 = self.counts[at].1.saturating_sub(sample.count);
+                emptied |= self.counts[at].1 == 0;
+            }
+        }
+        if emptied {
+            self.counts.retain(|(_, count)| *count > 0);
         }
     }
 
