@@ -3,6 +3,7 @@
 mod analytics;
 mod door;
 mod door_durability;
+mod embedded;
 mod engine;
 mod log_postgres;
 mod log_suite;
