@@ -166,6 +166,7 @@ impl EmbeddedPostgres {
             if let Err(error) = keeper.task.await {
                 tracing::error!(%error, "the task that keeps Postgres running ended badly");
             }
+            self.cluster.remove_far_socket_directory();
         }
     }
 }

@@ -52,7 +52,10 @@ async fn a_server_starts_from_nothing_stops_and_starts_again() {
     let pid = server.process_id().unwrap();
     server.close().await;
     assert!(!is_alive(pid), "close waits until the server is gone");
-    assert!(!place.path().join("postgres/cluster/postmaster.pid").exists(), "it shut down in order");
+    assert!(
+        !place.path().join("postgres/cluster/postmaster.pid").exists(),
+        "it shut down in order"
+    );
 
     let server = EmbeddedPostgres::start(&quick(place.path())).await.unwrap();
     let config = Config::new(Database::connect(&server.options()).await.unwrap());
@@ -94,7 +97,9 @@ fn is_root() -> bool {
 async fn raw(server: &EmbeddedPostgres) -> tokio_postgres::Client {
     use secrecy::ExposeSecret as _;
     let options = server.options();
-    let (client, connection) = tokio_postgres::connect(options.url.expose_secret(), tokio_postgres::NoTls).await.unwrap();
+    let (client, connection) = tokio_postgres::connect(options.url.expose_secret(), tokio_postgres::NoTls)
+        .await
+        .unwrap();
     tokio::spawn(connection);
     client
 }
@@ -180,7 +185,11 @@ async fn what_was_acknowledged_is_there_after_kill_9() {
     let server = EmbeddedPostgres::start(&durable).await.unwrap();
     let _sweeper = place.sweeper(&server);
     migrate(&server.options()).await.unwrap();
-    let log = Arc::new(PostgresLog::open(Database::connect(&server.options()).await.unwrap(), &options()).await.unwrap());
+    let log = Arc::new(
+        PostgresLog::open(Database::connect(&server.options()).await.unwrap(), &options())
+            .await
+            .unwrap(),
+    );
     let stop = Arc::new(AtomicBool::new(false));
     let writers: Vec<_> = (0..8_u64)
         .map(|writer| {
@@ -215,7 +224,9 @@ async fn what_was_acknowledged_is_there_after_kill_9() {
     }
     assert!(acknowledged.len() > 100, "only {} acknowledged", acknowledged.len());
     log.close().await;
-    let log = PostgresLog::open(Database::connect(&server.options()).await.unwrap(), &options()).await.unwrap();
+    let log = PostgresLog::open(Database::connect(&server.options()).await.unwrap(), &options())
+        .await
+        .unwrap();
     for partition in 0..PARTITIONS {
         for (offset, record) in log.read(partition, 0, usize::MAX).await.unwrap().iter().enumerate() {
             assert_eq!(record.position.offset, offset as i64);
@@ -254,7 +265,11 @@ async fn a_directory_out_of_reach_is_named_with_what_to_do() {
     std::fs::create_dir_all(&data).unwrap();
     std::fs::set_permissions(place.path(), std::fs::Permissions::from_mode(0o711)).unwrap();
     std::fs::set_permissions(place.path().join("private"), std::fs::Permissions::from_mode(0o700)).unwrap();
-    let refused = EmbeddedPostgres::start(&quick(&data)).await.err().map(|error| error.to_string()).unwrap_or_default();
+    let refused = EmbeddedPostgres::start(&quick(&data))
+        .await
+        .err()
+        .map(|error| error.to_string())
+        .unwrap_or_default();
     let private = place.path().join("private").canonicalize().unwrap();
     assert!(refused.contains(&format!("chmod o+x {}", private.display())), "{refused}");
 }
@@ -262,7 +277,14 @@ async fn a_directory_out_of_reach_is_named_with_what_to_do() {
 #[tokio::test]
 async fn missing_binaries_are_named_with_what_to_do() {
     let place = Place::new();
-    let options = EmbeddedOptions { bin: Some(place.path().join("nothing")), ..quick(place.path()) };
-    let refused = EmbeddedPostgres::start(&options).await.err().map(|error| error.to_string()).unwrap_or_default();
+    let options = EmbeddedOptions {
+        bin: Some(place.path().join("nothing")),
+        ..quick(place.path())
+    };
+    let refused = EmbeddedPostgres::start(&options)
+        .await
+        .err()
+        .map(|error| error.to_string())
+        .unwrap_or_default();
     assert!(refused.contains("install the package postgresql"), "{refused}");
 }

@@ -1,10 +1,12 @@
 //! One binary for all integration tests of the stores.
 
 mod analytics;
+mod config;
 mod door;
 mod door_durability;
 mod embedded;
 mod engine;
 mod log_postgres;
 mod log_suite;
+mod schema;
 mod server;

@@ -124,6 +124,15 @@ impl Cluster {
         fs::File::open(&self.home).and_then(|home| home.sync_all()).map_err(failed)
     }
 
+    /// Leaves nothing behind in the directory for temporary files.
+    pub fn remove_far_socket_directory(&self) {
+        if !self.socket.starts_with(&self.home)
+            && let Err(error) = fs::remove_dir(&self.socket)
+        {
+            tracing::debug!(%error, "the directory of the socket stays");
+        }
+    }
+
     fn write(&self, name: &str, text: &str) -> Result<(), EmbeddedError> {
         let path = self.files.join(name);
         let failed = |error: std::io::Error| EmbeddedError::Setup(format!("cannot write {}: {error}", path.display()));
