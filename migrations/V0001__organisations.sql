@@ -37,7 +37,8 @@ ALTER TABLE organisations ENABLE ROW LEVEL SECURITY;
 ALTER TABLE organisations FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON organisations TO trunkline_app
     USING (id = (SELECT current_tenant())) WITH CHECK (id = (SELECT current_tenant()));
-CREATE POLICY platform ON organisations FOR SELECT TO trunkline_platform USING (true);
+-- Named by current_user as well, since a policy also holds for members of its role, and the owner is one.
+CREATE POLICY platform ON organisations FOR SELECT TO trunkline_platform USING (current_user = 'trunkline_platform');
 GRANT SELECT, INSERT, UPDATE ON organisations TO trunkline_app;
 GRANT SELECT ON organisations TO trunkline_platform;
 
@@ -56,7 +57,7 @@ ALTER TABLE businesses ENABLE ROW LEVEL SECURITY;
 ALTER TABLE businesses FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON businesses TO trunkline_app
     USING (tenant = (SELECT current_tenant())) WITH CHECK (tenant = (SELECT current_tenant()));
-CREATE POLICY platform ON businesses FOR SELECT TO trunkline_platform USING (true);
+CREATE POLICY platform ON businesses FOR SELECT TO trunkline_platform USING (current_user = 'trunkline_platform');
 GRANT SELECT, INSERT, UPDATE ON businesses TO trunkline_app;
 GRANT SELECT ON businesses TO trunkline_platform;
 CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE ON businesses

@@ -19,7 +19,7 @@ ALTER TABLE users ENABLE ROW LEVEL SECURITY;
 ALTER TABLE users FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON users TO trunkline_app
     USING (tenant = (SELECT current_tenant())) WITH CHECK (tenant = (SELECT current_tenant()));
-CREATE POLICY platform ON users FOR SELECT TO trunkline_platform USING (true);
+CREATE POLICY platform ON users FOR SELECT TO trunkline_platform USING (current_user = 'trunkline_platform');
 GRANT SELECT, INSERT, UPDATE ON users TO trunkline_app;
 GRANT SELECT ON users TO trunkline_platform;
 
@@ -39,7 +39,8 @@ ALTER TABLE sessions ENABLE ROW LEVEL SECURITY;
 ALTER TABLE sessions FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON sessions TO trunkline_app
     USING (tenant = (SELECT current_tenant())) WITH CHECK (tenant = (SELECT current_tenant()));
-CREATE POLICY platform ON sessions TO trunkline_platform USING (true) WITH CHECK (true);
+CREATE POLICY platform ON sessions TO trunkline_platform
+    USING (current_user = 'trunkline_platform') WITH CHECK (current_user = 'trunkline_platform');
 GRANT SELECT, INSERT, DELETE ON sessions TO trunkline_app;
 GRANT SELECT, UPDATE, DELETE ON sessions TO trunkline_platform;
 
@@ -61,7 +62,7 @@ ALTER TABLE api_keys ENABLE ROW LEVEL SECURITY;
 ALTER TABLE api_keys FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON api_keys TO trunkline_app
     USING (tenant = (SELECT current_tenant())) WITH CHECK (tenant = (SELECT current_tenant()));
-CREATE POLICY platform ON api_keys FOR SELECT TO trunkline_platform USING (true);
+CREATE POLICY platform ON api_keys FOR SELECT TO trunkline_platform USING (current_user = 'trunkline_platform');
 GRANT SELECT, INSERT, UPDATE ON api_keys TO trunkline_app;
 GRANT SELECT ON api_keys TO trunkline_platform;
 

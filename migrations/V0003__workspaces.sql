@@ -19,7 +19,7 @@ ALTER TABLE workspaces ENABLE ROW LEVEL SECURITY;
 ALTER TABLE workspaces FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON workspaces TO trunkline_app
     USING (tenant = (SELECT current_tenant())) WITH CHECK (tenant = (SELECT current_tenant()));
-CREATE POLICY platform ON workspaces FOR SELECT TO trunkline_platform USING (true);
+CREATE POLICY platform ON workspaces FOR SELECT TO trunkline_platform USING (current_user = 'trunkline_platform');
 GRANT SELECT, INSERT, UPDATE ON workspaces TO trunkline_app;
 GRANT SELECT ON workspaces TO trunkline_platform;
 CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE ON workspaces
@@ -40,7 +40,7 @@ ALTER TABLE workspace_secrets ENABLE ROW LEVEL SECURITY;
 ALTER TABLE workspace_secrets FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON workspace_secrets TO trunkline_app
     USING (tenant = (SELECT current_tenant())) WITH CHECK (tenant = (SELECT current_tenant()));
-CREATE POLICY platform ON workspace_secrets FOR SELECT TO trunkline_platform USING (true);
+CREATE POLICY platform ON workspace_secrets FOR SELECT TO trunkline_platform USING (current_user = 'trunkline_platform');
 GRANT SELECT (tenant, workspace), INSERT, UPDATE (intake_token, signing_keys, retell_api_key) ON workspace_secrets TO trunkline_app;
 GRANT SELECT ON workspace_secrets TO trunkline_platform;
 CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE ON workspace_secrets
@@ -59,7 +59,7 @@ ALTER TABLE workspace_agents ENABLE ROW LEVEL SECURITY;
 ALTER TABLE workspace_agents FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON workspace_agents TO trunkline_app
     USING (tenant = (SELECT current_tenant())) WITH CHECK (tenant = (SELECT current_tenant()));
-CREATE POLICY platform ON workspace_agents FOR SELECT TO trunkline_platform USING (true);
+CREATE POLICY platform ON workspace_agents FOR SELECT TO trunkline_platform USING (current_user = 'trunkline_platform');
 GRANT SELECT, INSERT, UPDATE, DELETE ON workspace_agents TO trunkline_app;
 GRANT SELECT ON workspace_agents TO trunkline_platform;
 CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE ON workspace_agents

@@ -259,7 +259,22 @@ pub struct NewWorkspace {
     pub zone: String,
 }
 
-/// Something a person should look at.
+/// Something that was seen and that a person should look at.
+#[derive(Debug, Clone, Copy)]
+pub struct Sighting<'a> {
+    /// Where.
+    pub workspace: WorkspaceId,
+    /// What it is, for example `unmapped_agent`.
+    pub kind: &'a str,
+    /// Which one, for example the agent's id; no personal data.
+    pub subject: &'a str,
+    /// How often, since it was last noted.
+    pub times: u64,
+    /// The last time.
+    pub at: Millis,
+}
+
+/// Something a person should look at, as kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Notice {
     /// Where it was seen.

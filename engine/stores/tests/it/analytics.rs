@@ -61,6 +61,7 @@ fn facts(tenant_number: u128, id: &str, opened_at: i64) -> CallFacts {
         started_at: Some(Millis(opened_at)),
         ended_at: Some(Millis(opened_at + 60_000)),
         transfer_ended_at: None,
+        transfer_destination: None,
         duration_ms: Some(60_000),
         repaired: false,
         ended_event_at: Some(Millis(opened_at + 60_500)),

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio_util::sync::CancellationToken;
-use trunkline_core::id::{BusinessId, TenantId, UserId};
+use trunkline_core::id::{BusinessId, TenantId, UserId, WorkspaceId};
 use trunkline_core::instant::Millis;
-use trunkline_stores::postgres::row::{NewApiKey, NewBusiness, NewSession, NewUser, NewWorkspace, Role};
+use trunkline_stores::postgres::row::{NewApiKey, NewBusiness, NewSession, NewUser, NewWorkspace, Role, Sighting};
 use trunkline_stores::postgres::{Config, Database, PostgresError, PostgresOptions};
 
 use crate::server;
@@ -28,6 +28,16 @@ fn workspace(token: &str) -> NewWorkspace {
         signing_keys: vec![SecretString::from("key_one"), SecretString::from("key_two")],
         api_key: Some(SecretString::from("api_key")),
         zone: "Europe/Madrid".into(),
+    }
+}
+
+fn seen<'a>(workspace: WorkspaceId, kind: &'a str, subject: &'a str, times: u64, at: i64) -> Sighting<'a> {
+    Sighting {
+        workspace,
+        kind,
+        subject,
+        times,
+        at: Millis(at),
     }
 }
 
@@ -79,7 +89,7 @@ async fn one_tenant_sees_and_changes_nothing_of_another() {
     missing(config.unmap_agent(acme, "agent_1").await);
     // A row that points to another tenant's row: foreign keys do not ask row-level security, so they name the tenant.
     missing(config.map_agent(acme, "agent_2", theirs, "").await);
-    missing(config.note(acme, key, "unmapped_agent", "agent_9", 1, Millis(1)).await);
+    missing(config.note(acme, &seen(key, "unmapped_agent", "agent_9", 1, 1)).await);
 
     assert_eq!(config.businesses(bolt).await.unwrap().len(), 2, "its own and Unassigned");
     assert_eq!(config.intake_token(bolt, key).await.unwrap().as_deref(), Some("token-of-bolt-0000"));
@@ -248,15 +258,15 @@ async fn notices_are_kept_once_and_counted() {
     let (acme, bolt) = two_tenants(&config).await;
     let workspace = config.create_workspace(acme, &workspace("token-of-acme-0000")).await.unwrap();
     config
-        .note(acme, workspace, "unmapped_agent", "agent_1", 1, Millis(10))
+        .note(acme, &seen(workspace, "unmapped_agent", "agent_1", 1, 10))
         .await
         .unwrap();
     config
-        .note(acme, workspace, "unmapped_agent", "agent_1", 4, Millis(30))
+        .note(acme, &seen(workspace, "unmapped_agent", "agent_1", 4, 30))
         .await
         .unwrap();
     config
-        .note(acme, workspace, "hook_at_event_address", "call_inbound", 1, Millis(20))
+        .note(acme, &seen(workspace, "hook_at_event_address", "call_inbound", 1, 20))
         .await
         .unwrap();
     let notices = config.notices(acme).await.unwrap();
@@ -272,7 +282,7 @@ async fn notices_are_kept_once_and_counted() {
     config.settle_notice(acme, workspace, "unmapped_agent", "agent_1").await.unwrap();
     assert_eq!(config.notices(acme).await.unwrap().len(), 1);
     config
-        .note(acme, workspace, "unmapped_agent", "agent_1", 1, Millis(40))
+        .note(acme, &seen(workspace, "unmapped_agent", "agent_1", 1, 40))
         .await
         .unwrap();
     assert_eq!(config.notices(acme).await.unwrap().len(), 2, "seen again, open again");

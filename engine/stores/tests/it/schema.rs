@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use secrecy::ExposeSecret as _;
 use tokio_postgres::{Client, NoTls};
+use trunkline_stores::postgres::row::NewBusiness;
 use trunkline_stores::postgres::{Database, PostgresError, PostgresOptions, migrate};
 
 use crate::server;
@@ -49,10 +50,17 @@ async fn one_address_is_enough_when_its_role_may_become_the_application() {
     };
     migrate(&options).await.unwrap();
     let config = trunkline_stores::postgres::Config::new(Database::connect(&options).await.unwrap());
-    config.ensure_organisation("Acme").await.unwrap();
+    let tenant = config.ensure_organisation("Acme").await.unwrap();
+    config.create_business(tenant, &NewBusiness::plain("Shop", "UTC")).await.unwrap();
     let client = application(&options).await;
-    let seen = client.query("SELECT id FROM organisations", &[]).await.unwrap();
-    assert!(seen.is_empty(), "forced: the owner itself sees no row");
+    for table in ["organisations", "businesses"] {
+        let refused = client.query(&format!("SELECT id FROM {table}"), &[]).await.unwrap_err();
+        let said = refused.as_db_error().unwrap().message();
+        assert_eq!(
+            said, "no tenant is set in this transaction",
+            "{table}: forced, so it binds the owner itself"
+        );
+    }
 }
 
 #[tokio::test]
@@ -160,8 +168,8 @@ async fn every_column_is_classified() {
     let text = include_str!("../../../../migrations/columns.toml");
     let classified: BTreeMap<String, BTreeMap<String, String>> = toml::from_str(text).unwrap();
     let wrong = classified
-        .iter()
-        .flat_map(|(_, columns)| columns.values())
+        .values()
+        .flat_map(BTreeMap::values)
         .find(|kind| !KINDS.contains(&kind.as_str()));
     assert_eq!(wrong, None, "no such kind of data");
     let listed: BTreeSet<(&str, &str)> = classified

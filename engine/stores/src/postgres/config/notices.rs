@@ -5,30 +5,29 @@ use trunkline_core::instant::Millis;
 
 use super::{Config, column, must_exist};
 use crate::postgres::PostgresError;
-use crate::postgres::row::Notice;
+use crate::postgres::row::{Notice, Sighting};
 
 /// Longest subject kept, in characters; what is longer is cut, since a notice only has to be recognised.
 const SUBJECT_CHARS: usize = 256;
 
 impl Config {
-    /// Notes that something was seen `times` times, last at `now`; one that was settled is open again.
-    pub async fn note(
-        &self,
-        tenant: TenantId,
-        workspace: WorkspaceId,
-        kind: &str,
-        subject: &str,
-        times: u64,
-        now: Millis,
-    ) -> Result<(), PostgresError> {
+    /// Notes that something was seen; a notice that was settled is open again.
+    pub async fn note(&self, tenant: TenantId, sighting: &Sighting<'_>) -> Result<(), PostgresError> {
+        let Sighting {
+            workspace,
+            kind,
+            subject,
+            times,
+            at,
+        } = sighting;
         let subject: String = subject.chars().take(SUBJECT_CHARS).collect();
-        let times = i64::try_from(times).unwrap_or(i64::MAX);
+        let times = i64::try_from(*times).unwrap_or(i64::MAX);
         let sql = include_str!("../sql/note.sql");
         self.ask_within(
             tenant,
             "note something",
             sql,
-            &[&tenant.0, &workspace.0, &kind, &subject, &now.0, &times],
+            &[&tenant.0, &workspace.0, kind, &subject, &at.0, &times],
         )
         .await?;
         Ok(())
