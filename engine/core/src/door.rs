@@ -8,11 +8,11 @@ use sha2::{Digest, Sha256};
 
 use crate::id::{Kind, TenantId, WorkspaceId};
 use crate::instant::Millis;
-use crate::json::{Bad, Span, decode, is_plain, shown, walk};
+use crate::json::{Bad, decode, is_plain, shown, walk};
 use crate::limit::{EVENT_NAME_CHARS, ID_BYTES};
 use crate::name::Name;
 use crate::record::{Header, Record, SetAside, Source};
-use finder::{Finder, Section};
+use finder::Finder;
 
 /// Which of Retell's request families a body belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -57,13 +57,13 @@ pub fn route(body: Bytes) -> (Routed, Bytes) {
         Err(Bad::Syntax) => return unreadable(SetAside::NotJson, body),
         Err(Bad::TooDeep) => return unreadable(SetAside::TooDeep, body),
     }
-    let destination = Destination::of(text, &finder);
     let Destination {
         event,
         family,
         id,
         set_aside,
-    } = destination;
+        ..
+    } = Destination::of(&finder.found());
     let tokens = finder.tokens;
     let (body, masked) = mask::overwrite(body, &tokens);
     let (key, kind) = match id {
@@ -118,10 +118,39 @@ fn hash(body: &[u8]) -> String {
     hex::encode(Sha256::digest(body))
 }
 
+/// The inside of a string and whether there are escapes in it.
+pub(crate) type Inside<'a> = (&'a str, bool);
+
+/// `call` or `chat` as far as routing looks.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Section<'a> {
+    /// It is an object with at least one member.
+    pub filled: bool,
+    /// Its id, if that is a text.
+    pub id: Option<Inside<'a>>,
+}
+
+/// What routing looks at, however it was found.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Found<'a> {
+    /// The body is an object.
+    pub root_is_object: bool,
+    /// The event name, if it is a text.
+    pub event: Option<Inside<'a>>,
+    /// The call.
+    pub call: Section<'a>,
+    /// The chat.
+    pub chat: Section<'a>,
+    /// `alert` is an object with at least one member.
+    pub alert: bool,
+}
+
 /// Where a readable body belongs.
 pub(crate) struct Destination {
     /// Event name as shown.
     pub event: String,
+    /// The documented name, if it is one.
+    pub name: Option<Name>,
     /// Its family.
     pub family: Family,
     /// The call or chat it belongs to.
@@ -131,9 +160,10 @@ pub(crate) struct Destination {
 }
 
 impl Destination {
-    fn of(text: &str, found: &Finder<'_>) -> Destination {
+    pub(crate) fn of(found: &Found<'_>) -> Destination {
         let nowhere = |reason| Destination {
             event: String::new(),
+            name: None,
             family: Family::Unknown,
             id: None,
             set_aside: Some(reason),
@@ -141,19 +171,24 @@ impl Destination {
         if !found.root_is_object {
             return nowhere(SetAside::NotAnObject);
         }
-        let spelled = found.event.map(|span| decode(&text[span.start..span.end], span.escaped).text);
-        let Some((spelled, event)) = spelled.and_then(|spelled| Some((spelled.clone(), shown(spelled)?))) else {
+        let Some(spelled) = found.event.map(|(raw, escaped)| decode(raw, escaped).text) else {
             return nowhere(SetAside::NoEventName);
         };
-        let (family, section) = choose(Name::parse(&spelled), found);
-        let id = section.and_then(|(kind, section)| Some((kind, usable_id(text, section.id?)?)));
+        let name = Name::parse(&spelled);
+        let Some(event) = shown(spelled) else {
+            return nowhere(SetAside::NoEventName);
+        };
+        let (family, section) = choose(name, found);
+        let id = section.and_then(|(kind, section)| Some((kind, usable_id(section.id?)?)));
         let set_aside = match family {
             Family::InboundHook(_) => None,
             Family::Alert => (!found.alert).then_some(SetAside::NoAlert),
             Family::Voice | Family::Chat | Family::Unknown => id.is_none().then_some(SetAside::NoId),
         };
+        let cut = event.char_indices().nth(EVENT_NAME_CHARS).map_or(event.len(), |(at, _)| at);
         Destination {
-            event: event.chars().take(EVENT_NAME_CHARS).collect(),
+            event: event[..cut].to_owned(),
+            name,
             family,
             id,
             set_aside,
@@ -162,9 +197,9 @@ impl Destination {
 }
 
 /// The family of a name and the object whose id counts (rule A7).
-fn choose<'a>(name: Option<Name>, found: &'a Finder<'_>) -> (Family, Option<(Kind, &'a Section)>) {
-    let call = Some((Kind::Call, &found.call));
-    let chat = Some((Kind::Chat, &found.chat));
+fn choose<'a>(name: Option<Name>, found: &Found<'a>) -> (Family, Option<(Kind, Section<'a>)>) {
+    let call = Some((Kind::Call, found.call));
+    let chat = Some((Kind::Chat, found.chat));
     let present = if found.call.filled {
         call
     } else if found.chat.filled {
@@ -187,8 +222,8 @@ fn choose<'a>(name: Option<Name>, found: &'a Finder<'_>) -> (Family, Option<(Kin
 }
 
 /// The id, if it is a text of 1 to [`ID_BYTES`] bytes without control characters and lone surrogates (rule A7).
-fn usable_id(text: &str, span: Span) -> Option<String> {
-    let decoded = decode(&text[span.start..span.end], span.escaped);
+fn usable_id((raw, escaped): Inside<'_>) -> Option<String> {
+    let decoded = decode(raw, escaped);
     let usable = !decoded.lone_surrogate && (1..=ID_BYTES).contains(&decoded.text.len()) && is_plain(&decoded.text);
     usable.then(|| decoded.text.into_owned())
 }

@@ -94,7 +94,7 @@ pub enum Sentiment {
 }
 
 /// Who or what an entry of the transcript is from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, Default)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// The AI agent spoke.
@@ -116,6 +116,7 @@ pub enum Role {
     /// Text put into the conversation from outside (whisper).
     Injected,
     /// A role we do not know; shown as it came.
+    #[default]
     Other,
 }
 

@@ -1,6 +1,9 @@
 #![doc = include_str!("../README.md")]
 
+pub mod call;
+pub mod class;
 pub mod door;
+pub mod event;
 pub mod facts;
 pub mod id;
 pub mod instant;
@@ -10,3 +13,4 @@ pub mod metric;
 pub mod name;
 pub mod record;
 pub mod signature;
+mod transcript;

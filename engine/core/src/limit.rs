@@ -20,3 +20,18 @@ pub const EVENT_NAME_CHARS: usize = 128;
 
 /// Tolerated difference between the signature's time and ours, in ms (rule A3).
 pub const SIGNATURE_WINDOW_MS: i64 = 300_000;
+
+/// A day in ms: the longest duration and the furthest clock error that is believed (rule B9).
+pub const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+
+/// Highest cost that is believed, in cents (rule A8).
+pub const COST_CENTS: f64 = 1e12;
+
+/// Distinct records merged into one call; more can only be a fault at the sender, and memory must not follow it.
+pub const RECORDS_PER_CALL: usize = 30_000;
+
+/// Distinct undocumented event names noted per call; further ones share the last place.
+pub const UNKNOWN_NAMES_PER_CALL: usize = 100;
+
+/// Distinct agents per call among which the first is looked for.
+pub const AGENTS_PER_CALL: usize = 250;

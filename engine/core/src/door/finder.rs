@@ -1,14 +1,13 @@
 //! Keeps, of all that passes, the few places that routing and masking need.
 
+use super::{Found, Section};
 use crate::json::{Literal, Sink, Span, decode};
 
 /// What is known of `call` or `chat`. Of repeated keys the last counts, so each new value begins anew.
-#[derive(Debug, Default)]
-pub(super) struct Section {
-    /// It is an object with at least one member.
-    pub filled: bool,
-    /// Its id, if that is a text.
-    pub id: Option<Span>,
+#[derive(Debug, Clone, Copy, Default)]
+struct Part {
+    filled: bool,
+    id: Option<Span>,
 }
 
 /// A member of the outermost object.
@@ -35,16 +34,11 @@ pub(super) struct Finder<'a> {
     depth: u32,
     outer: Outer,
     inner: Inner,
-    /// The text is an object.
-    pub root_is_object: bool,
-    /// The event name, if it is a text.
-    pub event: Option<Span>,
-    /// The call.
-    pub call: Section,
-    /// The chat.
-    pub chat: Section,
-    /// `alert` is an object with at least one member.
-    pub alert: bool,
+    root_is_object: bool,
+    event: Option<Span>,
+    call: Part,
+    chat: Part,
+    alert: bool,
     /// Credentials: the value of every `call.access_token` that is a text (rule A12).
     pub tokens: Vec<(usize, usize)>,
 }
@@ -58,14 +52,30 @@ impl<'a> Finder<'a> {
             inner: Inner::Other,
             root_is_object: false,
             event: None,
-            call: Section::default(),
-            chat: Section::default(),
+            call: Part::default(),
+            chat: Part::default(),
             alert: false,
             tokens: Vec::new(),
         }
     }
 
-    fn section(&mut self) -> Option<&mut Section> {
+    /// What was found.
+    pub fn found(&self) -> Found<'a> {
+        let inside = |span: Span| (&self.text[span.start..span.end], span.escaped);
+        let section = |part: Part| Section {
+            filled: part.filled,
+            id: part.id.map(inside),
+        };
+        Found {
+            root_is_object: self.root_is_object,
+            event: self.event.map(inside),
+            call: section(self.call),
+            chat: section(self.chat),
+            alert: self.alert,
+        }
+    }
+
+    fn section(&mut self) -> Option<&mut Part> {
         match self.outer {
             Outer::Call => Some(&mut self.call),
             Outer::Chat => Some(&mut self.chat),
@@ -80,7 +90,7 @@ impl<'a> Finder<'a> {
             Outer::Alert => self.alert = false,
             _ => {
                 if let Some(section) = self.section() {
-                    *section = Section::default();
+                    *section = Part::default();
                 }
             }
         }

@@ -1,0 +1,137 @@
+//! Which version of the transcript counts (rule B6).
+
+use std::sync::Arc;
+
+use super::receipts::Receipts;
+use crate::instant::Millis;
+use crate::name::Name;
+use crate::transcript::Transcript;
+
+/// A version and the receipts it came with.
+#[derive(Debug, Clone)]
+struct Candidate {
+    /// `None` once an ending event has brought the one that counts.
+    transcript: Option<Arc<Transcript>>,
+    receipts: Vec<u32>,
+}
+
+/// Versions among which only stamps decide, and stamps may yet turn out earlier.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Voice {
+    /// Turns and characters of the largest version before the end.
+    largest: (u32, u64),
+    live: Vec<Candidate>,
+    /// Rank of the highest ending event that brought a turn.
+    rank: u8,
+    canonical: Vec<Candidate>,
+}
+
+fn add(candidates: &mut Vec<Candidate>, place: u32, transcript: &Arc<Transcript>, keep: bool) {
+    let same = candidates.iter_mut().find(|known| match &known.transcript {
+        Some(known) => known == transcript,
+        None => !keep,
+    });
+    match same {
+        Some(known) => known.receipts.push(place),
+        None => {
+            let transcript = keep.then(|| transcript.clone());
+            candidates.push(Candidate {
+                transcript,
+                receipts: vec![place],
+            });
+        }
+    }
+}
+
+/// The candidate with the latest stamp.
+fn latest<'a>(candidates: &'a [Candidate], receipts: &Receipts) -> Option<&'a Candidate> {
+    match candidates {
+        [] => None,
+        [only] => Some(only),
+        many => many
+            .iter()
+            .max_by_key(|candidate| candidate.receipts.iter().map(|place| receipts.order(*place)).max()),
+    }
+}
+
+impl Voice {
+    /// Takes in a version.
+    pub fn hear(&mut self, place: u32, name: Name, transcript: &Arc<Transcript>) {
+        let size = transcript.size();
+        if name.ends() && size.0 > 0 {
+            if name.rank() > self.rank {
+                self.rank = name.rank();
+                self.canonical.clear();
+                for candidate in &mut self.live {
+                    candidate.transcript = None;
+                }
+            }
+            if name.rank() == self.rank {
+                add(&mut self.canonical, place, transcript, true);
+            }
+            return;
+        }
+        if size > self.largest {
+            self.largest = size;
+            self.live.clear();
+        }
+        if size == self.largest {
+            add(&mut self.live, place, transcript, self.canonical.is_empty());
+        }
+    }
+
+    /// The version that counts.
+    pub fn winner<'a>(&'a self, receipts: &Receipts) -> Option<&'a Arc<Transcript>> {
+        latest(&self.canonical, receipts)
+            .or_else(|| latest(&self.live, receipts))?
+            .transcript
+            .as_ref()
+    }
+
+    /// When the conversation last grew: the first receipt of the largest version, or of the canonical one if that is larger still.
+    pub fn last_growth(&self, receipts: &Receipts) -> Option<Millis> {
+        let first = |candidate: &Candidate| candidate.receipts.iter().map(|place| receipts.order(*place).received_at).min();
+        let canonical = latest(&self.canonical, receipts);
+        let larger = canonical.filter(|candidate| candidate.transcript.as_ref().is_some_and(|text| text.size() > self.largest));
+        match larger {
+            Some(candidate) => first(candidate),
+            None => self.live.iter().filter_map(first).min().or_else(|| canonical.and_then(first)),
+        }
+    }
+
+    /// Drops texts, but for the last turn.
+    pub fn drop_text(&mut self) {
+        for candidate in self.canonical.iter_mut().chain(&mut self.live) {
+            if let Some(transcript) = &mut candidate.transcript {
+                *transcript = Arc::new(transcript.without_text());
+            }
+        }
+    }
+
+    fn transcripts(&self) -> impl Iterator<Item = &Arc<Transcript>> {
+        self.live
+            .iter()
+            .chain(&self.canonical)
+            .filter_map(|candidate| candidate.transcript.as_ref())
+    }
+
+    pub fn text_bytes(&self) -> usize {
+        self.transcripts().map(|transcript| transcript.text_bytes()).sum()
+    }
+
+    pub fn heap_bytes(&self) -> usize {
+        let candidates = (self.live.capacity() + self.canonical.capacity()) * size_of::<Candidate>();
+        let receipts = self
+            .live
+            .iter()
+            .chain(&self.canonical)
+            .map(|candidate| candidate.receipts.capacity() * 4)
+            .sum::<usize>();
+        candidates
+            + receipts
+            + self
+                .transcripts()
+                .map(|text| 16 + size_of::<Transcript>() + text.text_bytes())
+                .sum::<usize>()
+    }
+}

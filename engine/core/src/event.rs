@@ -1,0 +1,318 @@
+//! Reads a stored record into what it says (rules A6-A13, B1, B9): an event of a call, an alert, a hook, or why it cannot be read.
+
+pub(crate) mod field;
+mod notice;
+mod parts;
+mod reader;
+mod stamp;
+pub(crate) mod word;
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::door::{Destination, Family, Found, Section};
+use crate::facts::Item;
+use crate::id::{CallKey, Kind, WorkspaceId};
+use crate::instant::Millis;
+use crate::json::{Bad, Canonical, Shape, Tape, Value};
+use crate::name::Name;
+use crate::record::{Record, SetAside, Source};
+use crate::transcript::{Sources, Transcript, items_with_words};
+use field::Field;
+use reader::{Reader, Rest};
+use word::interned;
+
+pub use notice::{Alert, Hook};
+pub use stamp::Stamp;
+
+/// What a record says.
+#[derive(Debug)]
+pub enum Reading {
+    /// An event of a call or chat.
+    Event(Box<Event>),
+    /// An alert rule of the workspace fired or was resolved.
+    Alert(Alert),
+    /// An inbound hook that came to the event address (rule A11).
+    Hook(Hook),
+    /// Unreadable: kept with its reason.
+    SetAside(SetAside),
+}
+
+/// Where a call was passed on to, as a transfer event says (`transfer_destination` beside the call).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub(crate) struct TransferTo {
+    pub number: Arc<str>,
+    pub extension: Option<Arc<str>>,
+}
+
+/// One event of a call or chat, read.
+#[derive(Debug)]
+pub struct Event {
+    key: CallKey,
+    workspace: WorkspaceId,
+    source: Source,
+    stamp: Stamp,
+    name: Option<Name>,
+    spelled: Arc<str>,
+    happened_at: Option<Millis>,
+    pub(crate) fields: Vec<Field>,
+    pub(crate) unreadable: Vec<&'static str>,
+    pub(crate) transcript: Option<Arc<Transcript>>,
+    pub(crate) transfer_to: Option<TransferTo>,
+    body: Bytes,
+}
+
+/// Memory that reading needs, kept between records of a thread.
+#[derive(Default)]
+struct Scratch {
+    tape: Tape,
+    canonical: Canonical,
+}
+
+/// Scratch memory above this is given back after use: one huge body must not stay for ever. Room for a usual long transcript.
+const SCRATCH_BYTES: usize = 1024 * 1024;
+
+thread_local! {
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
+}
+
+/// Reads a record. What the door noted of the body is not trusted: a newer version may read what an older one could not.
+pub fn read(record: &Record) -> Reading {
+    let Ok(text) = std::str::from_utf8(&record.body) else {
+        return Reading::SetAside(SetAside::NotUtf8);
+    };
+    SCRATCH.with_borrow_mut(|scratch| {
+        let reading = match scratch.tape.read(text) {
+            Ok(()) => read_value(record, scratch.tape.root(text), &mut scratch.canonical),
+            Err(Bad::Syntax) => Reading::SetAside(SetAside::NotJson),
+            Err(Bad::TooDeep) => Reading::SetAside(SetAside::TooDeep),
+        };
+        if text.len() > SCRATCH_BYTES {
+            scratch.tape.shrink(SCRATCH_BYTES / 16);
+            scratch.canonical.shrink(SCRATCH_BYTES);
+        }
+        reading
+    })
+}
+
+/// Members of the envelope that are read (rule A9).
+#[derive(Default)]
+struct Envelope<'a> {
+    event: Option<Value<'a>>,
+    call: Option<Value<'a>>,
+    chat: Option<Value<'a>>,
+    alert: Option<Value<'a>>,
+    call_inbound: Option<Value<'a>>,
+    chat_inbound: Option<Value<'a>>,
+    items: Option<Value<'a>>,
+    transfer_destination: Option<Value<'a>>,
+    event_timestamp: Option<Value<'a>>,
+}
+
+impl<'a> Envelope<'a> {
+    fn open(root: Value<'a>) -> Envelope<'a> {
+        let mut envelope = Envelope::default();
+        for (name, value) in root.members() {
+            let place = match &*name.name() {
+                "event" => &mut envelope.event,
+                "call" => &mut envelope.call,
+                "chat" => &mut envelope.chat,
+                "alert" => &mut envelope.alert,
+                "call_inbound" => &mut envelope.call_inbound,
+                "chat_inbound" => &mut envelope.chat_inbound,
+                "transcript_with_tool_calls" => &mut envelope.items,
+                "transfer_destination" => &mut envelope.transfer_destination,
+                "event_timestamp" => &mut envelope.event_timestamp,
+                _ => continue,
+            };
+            *place = Some(value);
+        }
+        envelope
+    }
+
+    fn found(&self, root: Value<'a>) -> Found<'a> {
+        let inside = |value: Value<'a>| (value.shape() == Shape::String).then(|| (value.raw(), value.escaped()));
+        let filled = |value: Option<Value<'a>>| value.filter(|value| value.shape() == Shape::Object && !value.is_missing());
+        let section = |value: Option<Value<'a>>, id: &str| {
+            filled(value).map_or_else(Section::default, |object| Section {
+                filled: true,
+                id: object.get(id).and_then(inside),
+            })
+        };
+        Found {
+            root_is_object: root.shape() == Shape::Object,
+            event: self.event.and_then(inside),
+            call: section(self.call, "call_id"),
+            chat: section(self.chat, "chat_id"),
+            alert: filled(self.alert).is_some(),
+        }
+    }
+}
+
+fn read_value(record: &Record, root: Value<'_>, canonical: &mut Canonical) -> Reading {
+    let envelope = Envelope::open(root);
+    let destination = Destination::of(&envelope.found(root));
+    if let Some(reason) = destination.set_aside {
+        return Reading::SetAside(reason);
+    }
+    match destination.family {
+        Family::Alert => Reading::Alert(Alert::read(destination.name == Some(Name::AlertTriggered), envelope.alert)),
+        Family::InboundHook(Kind::Call) => Reading::Hook(Hook::read(Kind::Call, envelope.call_inbound)),
+        Family::InboundHook(Kind::Chat) => Reading::Hook(Hook::read(Kind::Chat, envelope.chat_inbound)),
+        Family::Voice | Family::Chat | Family::Unknown => read_event(record, root, &envelope, destination, canonical),
+    }
+}
+
+fn read_event(record: &Record, root: Value<'_>, envelope: &Envelope<'_>, destination: Destination, canonical: &mut Canonical) -> Reading {
+    let Destination {
+        event,
+        name,
+        id: Some((kind, id)),
+        ..
+    } = destination
+    else {
+        return Reading::SetAside(SetAside::NoId);
+    };
+    let received_at = record.header.received_at;
+    let mut reader = Reader::default();
+    let happened = reader.time(envelope.event_timestamp, "event_timestamp");
+    let mut event = Event {
+        key: CallKey {
+            tenant: record.header.tenant,
+            kind,
+            id: id.into(),
+        },
+        workspace: record.header.workspace,
+        source: record.header.source,
+        stamp: Stamp::of(received_at, root, name.is_some_and(Name::is_transfer), canonical),
+        name,
+        spelled: interned(&event),
+        happened_at: happened.and_then(|time| time.usable(received_at)),
+        fields: Vec::new(),
+        unreadable: Vec::new(),
+        transcript: None,
+        transfer_to: None,
+        body: record.body.clone(),
+    };
+    // Of a name that is not documented nothing but its coming is believed (rule A10).
+    if let Some(name) = name {
+        let object = if kind == Kind::Call { envelope.call } else { envelope.chat };
+        let rest = object.map(|object| reader.read(object, kind)).unwrap_or_default();
+        event.transcript = Transcript::read(&sources(&mut reader, &rest, envelope, kind, received_at)).map(Arc::new);
+        if name.is_transfer() {
+            event.transfer_to = Some(transfer_to(&mut reader, envelope.transfer_destination));
+        }
+    }
+    event.fields = reader.fields;
+    event.unreadable = reader.unreadable;
+    Reading::Event(Box::new(event))
+}
+
+/// Where the transcript may stand. The list inside the object wins over the one beside it (rule A9).
+fn sources<'a>(reader: &mut Reader, rest: &Rest<'a>, envelope: &Envelope<'a>, kind: Kind, received_at: Millis) -> Sources<'a> {
+    let inside = reader.array(rest.items, "transcript_with_tool_calls");
+    let beside = if kind == Kind::Call { envelope.items } else { None };
+    Sources {
+        items: inside.or_else(|| reader.array(beside, "transcript_with_tool_calls")),
+        utterances: reader.array(rest.utterances, "transcript_object"),
+        lines: rest.lines.filter(|lines| reader.text(Some(*lines), "transcript").is_some()),
+        start: rest
+            .start
+            .and_then(|start| start.usable(received_at))
+            .filter(|_| kind == Kind::Chat),
+    }
+}
+
+fn transfer_to(reader: &mut Reader, value: Option<Value<'_>>) -> TransferTo {
+    let object = reader.object(value, "transfer_destination");
+    let number = reader.text(object.and_then(|object| object.get("number")), "transfer_destination.number");
+    let extension = reader.text(object.and_then(|object| object.get("extension")), "transfer_destination.extension");
+    TransferTo {
+        number: Arc::from(number.as_deref().unwrap_or("")),
+        extension: extension.as_deref().map(Arc::from),
+    }
+}
+
+impl Event {
+    /// Which call.
+    pub fn key(&self) -> &CallKey {
+        &self.key
+    }
+
+    /// The workspace whose address it came to.
+    pub fn workspace(&self) -> WorkspaceId {
+        self.workspace
+    }
+
+    /// How it came.
+    pub fn source(&self) -> Source {
+        self.source
+    }
+
+    /// Its place among the records of the call.
+    pub fn stamp(&self) -> &Stamp {
+        &self.stamp
+    }
+
+    /// When the door took it.
+    pub fn received_at(&self) -> Millis {
+        self.stamp.received_at
+    }
+
+    /// Event name as it came.
+    pub fn name(&self) -> &str {
+        &self.spelled
+    }
+
+    /// The documented name, if it is one (rule A10).
+    pub fn known(&self) -> Option<Name> {
+        self.name
+    }
+
+    /// `event_timestamp`, if usable.
+    pub fn happened_at(&self) -> Option<Millis> {
+        self.happened_at
+    }
+
+    /// The agent named in this event.
+    pub fn agent_id(&self) -> Option<&Arc<str>> {
+        self.fields.iter().find_map(|field| match field {
+            Field::AgentId(agent) => Some(agent),
+            _ => None,
+        })
+    }
+
+    /// Names of fields that were there but unreadable (rule A8).
+    pub fn unreadable(&self) -> &[&'static str] {
+        &self.unreadable
+    }
+
+    pub(crate) fn spelled(&self) -> &Arc<str> {
+        &self.spelled
+    }
+
+    /// The transcript in this event, with word times. Reads the body once more: only who stores words needs them.
+    pub fn items(&self) -> Vec<Item> {
+        if self.name.is_none() {
+            return Vec::new();
+        }
+        let Ok(text) = std::str::from_utf8(&self.body) else {
+            return Vec::new();
+        };
+        let mut tape = Tape::default();
+        if tape.read(text).is_err() {
+            return Vec::new();
+        }
+        let envelope = Envelope::open(tape.root(text));
+        let object = if self.key.kind == Kind::Call {
+            envelope.call
+        } else {
+            envelope.chat
+        };
+        let mut reader = Reader::default();
+        let rest = object.map(|object| reader.read(object, self.key.kind)).unwrap_or_default();
+        items_with_words(&sources(&mut reader, &rest, &envelope, self.key.kind, self.stamp.received_at))
+    }
+}
