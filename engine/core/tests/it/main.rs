@@ -1,3 +1,10 @@
 //! Tests of the pure core, by subject.
 
+mod call;
+mod door;
+mod given;
+mod json;
 mod metric;
+mod payloads;
+mod record;
+mod signature;

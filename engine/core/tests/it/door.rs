@@ -1,0 +1,1 @@
+//! The door: routing and masking.
