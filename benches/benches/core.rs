@@ -11,7 +11,7 @@ use trunkline_core::signature::{SigningKey, sign, verify};
 fn scan(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("scan");
     for size in sample::SIZES {
-        let body = sample::updated(1, size);
+        let body = sample::updated(1, 0, size);
         group.throughput(Throughput::Bytes(body.len() as u64));
         group.bench_with_input(BenchmarkId::new("door::route", size), &body, |bencher, body| {
             bencher.iter(|| door::route(black_box(body.clone())));
@@ -27,7 +27,7 @@ fn signature(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("signature");
     let key = SigningKey::from(sample::KEY);
     for size in sample::SIZES {
-        let body = sample::updated(1, size);
+        let body = sample::updated(1, 0, size);
         let now = sample::clock();
         let header = sign(&body, &key, now);
         group.throughput(Throughput::Bytes(body.len() as u64));

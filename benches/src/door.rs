@@ -8,18 +8,15 @@ pub mod ours;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use bytes::Bytes;
 use clap::{Args, ValueEnum};
 
 use crate::child::Server;
-use crate::{cpu, load, sample};
+use crate::{cpu, load, median, sample};
 
 /// Distinct calls in the prepared requests: enough to spread over all partitions.
 const CALLS: usize = 512;
-
-/// Partitions of the topics, for every handler alike.
-const PARTITIONS: i32 = 12;
 
 /// A server is warm after this.
 const WARM: Duration = Duration::from_secs(1);
@@ -92,7 +89,7 @@ impl Door {
         for size in &self.sizes {
             let requests: Arc<Vec<Bytes>> = Arc::new(
                 (0..CALLS)
-                    .map(|call| sample::request("/v1/retell/bench", &sample::updated(call, *size)))
+                    .map(|call| sample::request("/v1/retell/bench", &sample::updated(call, 0, *size)))
                     .collect(),
             );
             let mut rates: Vec<Vec<f64>> = vec![Vec::new(); handlers.len()];
@@ -136,30 +133,4 @@ impl Door {
         );
         Ok(outcome.accepted as f64 / used.as_secs_f64())
     }
-}
-
-/// The middle one.
-fn median(values: &mut [f64]) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
-}
-
-/// Makes a topic of 12 partitions if it is not there.
-async fn topic(brokers: &str, name: &str) -> Result<()> {
-    use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
-    use rdkafka::types::RDKafkaErrorCode::TopicAlreadyExists;
-    let admin: AdminClient<rdkafka::client::DefaultClientContext> = rdkafka::ClientConfig::new()
-        .set("bootstrap.servers", brokers)
-        .create()
-        .context("make an administrator's client")?;
-    let made = admin
-        .create_topics(&[NewTopic::new(name, PARTITIONS, TopicReplication::Fixed(1))], &AdminOptions::new())
-        .await?;
-    for result in made {
-        match result {
-            Ok(_) | Err((_, TopicAlreadyExists)) => {}
-            Err((name, code)) => anyhow::bail!("create topic {name}: {code}"),
-        }
-    }
-    Ok(())
 }

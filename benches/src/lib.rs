@@ -1,7 +1,15 @@
 #![doc = include_str!("../README.md")]
 
 pub mod child;
+pub mod consume;
 pub mod cpu;
 pub mod door;
 pub mod load;
 pub mod sample;
+pub mod topic;
+
+/// The middle one of the rates of all rounds.
+pub fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}

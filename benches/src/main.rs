@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use trunkline_benches::door;
+use trunkline_benches::{consume, door};
 
 /// How fast, beside what.
 #[derive(Debug, Parser)]
@@ -19,11 +19,18 @@ enum Bench {
     /// One handler as a process under test (started by `door`).
     #[command(hide = true)]
     ServeDoor(door::ServeDoor),
+    /// Events per CPU second from Kafka to live figures, beside a consumer that only counts.
+    Consume(consume::Consume),
+    /// One reader as a process under test (started by `consume`).
+    #[command(hide = true)]
+    ReadTopic(consume::ReadTopic),
 }
 
 fn main() -> Result<()> {
     match Cli::parse().bench {
         Bench::Door(door) => runtime()?.block_on(door.run()),
+        Bench::Consume(consume) => runtime()?.block_on(consume.run()),
+        Bench::ReadTopic(reader) => reader.run(),
         Bench::ServeDoor(server) => actix_web::rt::System::new().block_on(server.run()),
     }
 }

@@ -28,9 +28,33 @@ pub fn started(n: usize) -> Bytes {
     Bytes::from(head("call_started", n, clock()) + "}}")
 }
 
-/// A `transcript_updated` of the `n`-th call of about `bytes` bytes: turns with word times until it is full.
-pub fn updated(n: usize, bytes: usize) -> Bytes {
+/// The `step`-th `transcript_updated` of the `n`-th call, of about `bytes` bytes; each step says something else.
+pub fn updated(n: usize, step: usize, bytes: usize) -> Bytes {
     let mut body = head("transcript_updated", n, clock());
+    speak(&mut body, step, bytes);
+    body.push_str("}}");
+    Bytes::from(body)
+}
+
+/// A `call_ended` of the `n`-th call of about `bytes` bytes, with latency and cost.
+pub fn ended(n: usize, bytes: usize) -> Bytes {
+    let mut body = head("call_ended", n, clock());
+    let end = clock().0 + 90_000;
+    let _ = write!(
+        body,
+        concat!(
+            r#","end_timestamp":{},"duration_ms":90000,"disconnection_reason":"user_hangup","latency":{{"e2e":{{"p50":820,"#,
+            r#""values":[790,820,1310],"num":3}}}},"call_cost":{{"combined_cost":12.5,"total_duration_seconds":90}}"#
+        ),
+        end
+    );
+    speak(&mut body, 0, bytes);
+    body.push_str("}}");
+    Bytes::from(body)
+}
+
+/// Turns with word times until the body has about `bytes` bytes.
+fn speak(body: &mut String, step: usize, bytes: usize) {
     body.push_str(r#","transcript_object":["#);
     let mut words = 0;
     let mut turn = 0;
@@ -39,7 +63,7 @@ pub fn updated(n: usize, bytes: usize) -> Bytes {
         if turn > 0 {
             body.push(',');
         }
-        let said = "so that would be Thursday at nine";
+        let said = format!("Thursday at nine{step}");
         let _ = write!(body, r#"{{"role":"{role}","content":"{said}","words":["#);
         for (at, word) in said.split(' ').enumerate() {
             let comma = if at > 0 { "," } else { "" };
@@ -53,8 +77,7 @@ pub fn updated(n: usize, bytes: usize) -> Bytes {
             break;
         }
     }
-    body.push_str("]}}");
-    Bytes::from(body)
+    body.push(']');
 }
 
 fn head(event: &str, n: usize, at: Millis) -> String {
@@ -83,4 +106,20 @@ pub fn request(path: &str, body: &[u8]) -> Bytes {
     .into_bytes();
     request.extend_from_slice(body);
     request.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bodies_are_json_of_about_the_wanted_size() {
+        for size in SIZES {
+            for body in [updated(7, 3, size), ended(7, size)] {
+                let read: serde_json::Value = serde_json::from_slice(&body).unwrap();
+                assert_eq!(read["call"]["call_id"], call_id(7));
+                assert!(body.len() >= size && body.len() < size + 400, "{size}: {}", body.len());
+            }
+        }
+    }
 }

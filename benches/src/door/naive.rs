@@ -11,6 +11,7 @@ use sha2::Sha256;
 
 use super::bare::announce;
 use crate::sample::KEY;
+use crate::topic;
 
 const TOPIC: &str = "bench.naive";
 
@@ -58,7 +59,7 @@ fn genuine(header: &str, body: &[u8]) -> bool {
 
 /// Serves until killed; acks=all, idempotent, linger 5 ms, as ours.
 pub async fn serve(brokers: &str) -> Result<()> {
-    crate::door::topic(brokers, TOPIC).await?;
+    topic::make(brokers, TOPIC).await?;
     let producer: FutureProducer = ClientConfig::new()
         .set("bootstrap.servers", brokers)
         .set("enable.idempotence", "true")
