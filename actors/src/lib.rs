@@ -4,6 +4,7 @@ pub mod live;
 pub mod system;
 
 pub use live::{
-    BoardScope, CallScope, Changes, Completeness, Gap, Limits, Live, LiveCall, PartitionState, SetAsideNote, Unknown, UnknownKind,
+    BoardScope, CallLookup, CallScope, Changes, Completeness, Engine, EngineError, EngineOptions, Gap, Limits, Live, LiveCall, Lookup,
+    PartitionState, SetAsideNote, Unknown, UnknownKind,
 };
 pub use system::{Clock, Hand, Health, Role, RoleState, Roles};

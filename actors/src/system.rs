@@ -7,7 +7,9 @@ mod pulse;
 mod role;
 
 pub(crate) use arbiters::Arbiters;
-pub(crate) use deliver::{Mailbox, Undelivered, deliver};
-pub(crate) use guardian::{Bound, Deaths, FailureHook, Guardian, Lifeline, Verdict};
+pub(crate) use deliver::{Mailbox, deliver};
+pub use guardian::FailureHook;
+pub(crate) use guardian::{Bound, Deaths, Guardian, Lifeline, Verdict};
 pub use pulse::{Clock, Hand};
+pub(crate) use pulse::{beat, wall_clock};
 pub use role::{Health, Role, RoleState, Roles};

@@ -212,3 +212,30 @@ pub(crate) fn day_start(now: Millis, zone: &str, minute: u16) -> Millis {
     }
     now
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Millis {
+        Millis(text.parse::<jiff::Timestamp>().expect("a moment").as_millisecond())
+    }
+
+    /// AC-18: the day of a business begins at its own minute, in its own zone, through clock changes.
+    #[test]
+    fn a_day_begins_at_the_minute_of_the_business_in_its_zone() {
+        for (now, zone, minute, start) in [
+            ("2026-11-22T12:00:00Z", "UTC", 0, "2026-11-22T00:00:00Z"),
+            ("2026-11-22T00:00:00Z", "UTC", 0, "2026-11-22T00:00:00Z"),
+            ("2026-11-22T03:59:59Z", "UTC", 240, "2026-11-21T04:00:00Z"),
+            ("2026-11-22T12:00:00Z", "Asia/Kolkata", 0, "2026-11-21T18:30:00Z"),
+            ("2026-11-22T04:59:00Z", "America/New_York", 0, "2026-11-21T05:00:00Z"),
+            // Clocks go back: that Sunday has 25 hours. Clocks go forward at 02:00, and the day begins in the gap.
+            ("2026-11-02T04:30:00Z", "America/New_York", 0, "2026-11-01T04:00:00Z"),
+            ("2026-03-08T12:00:00Z", "America/New_York", 150, "2026-03-08T07:30:00Z"),
+            ("2026-11-22T12:00:00Z", "Mars/Olympus", 0, "2026-11-22T00:00:00Z"),
+        ] {
+            assert_eq!(day_start(at(now), zone, minute), at(start), "{now} {zone} {minute}");
+        }
+    }
+}

@@ -76,6 +76,7 @@ pub struct Completeness {
 
 #[derive(Debug)]
 struct Progress {
+    epoch: u64,
     state: PartitionState,
     gaps: Vec<Gap>,
     lag: LagWindow,
@@ -103,7 +104,7 @@ pub(crate) struct Step {
 }
 
 impl ProgressBook {
-    pub(crate) fn begin(&self, partition: u32, at: i64) {
+    pub(crate) fn begin(&self, partition: u32, epoch: u64, at: i64) {
         let state = PartitionState {
             partition,
             began_at: at,
@@ -115,6 +116,7 @@ impl ProgressBook {
             residue: 0,
         };
         let progress = Progress {
+            epoch,
             state,
             gaps: Vec::new(),
             lag: LagWindow::default(),
@@ -127,13 +129,25 @@ impl ProgressBook {
             .insert(partition, progress);
     }
 
-    pub(crate) fn end(&self, partition: u32) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).partitions.remove(&partition);
+    /// True while this assignment holds: what an older reader says is void.
+    pub(crate) fn holds(&self, partition: u32, epoch: u64) -> bool {
+        let inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.partitions.get(&partition).is_some_and(|progress| progress.epoch == epoch)
     }
 
-    pub(crate) fn step(&self, partition: u32, step: Step) {
+    /// Ends an assignment; false when it no longer held.
+    pub(crate) fn end(&self, partition: u32, epoch: u64) -> bool {
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(progress) = inner.partitions.get_mut(&partition) else {
+        let held = inner.partitions.get(&partition).is_some_and(|progress| progress.epoch == epoch);
+        if held {
+            inner.partitions.remove(&partition);
+        }
+        held
+    }
+
+    pub(crate) fn step(&self, partition: u32, epoch: u64, step: Step) {
+        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(progress) = inner.partitions.get_mut(&partition).filter(|progress| progress.epoch == epoch) else {
             return;
         };
         let state = &mut progress.state;
@@ -145,15 +159,19 @@ impl ProgressBook {
         state.residue = step.residue;
     }
 
-    /// Notes the delays of one published micro-batch: (receipt to publication, receipt to the log).
-    pub(crate) fn lags(&self, partition: u32, now: Millis, delays: &[(i64, i64)]) {
+    /// Notes when the records published at `now` were received and taken by the log.
+    pub(crate) fn lags(&self, partition: u32, now: Millis, times: &[(Millis, Millis)]) {
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(progress) = inner.partitions.get_mut(&partition) else {
             return;
         };
-        for (published, appended) in delays {
-            progress.lag.note(now, *published);
-            progress.intake_lag.note(now, *appended);
+        for (received_at, appended_at) in times {
+            let published = now.since(*received_at).max(0);
+            let appended = appended_at.since(*received_at).max(0);
+            progress.lag.note(now, published);
+            progress.intake_lag.note(now, appended);
+            metrics::histogram!("trunkline_event_lag_seconds", "stage" => "board").record(published as f64 / 1_000.0);
+            metrics::histogram!("trunkline_event_lag_seconds", "stage" => "log").record(appended as f64 / 1_000.0);
         }
     }
 

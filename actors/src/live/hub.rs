@@ -162,7 +162,10 @@ impl Hub {
     }
 
     /// Makes one partition's changes visible, and wakes who waits for this tenant.
-    pub(crate) fn publish(&self, partition: u32, tenant: TenantId, publication: Publication) {
+    pub(crate) fn publish(&self, partition: u32, epoch: u64, tenant: TenantId, publication: Publication) {
+        if !self.progress.holds(partition, epoch) {
+            return;
+        }
         let view = self.tenant(tenant);
         let version = self.version.fetch_add(1, Ordering::Relaxed) + 1;
         for (business, facts, transcript) in publication.rows {
@@ -189,6 +192,13 @@ impl Hub {
             }
         }
         announce(&view, version);
+    }
+
+    /// Forgets a partition that was given away; nothing when a newer reader has it already.
+    pub(crate) fn give_up_partition(&self, partition: u32, epoch: u64) {
+        if self.progress.end(partition, epoch) {
+            self.clear(partition);
+        }
     }
 
     /// Forgets everything of one partition: it was given away, or is about to be rebuilt.
@@ -219,8 +229,11 @@ impl Hub {
         }
     }
 
-    /// Writes the gauge of calls in progress; called once a second.
-    pub(crate) fn write_gauges(&self) {
+    /// Writes the gauges; called once a second.
+    pub(crate) fn write_gauges(&self, now: Millis, partitions: u32) {
+        if let Some(lag_ms) = self.progress.read(now, partitions).lag_ms {
+            metrics::gauge!("trunkline_board_lag_seconds").set(lag_ms as f64 / 1_000.0);
+        }
         let mut active = std::collections::BTreeMap::from([("inbound", 0u64), ("none", 0), ("outbound", 0)]);
         for view in &self.tenants {
             for row in &view.calls {

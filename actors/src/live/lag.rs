@@ -82,3 +82,36 @@ impl LagSum {
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_p95_is_of_the_last_minute_and_empty_is_not_zero() {
+        let p95 = |window: &LagWindow, now| {
+            let mut sum = LagSum::default();
+            window.add_to(Millis(now), &mut sum);
+            sum.p95_ms()
+        };
+        let mut window = LagWindow::default();
+        assert_eq!(p95(&window, 0), None);
+        for n in 0..94 {
+            window.note(Millis(n), 3);
+        }
+        for n in 0..6 {
+            window.note(Millis(n), 900);
+        }
+        assert_eq!(p95(&window, 1_000), Some(1_000), "six of a hundred are slow");
+        window.note(Millis(2), 4);
+        for n in 0..20 {
+            window.note(Millis(n), 2);
+        }
+        assert_eq!(
+            p95(&window, 1_000),
+            Some(5),
+            "six of 121 are not among the slowest twentieth's edge"
+        );
+        assert_eq!(p95(&window, 60_000), None, "a minute later nothing is left");
+    }
+}

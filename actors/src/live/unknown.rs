@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
+use trunkline_core::facts::{CallFacts, ReasonClass, Sentiment};
 use trunkline_core::id::TenantId;
 
 /// Different names remembered per kind and partition: a sender of random names must not fill our memory.
@@ -20,8 +21,6 @@ pub enum UnknownKind {
     Event,
     /// A value of an enumeration, as `field=value`.
     Value,
-    /// A field of the call or chat.
-    Field,
     /// A field that was there but unreadable (rule A8).
     Unreadable,
 }
@@ -44,14 +43,43 @@ type Counts = BTreeMap<(u32, TenantId, UnknownKind), BTreeMap<String, u64>>;
 pub(crate) struct Unknowns(Mutex<Counts>);
 
 impl Unknowns {
-    pub(crate) fn add(&self, partition: u32, tenant: TenantId, kind: UnknownKind, name: &str) {
+    pub(crate) fn add(&self, partition: u32, tenant: TenantId, kind: UnknownKind, name: &str, times: u64) {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let names = counts.entry((partition, tenant, kind)).or_default();
         let name: String = name.chars().take(NAME_CHARS).collect();
         if let Some(count) = names.get_mut(&name) {
-            *count += 1;
+            *count += times;
         } else if names.len() < NAMES_MAX {
-            names.insert(name, 1);
+            names.insert(name, times);
+        }
+    }
+
+    /// Counts the unknown values and unreadable fields that `now` has and `before` had not.
+    pub(crate) fn compare(&self, partition: u32, before: Option<&CallFacts>, now: &CallFacts) {
+        let tenant = now.key.tenant;
+        let was = |facts: &CallFacts| {
+            (facts.reason_class == Some(ReasonClass::New))
+                .then(|| facts.reason.clone())
+                .flatten()
+        };
+        if let Some(reason) = was(now).filter(|reason| before.and_then(was).as_ref() != Some(reason)) {
+            self.add(partition, tenant, UnknownKind::Value, &format!("disconnection_reason={reason}"), 1);
+        }
+        let other = |facts: &CallFacts| {
+            (facts.analysis.sentiment == Some(Sentiment::Other))
+                .then(|| facts.analysis.sentiment_raw.clone())
+                .flatten()
+        };
+        if let Some(mood) = other(now).filter(|mood| before.and_then(other).as_ref() != Some(mood)) {
+            self.add(partition, tenant, UnknownKind::Value, &format!("user_sentiment={mood}"), 1);
+        }
+        for (name, count) in &now.unreadable {
+            let known = before
+                .and_then(|facts| facts.unreadable.iter().find(|(other, _)| other == name))
+                .map_or(0, |(_, count)| *count);
+            if *count > known {
+                self.add(partition, tenant, UnknownKind::Unreadable, name, u64::from(count - known));
+            }
         }
     }
 

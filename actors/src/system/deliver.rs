@@ -1,7 +1,7 @@
 //! Delivers one message into a bounded mailbox: waits for room, counts the wait, hands back the receipt.
 //!
-//! The only caller of actix's `send`. Room is our own permit, because actix 0.13.5 counts one free slot per cloned
-//! address, and a `send` that meets a full mailbox parks without a waker and is never woken. Here it never meets one.
+//! The only caller of actix's `send`. Room is our own permit, because actix 0.13.5 gives each clone of an address a free slot,
+//! and a `send` that meets a full mailbox goes in through a fresh clone: its capacity bounds nothing.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -68,4 +68,67 @@ where
     mailbox.role.sent();
     let _in_flight = InFlight(&mailbox.role);
     mailbox.address.send(message).await.map_err(|_| Undelivered)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use actix::{ActorContext, Context};
+
+    use super::*;
+    use crate::system::Roles;
+
+    struct Slow;
+
+    impl Actor for Slow {
+        type Context = Context<Self>;
+
+        fn started(&mut self, context: &mut Self::Context) {
+            context.set_mailbox_capacity(2);
+        }
+    }
+
+    #[derive(Message)]
+    #[rtype(result = "u32")]
+    struct Ask(u32);
+
+    #[derive(Message)]
+    #[rtype(result = "()")]
+    struct End;
+
+    impl Handler<Ask> for Slow {
+        type Result = u32;
+
+        fn handle(&mut self, Ask(number): Ask, _: &mut Self::Context) -> u32 {
+            std::thread::sleep(Duration::from_micros(200));
+            number
+        }
+    }
+
+    impl Handler<End> for Slow {
+        type Result = ();
+
+        fn handle(&mut self, _: End, context: &mut Self::Context) {
+            context.stop();
+        }
+    }
+
+    #[actix_rt::test]
+    async fn fifty_deliveries_through_a_mailbox_of_two_all_arrive_and_their_waits_are_counted() {
+        let role = Roles::default().role("slow", 2);
+        let mailbox = Mailbox::new(Slow.start(), Arc::clone(&role));
+        let answers = futures::future::join_all((0..50).map(|number| deliver(&mailbox, Ask(number)))).await;
+        assert_eq!(answers, (0..50).map(Ok).collect::<Vec<_>>());
+        let state = role.state();
+        assert_eq!((state.delivered, state.in_flight, state.waits), (50, 0, 48));
+    }
+
+    #[actix_rt::test]
+    async fn a_delivery_to_an_actor_that_ended_says_so() {
+        let mailbox = Mailbox::new(Slow.start(), Roles::default().role("slow", 2));
+        assert_eq!(deliver(&mailbox, End).await, Ok(()));
+        assert_eq!(deliver(&mailbox, Ask(1)).await, Err(Undelivered));
+        assert!(!mailbox.is_open());
+    }
 }

@@ -77,7 +77,7 @@ impl Deaths {
 }
 
 /// Called with the role's name when a guardian gives up; the process is expected to end, so that the platform starts it anew.
-pub(crate) type FailureHook = Arc<dyn Fn(&str) + Send + Sync>;
+pub type FailureHook = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// Held by an actor; tells its guardian when the actor is dropped without having been asked to end.
 #[derive(Debug)]
@@ -187,5 +187,60 @@ impl Guardian {
         self.role
             .tell(Health::Failed, Some("died too often; the process must be started anew".to_owned()));
         (self.failure)(self.role.name());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::system::Roles;
+
+    #[test]
+    fn deaths_back_off_and_five_in_a_minute_are_too_many() {
+        let pause = |ms| Verdict::Rebuild(Duration::from_millis(ms));
+        let mut deaths = Deaths::new(Bound::ROLE);
+        let verdicts: Vec<Verdict> = (0..5).map(|n| deaths.note(Millis(n * 1_000))).collect();
+        assert_eq!(verdicts, [pause(0), pause(50), pause(200), pause(800), Verdict::GiveUp]);
+
+        let mut rare = Deaths::new(Bound::ROLE);
+        for n in 0..100 {
+            assert_eq!(rare.note(Millis(n * 61_000)), pause(0), "old deaths are forgotten");
+        }
+    }
+
+    #[actix_rt::test]
+    async fn a_task_that_panics_is_rebuilt_and_given_up_after_the_bound() {
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let heard = Arc::clone(&told);
+        let failure: FailureHook = Arc::new(move |role: &str| heard.lock().unwrap().push(role.to_owned()));
+        let role = Roles::default().role("tired", 0);
+        let (_hand, clock) = Clock::set_by_hand(Millis(0));
+        let mut generations = Vec::new();
+        let kept = Guardian::new(Arc::clone(&role), clock.clone(), Arc::clone(&failure))
+            .keep(
+                |generation| {
+                    generations.push(generation);
+                    async { panic!("a fault for a test") }
+                },
+                CancellationToken::new(),
+            )
+            .await;
+        assert!(!kept);
+        assert_eq!(generations, [0, 1, 2, 3, 4]);
+        assert_eq!(*told.lock().unwrap(), ["tired"]);
+        assert_eq!(
+            (role.state().health, role.state().deaths, role.state().alive),
+            (Health::Failed, 5, 0)
+        );
+
+        let role = Roles::default().role("fine", 0);
+        assert!(
+            Guardian::new(Arc::clone(&role), clock, failure)
+                .keep(|_| async {}, CancellationToken::new())
+                .await
+        );
+        assert_eq!(role.state().health, Health::Stopped);
     }
 }

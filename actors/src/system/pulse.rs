@@ -32,10 +32,12 @@ impl Clock {
         *self.0.borrow()
     }
 
-    /// Waits for the next pulse; `None` once nothing moves this clock any more.
-    pub async fn beat(&mut self) -> Option<Millis> {
-        self.0.changed().await.ok()?;
-        Some(*self.0.borrow_and_update())
+    /// Waits for the next pulse; for ever, once nothing moves this clock any more.
+    pub async fn beat(&mut self) -> Millis {
+        if self.0.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        *self.0.borrow_and_update()
     }
 }
 

@@ -1,0 +1,150 @@
+//! One call as an actor: a thin shell round [`Call`] that applies events in order and answers with a receipt.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use actix::{Actor, ActorContext, Context, Handler, Message, MessageResult};
+use trunkline_core::call::{Call, Ending};
+use trunkline_core::event::Event;
+use trunkline_core::facts::{CallFacts, Item};
+use trunkline_core::record::Source;
+
+use super::faults::{Faults, Point};
+use super::partition::Ward;
+use crate::system::Lifeline;
+
+/// Room of a call's mailbox. Its reader never has more than one message on the way, so one is enough, and it is what
+/// makes 100,000 calls cheap.
+pub(crate) const MAILBOX: usize = 1;
+
+/// One event with its offset.
+#[derive(Debug)]
+pub(crate) struct Stamped {
+    pub(crate) offset: i64,
+    pub(crate) event: Box<Event>,
+}
+
+/// The events of one micro-batch for one call, in log order.
+#[derive(Debug, Message)]
+#[rtype(result = "Receipt")]
+pub(crate) struct ApplyBatch {
+    pub(crate) events: Vec<Stamped>,
+}
+
+/// Asks the call to end and hand over its state.
+#[derive(Debug, Message)]
+#[rtype(result = "Option<Box<Call>>")]
+pub(crate) struct Retire;
+
+/// How a batch ended.
+#[derive(Debug)]
+pub(crate) enum Receipt {
+    /// Every event has its ending.
+    Settled(Box<Settled>),
+    /// Something panicked: the state is void, the reader rebuilds it and finds the poisoned event.
+    Void,
+}
+
+/// What a call looks like after a batch.
+#[derive(Debug)]
+pub(crate) struct Settled {
+    pub(crate) facts: CallFacts,
+    /// False while only undocumented events have come: they create no call (rule A10).
+    pub(crate) exists: bool,
+    /// The transcript, when it changed.
+    pub(crate) transcript: Option<Arc<[Item]>>,
+    pub(crate) endings: Endings,
+    /// Names that Retell does not document (rule A10).
+    pub(crate) unknown: Vec<String>,
+}
+
+/// How many events ended how.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Endings {
+    pub(crate) applied: u64,
+    pub(crate) repeats: u64,
+    pub(crate) same: u64,
+}
+
+/// The shell.
+pub(crate) struct CallActor {
+    call: Option<Box<Call>>,
+    lifeline: Lifeline<Ward>,
+    faults: Option<Faults>,
+}
+
+impl CallActor {
+    pub(crate) fn new(call: Box<Call>, lifeline: Lifeline<Ward>, faults: Option<Faults>) -> CallActor {
+        CallActor {
+            call: Some(call),
+            lifeline,
+            faults,
+        }
+    }
+}
+
+impl Actor for CallActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        context.set_mailbox_capacity(MAILBOX);
+    }
+}
+
+impl Handler<ApplyBatch> for CallActor {
+    type Result = MessageResult<ApplyBatch>;
+
+    fn handle(&mut self, batch: ApplyBatch, _: &mut Self::Context) -> Self::Result {
+        if let (Some(faults), Some(call)) = (&self.faults, &self.call) {
+            faults.reach(Point::Handle(call.key()));
+        }
+        let step = |call: &mut Call| apply(call, &batch.events, self.faults.as_ref());
+        let receipt = match self.call.as_deref_mut().map(|call| catch_unwind(AssertUnwindSafe(|| step(call)))) {
+            Some(Ok(settled)) => Receipt::Settled(Box::new(settled)),
+            Some(Err(_)) | None => Receipt::Void,
+        };
+        if matches!(receipt, Receipt::Void) {
+            self.call = None;
+        }
+        MessageResult(receipt)
+    }
+}
+
+impl Handler<Retire> for CallActor {
+    type Result = Option<Box<Call>>;
+
+    fn handle(&mut self, _: Retire, context: &mut Self::Context) -> Self::Result {
+        self.lifeline.release();
+        context.stop();
+        self.call.take()
+    }
+}
+
+/// Applies `events` in order; the step that may panic.
+pub(crate) fn apply(call: &mut Call, events: &[Stamped], faults: Option<&Faults>) -> Settled {
+    let mut endings = Endings::default();
+    let mut unknown = Vec::new();
+    let mut transcript = false;
+    for Stamped { event, .. } in events {
+        if let Some(faults) = faults {
+            faults.reach(Point::Apply(event));
+        }
+        let changes = call.apply(event);
+        transcript |= changes.transcript;
+        if changes.ending != Ending::Same && event.known().is_none() && event.source() != Source::Reaper {
+            unknown.push(event.name().to_owned());
+        }
+        match changes.ending {
+            Ending::Applied => endings.applied += 1,
+            Ending::Repeat => endings.repeats += 1,
+            Ending::Same => endings.same += 1,
+        }
+    }
+    Settled {
+        facts: call.facts(),
+        exists: call.exists(),
+        transcript: transcript.then(|| call.transcript()),
+        endings,
+        unknown,
+    }
+}

@@ -1,0 +1,35 @@
+//! Whose call is it: moves calls between businesses when the directory changes (rule A13).
+
+use std::sync::Arc;
+
+use trunkline_stores::postgres::Directory;
+
+use super::partition::{Changes, Partition};
+
+impl Partition {
+    /// Takes over a new directory: calls whose business changed leave the old one's figures and enter the new one's.
+    pub(crate) async fn rehome(&mut self, directory: Arc<Directory>) {
+        let before = std::mem::replace(&mut self.directory, Arc::clone(&directory));
+        if before.agents == directory.agents && before.unassigned == directory.unassigned {
+            return;
+        }
+        let mut changes = Changes::new();
+        let mut moved = 0u64;
+        for (key, entry) in &mut self.calls {
+            let home = directory.business_of(key.tenant, entry.workspace, entry.owner_agent.as_deref());
+            if home == entry.home {
+                continue;
+            }
+            moved += 1;
+            let contribution = entry.folded.clone();
+            entry.move_to(key.tenant, home, contribution, &mut changes);
+            if entry.shown.is_some() {
+                self.dirty.entry(key.tenant).or_default().calls.insert(key.clone());
+            }
+        }
+        if moved > 0 {
+            tracing::info!(log.partition = self.number, calls.moved = moved, "calls moved to other businesses");
+        }
+        self.fold(changes).await;
+    }
+}

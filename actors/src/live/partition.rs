@@ -1,0 +1,365 @@
+//! The calls and businesses of one partition: who lives here, and what a micro-batch does to them.
+//!
+//! The reader owns this and is the guardian of every actor in it: it holds their recipes (the trail of a call, the
+//! contributions of a business) and hears of their deaths.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use actix::{Actor, Context};
+use futures::future::join_all;
+use tokio::sync::mpsc;
+use trunkline_core::call::Call;
+use trunkline_core::facts::{CallFacts, Item};
+use trunkline_core::id::{BusinessId, CallKey, TenantId, WorkspaceId};
+use trunkline_core::instant::Millis;
+use trunkline_core::metric::{Contribution, Partial, contribution};
+use trunkline_stores::postgres::Directory;
+
+use super::business_actor::{BusinessActor, Change, Close, Fold, Snapshot};
+use super::call_actor::{ApplyBatch, CallActor, Endings, Receipt, Settled};
+use super::gather::{Gathered, Group};
+use super::hub::Publication;
+use super::shared::Shared;
+use super::trail::Trail;
+use super::unknown::UnknownKind;
+use crate::system::{Deaths, Lifeline, Mailbox, deliver};
+
+/// Whose guardian the reader is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Ward {
+    Call(CallKey),
+    Business(TenantId, BusinessId),
+}
+
+/// Where a call's state is.
+pub(super) enum Held {
+    /// With its actor.
+    Live(Mailbox<CallActor>),
+    /// Here, compact: ended and idle. A late event wakes it.
+    Idle(Box<Call>),
+    /// Nowhere: it was given up. Its events are set aside.
+    GivenUp,
+}
+
+/// One call of this partition.
+pub(super) struct Entry {
+    pub(super) held: Held,
+    pub(super) workspace: WorkspaceId,
+    pub(super) shown: Option<Box<Shown>>,
+    pub(super) home: Option<BusinessId>,
+    pub(super) owner_agent: Option<Arc<str>>,
+    pub(super) folded: Option<Box<Contribution>>,
+    /// Latest receipt of any of its records, the reaper's included.
+    pub(super) heard_at: Millis,
+    pub(super) trail: Trail,
+    pub(super) generation: u32,
+    pub(super) deaths: Option<Box<Deaths>>,
+    pub(super) asked_at: Option<Millis>,
+}
+
+/// What lists show of a call with an actor.
+pub(super) struct Shown {
+    pub(super) facts: Arc<CallFacts>,
+    pub(super) transcript: Arc<[Item]>,
+}
+
+pub(super) struct Business {
+    pub(super) mailbox: Mailbox<BusinessActor>,
+    pub(super) generation: u32,
+    pub(super) deaths: Option<Box<Deaths>>,
+}
+
+#[derive(Default)]
+pub(super) struct Dirty {
+    pub(super) calls: HashSet<CallKey>,
+    pub(super) gone: HashSet<CallKey>,
+    pub(super) businesses: HashSet<BusinessId>,
+}
+
+pub(super) type Changes = HashMap<(TenantId, BusinessId), Vec<Change>>;
+
+/// The state of one partition.
+pub(crate) struct Partition {
+    pub(super) number: u32,
+    epoch: u64,
+    pub(super) shared: Arc<Shared>,
+    pub(super) directory: Arc<Directory>,
+    pub(super) calls: HashMap<CallKey, Entry>,
+    pub(super) live: usize,
+    pub(super) businesses: HashMap<(TenantId, BusinessId), Business>,
+    pub(super) dirty: HashMap<TenantId, Dirty>,
+    pub(super) line: mpsc::UnboundedSender<(Ward, u32)>,
+}
+
+impl Partition {
+    pub(crate) fn new(
+        number: u32,
+        epoch: u64,
+        shared: Arc<Shared>,
+        directory: Arc<Directory>,
+        line: mpsc::UnboundedSender<(Ward, u32)>,
+    ) -> Self {
+        Partition {
+            number,
+            epoch,
+            shared,
+            directory,
+            calls: HashMap::new(),
+            live: 0,
+            businesses: HashMap::new(),
+            dirty: HashMap::new(),
+            line,
+        }
+    }
+
+    /// (calls with an actor, calls in compact form).
+    pub(crate) fn sizes(&self) -> (usize, usize) {
+        (self.live, self.calls.len() - self.live)
+    }
+
+    /// Applies a micro-batch: to the calls, then to the businesses. Returns when everything has its receipt.
+    pub(crate) async fn apply(&mut self, gathered: Gathered) -> Endings {
+        for note in gathered.set_aside {
+            self.shared.hub.set_asides.add(note);
+        }
+        let mut batches = Vec::with_capacity(gathered.groups.len());
+        for Group {
+            key,
+            workspace,
+            heard_at,
+            events,
+        } in gathered.groups
+        {
+            if self.reach(&key, workspace, heard_at, events.iter().map(|event| event.offset)) {
+                batches.push((key, ApplyBatch { events }));
+            } else {
+                self.refuse(&key, workspace, &events);
+            }
+        }
+        let receipts = {
+            let calls = &self.calls;
+            join_all(batches.into_iter().map(async |(key, batch)| {
+                let receipt = match calls.get(&key).map(|entry| &entry.held) {
+                    Some(Held::Live(mailbox)) => deliver(mailbox, batch).await.unwrap_or(Receipt::Void),
+                    _ => Receipt::Void,
+                };
+                (key, receipt)
+            }))
+            .await
+        };
+        let mut changes = Changes::new();
+        let mut endings = Endings::default();
+        for (key, receipt) in receipts {
+            let settled = match receipt {
+                Receipt::Settled(settled) => Some(*settled),
+                Receipt::Void => self.rebuild_call(&key).await,
+            };
+            if let Some(settled) = settled {
+                endings.applied += settled.endings.applied;
+                endings.repeats += settled.endings.repeats;
+                endings.same += settled.endings.same;
+                self.settle(&key, settled, &mut changes);
+            }
+        }
+        self.fold(changes).await;
+        endings
+    }
+
+    /// Makes sure that the call has an actor, and notes where its records are. False when the call was given up.
+    fn reach(&mut self, key: &CallKey, workspace: WorkspaceId, heard_at: Millis, offsets: impl Iterator<Item = i64>) -> bool {
+        if !self.calls.contains_key(key) {
+            let call = Box::new(Call::new(key.clone(), workspace));
+            let held = Held::Live(self.start_call(key, 0, call));
+            self.calls.insert(key.clone(), Entry::new(held, workspace));
+            self.live += 1;
+        }
+        let entry = self.calls.get_mut(key).expect("entry was inserted above");
+        entry.heard_at = entry.heard_at.max(heard_at);
+        for offset in offsets {
+            entry.trail.push(offset);
+        }
+        match entry.held {
+            Held::Live(_) => true,
+            Held::Idle(_) => {
+                self.wake(key);
+                true
+            }
+            Held::GivenUp => false,
+        }
+    }
+
+    pub(super) fn start_call(&self, key: &CallKey, generation: u32, call: Box<Call>) -> Mailbox<CallActor> {
+        let shared = &self.shared;
+        let lifeline = Lifeline::new(
+            self.line.clone(),
+            Ward::Call(key.clone()),
+            generation,
+            Arc::clone(&shared.call_role),
+        );
+        let faults = shared.faults.clone();
+        let address = CallActor::create(move |_: &mut Context<CallActor>| CallActor::new(call, lifeline, faults));
+        Mailbox::new(address, Arc::clone(&shared.call_role))
+    }
+
+    /// Takes over what a call says after a batch, and notes what that changes for its business.
+    pub(super) fn settle(&mut self, key: &CallKey, settled: Settled, changes: &mut Changes) {
+        let Some(entry) = self.calls.get_mut(key) else { return };
+        let facts = settled.facts;
+        entry.workspace = facts.workspace;
+        entry.owner_agent.clone_from(&facts.owner_agent);
+        entry.asked_at = None;
+        let unknowns = &self.shared.hub.unknowns;
+        for name in &settled.unknown {
+            unknowns.add(self.number, key.tenant, UnknownKind::Event, name, 1);
+        }
+        if !settled.exists {
+            return;
+        }
+        let home = self
+            .directory
+            .business_of(key.tenant, entry.workspace, entry.owner_agent.as_deref());
+        let now = contribution(&facts, &self.shared.rules);
+        entry.move_to(key.tenant, home, Some(Box::new(now)), changes);
+        let before = entry.shown.take();
+        unknowns.compare(self.number, before.as_deref().map(|shown| &*shown.facts), &facts);
+        let transcript = settled
+            .transcript
+            .or(before.map(|shown| shown.transcript))
+            .unwrap_or_else(|| Arc::from([]));
+        entry.shown = Some(Box::new(Shown {
+            facts: Arc::new(facts),
+            transcript,
+        }));
+        let dirty = self.dirty.entry(key.tenant).or_default();
+        dirty.gone.remove(key);
+        dirty.calls.insert(key.clone());
+    }
+
+    /// Hands changes to the businesses and waits for their receipts.
+    pub(super) async fn fold(&mut self, changes: Changes) {
+        for (tenant, business) in changes.keys() {
+            self.dirty.entry(*tenant).or_default().businesses.insert(*business);
+            if !self.businesses.contains_key(&(*tenant, *business)) {
+                let mailbox = self.start_business(*tenant, *business, 0, Partial::default());
+                self.businesses.insert(
+                    (*tenant, *business),
+                    Business {
+                        mailbox,
+                        generation: 0,
+                        deaths: None,
+                    },
+                );
+            }
+        }
+        let dead = {
+            let businesses = &self.businesses;
+            let deliveries = changes.into_iter().map(async |(whose, list)| {
+                let receipt = deliver(&businesses[&whose].mailbox, Fold(list)).await;
+                receipt.is_err().then_some(whose)
+            });
+            join_all(deliveries).await
+        };
+        for (tenant, business) in dead.into_iter().flatten() {
+            self.rebuild_business(tenant, business).await;
+        }
+    }
+
+    pub(super) fn start_business(
+        &self,
+        tenant: TenantId,
+        business: BusinessId,
+        generation: u32,
+        partial: Partial,
+    ) -> Mailbox<BusinessActor> {
+        let shared = &self.shared;
+        let ward = Ward::Business(tenant, business);
+        let lifeline = Lifeline::new(self.line.clone(), ward, generation, Arc::clone(&shared.business_role));
+        let faults = shared.faults.clone();
+        let address = BusinessActor::create(move |_: &mut Context<BusinessActor>| BusinessActor::new(business, partial, lifeline, faults));
+        Mailbox::new(address, Arc::clone(&shared.business_role))
+    }
+
+    /// Makes everything that changed visible to screens.
+    pub(crate) async fn publish(&mut self, now: Millis) {
+        let forget_before = now.plus(-self.shared.limits.horizon_ms);
+        for (tenant, dirty) in std::mem::take(&mut self.dirty) {
+            let mut publication = Publication {
+                gone: dirty.gone.into_iter().collect(),
+                ..Publication::default()
+            };
+            for key in dirty.calls {
+                let Some(entry) = self.calls.get(&key) else { continue };
+                if let Some(shown) = &entry.shown {
+                    publication
+                        .rows
+                        .push((entry.home, Arc::clone(&shown.facts), Arc::clone(&shown.transcript)));
+                }
+            }
+            for business in dirty.businesses {
+                publication
+                    .partials
+                    .push((business, self.snapshot(tenant, business, forget_before).await));
+            }
+            self.shared.hub.publish(self.number, self.epoch, tenant, publication);
+        }
+    }
+
+    /// A copy of one business's figures; `None` once it has no calls left.
+    async fn snapshot(&mut self, tenant: TenantId, business: BusinessId, forget_before: Millis) -> Option<Arc<Partial>> {
+        loop {
+            let held = self.businesses.get(&(tenant, business))?;
+            if let Ok(partial) = deliver(&held.mailbox, Snapshot { forget_before }).await {
+                if !partial.is_empty() {
+                    return Some(partial);
+                }
+                let _ = deliver(&held.mailbox, Close).await;
+                self.businesses.remove(&(tenant, business));
+                return None;
+            }
+            self.rebuild_business(tenant, business).await;
+        }
+    }
+}
+
+impl Entry {
+    pub(super) fn new(held: Held, workspace: WorkspaceId) -> Entry {
+        Entry {
+            held,
+            workspace,
+            shown: None,
+            home: None,
+            owner_agent: None,
+            folded: None,
+            heard_at: Millis(0),
+            trail: Trail::default(),
+            generation: 0,
+            deaths: None,
+            asked_at: None,
+        }
+    }
+
+    /// Takes the old contribution from the old business and gives `new` to `home`; nothing when both are as they were.
+    pub(super) fn move_to(&mut self, tenant: TenantId, home: Option<BusinessId>, new: Option<Box<Contribution>>, changes: &mut Changes) {
+        if self.home == home && self.folded == new {
+            return;
+        }
+        let old = std::mem::replace(&mut self.folded, new).map(|old| *old);
+        let new = self.folded.as_deref().cloned();
+        let before = std::mem::replace(&mut self.home, home);
+        if before == home {
+            if let Some(home) = home {
+                changes.entry((tenant, home)).or_default().push(Change { old, new });
+            }
+            return;
+        }
+        if let Some(before) = before
+            && old.is_some()
+        {
+            changes.entry((tenant, before)).or_default().push(Change { old, new: None });
+        }
+        if let Some(home) = home {
+            changes.entry((tenant, home)).or_default().push(Change { old: None, new });
+        }
+    }
+}

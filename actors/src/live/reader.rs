@@ -1,0 +1,282 @@
+//! Reads one partition: gathers micro-batches, has them applied, publishes, reports. One job after the other, in log order.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
+use trunkline_core::instant::Millis;
+use trunkline_stores::log::LogRecord;
+use trunkline_stores::postgres::Directory;
+
+use super::completeness::{Gap, Step};
+use super::faults::Point;
+use super::gather::gather;
+use super::limits::{BATCH_RECORDS, BATCH_WAIT_MS, PUBLISH_MS, SWEEP_MS};
+use super::partition::{Partition, Ward};
+use super::reaper::Silent;
+use super::shared::Shared;
+use crate::system::Clock;
+
+/// What the subscription hands over.
+#[derive(Debug)]
+pub(crate) enum Parcel {
+    /// Records in offset order; not more than one micro-batch.
+    Records(Vec<LogRecord>),
+    /// The log holds nothing newer at this moment.
+    CaughtUp,
+}
+
+/// What a reader reports back.
+#[derive(Debug)]
+pub(crate) enum Notice {
+    /// So much has been applied and no longer waits.
+    Applied {
+        partition: u32,
+        epoch: u64,
+        records: usize,
+        bytes: usize,
+    },
+    /// Everything below `next` is on the boards.
+    Published { partition: u32, epoch: u64, next: i64 },
+    /// The reader has ended.
+    Ended { partition: u32, epoch: u64, died: bool },
+}
+
+/// What a reader is made from.
+pub(crate) struct Recipe {
+    pub(crate) partition: u32,
+    /// Number of this assignment; what an older one says is void.
+    pub(crate) epoch: u64,
+    pub(crate) start: i64,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) directory: watch::Receiver<Arc<Directory>>,
+    pub(crate) inbox: mpsc::UnboundedReceiver<Parcel>,
+    pub(crate) notices: mpsc::UnboundedSender<Notice>,
+    pub(crate) questions: mpsc::Sender<Silent>,
+    /// Cancelled when the partition is given away: then whatever waits is void.
+    pub(crate) revoked: CancellationToken,
+}
+
+/// The reader of one partition.
+pub(crate) struct Reader {
+    recipe: Recipe,
+    state: Partition,
+    deaths: mpsc::UnboundedReceiver<(Ward, u32)>,
+    clock: Clock,
+    directory_open: bool,
+    expected: i64,
+    applied_to: Option<Millis>,
+    times: Vec<(Millis, Millis)>,
+    current: bool,
+    rebuilt: bool,
+    unpublished: bool,
+    published_at: Option<Millis>,
+    swept_at: Option<Millis>,
+}
+
+/// While the log is read back, boards are marked and need no hurry.
+const REBUILD_PUBLISH_MS: i64 = 1_000;
+
+impl Reader {
+    /// Must be called on the thread where its actors shall live.
+    pub(crate) fn new(mut recipe: Recipe) -> Reader {
+        let (line, deaths) = mpsc::unbounded_channel();
+        let directory = Arc::clone(&recipe.directory.borrow_and_update());
+        let hub = &recipe.shared.hub;
+        hub.clear(recipe.partition);
+        hub.progress.begin(recipe.partition, recipe.epoch, recipe.start);
+        Reader {
+            state: Partition::new(recipe.partition, recipe.epoch, Arc::clone(&recipe.shared), directory, line),
+            deaths,
+            clock: recipe.shared.clock.clone(),
+            directory_open: true,
+            expected: recipe.start,
+            applied_to: None,
+            times: Vec::new(),
+            current: false,
+            rebuilt: false,
+            unpublished: false,
+            published_at: None,
+            swept_at: None,
+            recipe,
+        }
+    }
+
+    /// Reads until the subscription closes the inbox or gives the partition away.
+    pub(crate) async fn run(mut self) {
+        let revoked = self.recipe.revoked.clone();
+        loop {
+            tokio::select! {
+                () = revoked.cancelled() => break,
+                parcel = self.recipe.inbox.recv() => match parcel {
+                    Some(Parcel::Records(records)) => self.take(records).await,
+                    Some(Parcel::CaughtUp) => self.caught_up(),
+                    None => break,
+                },
+                Some((ward, generation)) = self.deaths.recv() => {
+                    self.state.hear(ward, generation).await;
+                    self.unpublished = true;
+                }
+                changed = self.recipe.directory.changed(), if self.directory_open => match changed {
+                    Ok(()) => {
+                        let directory = Arc::clone(&self.recipe.directory.borrow_and_update());
+                        self.state.rehome(directory).await;
+                        self.unpublished = true;
+                    }
+                    Err(_) => self.directory_open = false,
+                },
+                _ = self.clock.beat() => {}
+            }
+            self.tick().await;
+        }
+        if revoked.is_cancelled() {
+            self.recipe.shared.hub.give_up_partition(self.recipe.partition, self.recipe.epoch);
+        } else {
+            self.publish(self.clock.now()).await;
+        }
+    }
+
+    /// Applies one micro-batch: what came, and what comes within a few milliseconds.
+    async fn take(&mut self, mut records: Vec<LogRecord>) {
+        let deadline = Instant::now() + Duration::from_millis(BATCH_WAIT_MS);
+        let mut caught_up = false;
+        while records.len() < BATCH_RECORDS && !caught_up {
+            match timeout_at(deadline, self.recipe.inbox.recv()).await {
+                Ok(Some(Parcel::Records(more))) => records.extend(more),
+                Ok(Some(Parcel::CaughtUp)) => caught_up = true,
+                Ok(None) | Err(_) => break,
+            }
+        }
+        if self.recipe.revoked.is_cancelled() {
+            return;
+        }
+        let (count, bytes) = (records.len(), records.iter().map(|record| record.bytes.len()).sum());
+        records.retain(|record| self.in_order(record));
+        if let Some(faults) = &self.recipe.shared.faults {
+            faults.reach(Point::Read(self.recipe.partition));
+        }
+        self.current = false;
+        if let Some(last) = records.last() {
+            self.applied_to = Some(last.appended_at);
+            let gathered = gather(&records);
+            self.times.extend_from_slice(&gathered.times);
+            let others = gathered.others;
+            let set_aside = gathered.set_aside.len() as u64;
+            let endings = self.state.apply(gathered).await;
+            for (ending, events) in [
+                ("applied", endings.applied),
+                ("repeat", endings.repeats),
+                ("same", endings.same),
+                ("other", others),
+                ("set_aside", set_aside),
+            ] {
+                metrics::counter!("trunkline_events_settled_total", "ending" => ending).increment(events);
+            }
+            self.unpublished = true;
+        }
+        let (partition, epoch) = (self.recipe.partition, self.recipe.epoch);
+        let _ = self.recipe.notices.send(Notice::Applied {
+            partition,
+            epoch,
+            records: count,
+            bytes,
+        });
+        if caught_up {
+            self.caught_up();
+        }
+    }
+
+    /// Sees to it that each offset is applied once; a hole is an alarm.
+    fn in_order(&mut self, record: &LogRecord) -> bool {
+        let offset = record.position.offset;
+        if offset < self.expected {
+            return false;
+        }
+        if offset > self.expected {
+            let gap = Gap {
+                partition: self.recipe.partition,
+                first: self.expected,
+                last: offset - 1,
+            };
+            tracing::error!(
+                log.partition = gap.partition,
+                gap.first,
+                gap.last,
+                "offsets are missing from the log"
+            );
+            metrics::counter!("trunkline_log_gaps_total").increment(1);
+            self.recipe.shared.hub.progress.gap(gap);
+        }
+        self.expected = offset + 1;
+        true
+    }
+
+    fn caught_up(&mut self) {
+        self.current = true;
+        self.unpublished = true;
+    }
+
+    /// Between two jobs: publish and sweep when it is time.
+    async fn tick(&mut self) {
+        let now = self.clock.now();
+        let since = self.published_at.map_or(i64::MAX, |at| now.since(at));
+        let due = match (self.rebuilt, self.recipe.inbox.is_empty()) {
+            (true, true) => since != 0,
+            (true, false) => since >= PUBLISH_MS,
+            (false, _) => since >= REBUILD_PUBLISH_MS || self.current,
+        };
+        if self.unpublished && due {
+            self.publish(now).await;
+        }
+        if self.swept_at.is_none_or(|at| now.since(at) >= SWEEP_MS) {
+            self.swept_at = Some(now);
+            self.sweep(now).await;
+        }
+    }
+
+    async fn publish(&mut self, now: Millis) {
+        self.state.publish(now).await;
+        let hub = &self.recipe.shared.hub;
+        let (partition, epoch) = (self.recipe.partition, self.recipe.epoch);
+        let (calls, residue) = self.state.sizes();
+        hub.progress.step(
+            partition,
+            epoch,
+            Step {
+                next: self.expected,
+                applied_to: self.applied_to,
+                current: self.current,
+                calls,
+                residue,
+            },
+        );
+        let times = std::mem::take(&mut self.times);
+        if self.rebuilt {
+            hub.progress.lags(partition, now, &times);
+        }
+        self.rebuilt |= self.current;
+        self.unpublished = false;
+        self.published_at = Some(now);
+        let _ = self.recipe.notices.send(Notice::Published {
+            partition,
+            epoch,
+            next: self.expected,
+        });
+    }
+
+    /// Looks after idle and silent calls. While the log is read back, its own time counts: else every call would look idle.
+    async fn sweep(&mut self, now: Millis) {
+        let time = if self.current { Some(now) } else { self.applied_to };
+        let Some(time) = time else { return };
+        let sweep = self.state.sweep(time, self.current).await;
+        self.unpublished |= sweep.moved;
+        for silent in sweep.silent {
+            // No room: the call comes up again with its next silence.
+            if self.recipe.questions.try_send(silent).is_err() {
+                metrics::counter!("trunkline_silent_calls_total", "found" => "put_off").increment(1);
+            }
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! Idle ended calls: out of their actors after their grace, kept compact for late events, forgotten at the horizon.
+
+use std::sync::Arc;
+
+use trunkline_core::call::Call;
+use trunkline_core::facts::CallState;
+use trunkline_core::id::CallKey;
+use trunkline_core::instant::Millis;
+use trunkline_core::metric::INTERVAL_MS;
+
+use super::call_actor::Retire;
+use super::limits::Limits;
+use super::partition::{Entry, Held, Partition, Shown};
+use super::reaper::Silent;
+use crate::system::deliver;
+
+/// What a sweep found to do.
+#[derive(Debug, Default)]
+pub(crate) struct Sweep {
+    /// Calls in progress that have been silent for too long.
+    pub(crate) silent: Vec<Silent>,
+    /// Some calls left their actors, or were forgotten.
+    pub(crate) moved: bool,
+}
+
+impl Partition {
+    /// Looks for calls to retire, to forget, and to ask for. `now` is log time while the log is being read back.
+    pub(crate) async fn sweep(&mut self, now: Millis, reap: bool) -> Sweep {
+        let limits = self.shared.limits;
+        let mut sweep = Sweep::default();
+        let mut retire = Vec::new();
+        let mut forget = Vec::new();
+        for (key, entry) in &mut self.calls {
+            match &entry.held {
+                Held::Live(_) if entry.is_over(now, &limits) => retire.push(key.clone()),
+                Held::Live(_) if reap && entry.wants_asking(now, &limits) => {
+                    entry.asked_at = Some(now);
+                    sweep.silent.push(Silent {
+                        key: key.clone(),
+                        workspace: entry.workspace,
+                        since: entry.heard_at,
+                    });
+                }
+                Held::Live(_) => {}
+                Held::Idle(_) | Held::GivenUp => {
+                    // Two intervals more than the figures keep, so that a business rebuilt from its calls misses none.
+                    if now.since(entry.heard_at) > limits.horizon_ms + 2 * INTERVAL_MS {
+                        forget.push(key.clone());
+                    }
+                }
+            }
+        }
+        sweep.moved = !retire.is_empty() || !forget.is_empty();
+        for key in retire {
+            self.retire(&key).await;
+        }
+        for key in forget {
+            self.calls.remove(&key);
+        }
+        sweep
+    }
+
+    /// Ends a call's actor; the call stays here in compact form, its figures stay with its business.
+    async fn retire(&mut self, key: &CallKey) {
+        let Some(Entry {
+            held: Held::Live(mailbox), ..
+        }) = self.calls.get(key)
+        else {
+            return;
+        };
+        let Ok(Some(mut call)) = deliver(mailbox, Retire).await else {
+            // It died: its death is heard of next, and the next sweep retires what was rebuilt.
+            return;
+        };
+        call.compact();
+        let Some(entry) = self.calls.get_mut(key) else { return };
+        entry.held = Held::Idle(call);
+        entry.shown = None;
+        entry.trail.shrink();
+        self.live -= 1;
+        let dirty = self.dirty.entry(key.tenant).or_default();
+        dirty.calls.remove(key);
+        dirty.gone.insert(key.clone());
+    }
+
+    /// Gives an idle call an actor again, because an event came for it.
+    pub(super) fn wake(&mut self, key: &CallKey) {
+        let Some(entry) = self.calls.get_mut(key) else { return };
+        let Held::Idle(call) = std::mem::replace(&mut entry.held, Held::GivenUp) else {
+            return;
+        };
+        entry.generation += 1;
+        entry.shown = call.exists().then(|| {
+            Box::new(Shown {
+                facts: Arc::new(call.facts()),
+                transcript: call.transcript(),
+            })
+        });
+        let (generation, call): (u32, Box<Call>) = (entry.generation, call);
+        let mailbox = self.start_call(key, generation, call);
+        if let Some(entry) = self.calls.get_mut(key) {
+            entry.held = Held::Live(mailbox);
+            self.live += 1;
+        }
+        metrics::counter!("trunkline_calls_woken_total").increment(1);
+    }
+}
+
+impl Entry {
+    /// Ended, and nothing more is expected: retire it.
+    fn is_over(&self, now: Millis, limits: &Limits) -> bool {
+        let Some(shown) = &self.shown else {
+            // Only undocumented events came: no call, but they are kept for one that may come to exist.
+            return now.since(self.heard_at) >= limits.grace_ms;
+        };
+        if shown.facts.state != CallState::Ended {
+            return false;
+        }
+        let open_transfer = shown.facts.transfers.iter().any(|t| t.bridged_at.is_some() && t.ended_at.is_none());
+        let grace_ms = if open_transfer { limits.transfer_grace_ms } else { limits.grace_ms };
+        now.since(self.heard_at) >= grace_ms
+    }
+
+    /// In progress, silent for too long, and not asked for lately.
+    fn wants_asking(&self, now: Millis, limits: &Limits) -> bool {
+        let Some(shown) = &self.shown else { return false };
+        let silence_ms = match shown.facts.state {
+            CallState::Registered => limits.registered_silence_ms,
+            CallState::Ongoing => limits.silence_ms,
+            CallState::Ended => return false,
+        };
+        let asked_lately = self.asked_at.is_some_and(|at| now.since(at) < silence_ms);
+        now.since(self.heard_at) >= silence_ms && !asked_lately
+    }
+}

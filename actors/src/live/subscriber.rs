@@ -1,0 +1,377 @@
+//! The group's member: takes deliveries from the log, hands them to the readers, holds back what they cannot take yet, commits.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use trunkline_core::instant::Millis;
+use trunkline_stores::log::{Delivery, LogError, LogRecord, Subscription};
+use trunkline_stores::postgres::Directory;
+
+use super::limits::{BATCH_BYTES, BATCH_RECORDS, COMMIT_MS, WAITING_BYTES, WAITING_RECORDS};
+use super::reader::{Notice, Parcel, Reader, Recipe};
+use super::reaper::Silent;
+use super::shared::Shared;
+use crate::system::{Arbiters, Bound, Deaths, Health, Role, Verdict};
+
+/// Pause after the log did not answer.
+const AWAY_PAUSE: Duration = Duration::from_secs(1);
+
+/// Longest wait for the readers at a stop: they have at most a few micro-batches left.
+const STOP_WAIT: Duration = Duration::from_secs(5);
+
+/// Numbers assignments across all subscriptions of this process.
+static EPOCH: AtomicU64 = AtomicU64::new(1);
+
+/// What the member is made from.
+#[derive(Clone)]
+pub(crate) struct Member {
+    pub(crate) group: String,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) arbiters: Rc<Arbiters>,
+    pub(crate) directory: watch::Receiver<Arc<Directory>>,
+    pub(crate) questions: mpsc::Sender<Silent>,
+    pub(crate) role: Arc<Role>,
+    pub(crate) stop: CancellationToken,
+}
+
+/// The subscription's side of one reader.
+struct Desk {
+    epoch: u64,
+    inbox: Option<mpsc::UnboundedSender<Parcel>>,
+    revoked: CancellationToken,
+    waiting_records: usize,
+    waiting_bytes: usize,
+    paused: bool,
+    published: i64,
+    committed: i64,
+}
+
+impl Drop for Desk {
+    fn drop(&mut self) {
+        // At a stop the inbox is gone first, and the reader ends by itself.
+        if self.inbox.is_some() {
+            self.revoked.cancel();
+        }
+    }
+}
+
+struct Subscriber {
+    member: Member,
+    subscription: Box<dyn Subscription>,
+    desks: HashMap<u32, Desk>,
+    /// Deaths of readers outlive their desks.
+    deaths: HashMap<u32, Deaths>,
+    notices: mpsc::UnboundedReceiver<Notice>,
+    reports: mpsc::UnboundedSender<Notice>,
+    committed_at: Millis,
+}
+
+impl Member {
+    /// Joins the group and serves it until the stop.
+    pub(crate) async fn run(self) {
+        let stop = self.stop.clone();
+        let subscription = loop {
+            match self.shared.log.subscribe(&self.group).await {
+                Ok(subscription) => break subscription,
+                Err(error) => {
+                    if self.away(&error).await {
+                        return;
+                    }
+                }
+            }
+        };
+        self.role.tell(Health::Running, None);
+        let (reports, notices) = mpsc::unbounded_channel();
+        let committed_at = self.shared.clock.now();
+        let mut subscriber = Subscriber {
+            member: self,
+            subscription,
+            desks: HashMap::new(),
+            deaths: HashMap::new(),
+            notices,
+            reports,
+            committed_at,
+        };
+        subscriber.serve(&stop).await;
+        subscriber.leave().await;
+    }
+
+    /// Says that the log is away and waits; true at a stop.
+    async fn away(&self, error: &LogError) -> bool {
+        tracing::warn!(%error, group = self.group, "read the event log");
+        self.shared.hub.progress.log_away(Some(self.shared.clock.now()));
+        match error {
+            LogError::Misconfigured(_) => {
+                self.role.tell(Health::Failed, Some(error.to_string()));
+                (self.shared.failure)(self.role.name());
+                self.stop.cancelled().await;
+            }
+            _ => self.role.tell(Health::Rebuilding, Some(error.to_string())),
+        }
+        tokio::select! {
+            () = self.stop.cancelled() => true,
+            () = tokio::time::sleep(AWAY_PAUSE) => self.stop.is_cancelled(),
+        }
+    }
+}
+
+impl Subscriber {
+    async fn serve(&mut self, stop: &CancellationToken) {
+        let mut clock = self.member.shared.clock.clone();
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                Some(notice) = self.notices.recv() => self.hear(notice).await,
+                _ = clock.beat() => self.commit(false).await,
+                delivery = self.subscription.next() => match delivery {
+                    Ok(delivery) => {
+                        self.member.shared.hub.progress.log_away(None);
+                        self.take(delivery).await;
+                    }
+                    Err(LogError::Gone { partition, begins, wanted }) => {
+                        tracing::error!(log.partition = partition, wanted, begins, "the log no longer holds what is to be read");
+                        self.start_at(partition, begins).await;
+                    }
+                    Err(error) => {
+                        if self.member.away(&error).await {
+                            return;
+                        }
+                        if self.member.shared.log.healthy().await.is_ok() {
+                            self.member.shared.hub.progress.log_away(None);
+                            self.member.role.tell(Health::Running, None);
+                        }
+                    }
+                },
+            }
+        }
+    }
+
+    async fn take(&mut self, delivery: Delivery) {
+        match delivery {
+            Delivery::Assigned { partition, .. } => self.open(partition).await,
+            Delivery::Batch { partition, records } => self.hand_over(partition, records),
+            Delivery::CaughtUp { partition, .. } => {
+                if let Some(inbox) = self.desks.get(&partition).and_then(|desk| desk.inbox.as_ref()) {
+                    let _ = inbox.send(Parcel::CaughtUp);
+                }
+            }
+            Delivery::Revoked { partition } => drop(self.desks.remove(&partition)),
+        }
+    }
+
+    /// Opens a partition: its reader rebuilds from the horizon, whatever the group has committed.
+    async fn open(&mut self, partition: u32) {
+        let shared = Arc::clone(&self.member.shared);
+        let horizon = shared.clock.now().plus(-shared.limits.horizon_ms);
+        let start = loop {
+            match shared.log.offset_at(partition, horizon).await {
+                Ok(start) => break start,
+                Err(error) => {
+                    if self.member.away(&error).await {
+                        return;
+                    }
+                }
+            }
+        };
+        let epoch = EPOCH.fetch_add(1, Ordering::Relaxed);
+        let (inbox, parcels) = mpsc::unbounded_channel();
+        let revoked = CancellationToken::new();
+        let recipe = Recipe {
+            partition,
+            epoch,
+            start,
+            shared: Arc::clone(&shared),
+            directory: self.member.directory.clone(),
+            inbox: parcels,
+            notices: self.reports.clone(),
+            questions: self.member.questions.clone(),
+            revoked: revoked.clone(),
+        };
+        let role = shared.roles.role(&format!("log_reader/{partition}"), 0);
+        role.tell(Health::Running, None);
+        if !spawn_reader(&self.member.arbiters.of(partition), recipe, Arc::clone(&role)) {
+            role.tell(
+                Health::Failed,
+                Some("its thread is gone; the process must be started anew".to_owned()),
+            );
+            (shared.failure)(role.name());
+        }
+        let desk = Desk {
+            epoch,
+            inbox: Some(inbox),
+            revoked,
+            waiting_records: 0,
+            waiting_bytes: 0,
+            paused: false,
+            published: start,
+            committed: start,
+        };
+        self.desks.insert(partition, desk);
+        self.start_at(partition, start).await;
+    }
+
+    async fn start_at(&mut self, partition: u32, offset: i64) {
+        while let Err(error) = self.subscription.start(partition, offset).await {
+            if self.member.away(&error).await {
+                return;
+            }
+        }
+    }
+
+    /// Hands records to their reader in micro-batches; too many waiting: the partition pauses.
+    fn hand_over(&mut self, partition: u32, records: Vec<LogRecord>) {
+        let Some(desk) = self.desks.get_mut(&partition) else { return };
+        let Some(inbox) = &desk.inbox else { return };
+        let mut batch = Vec::with_capacity(records.len().min(BATCH_RECORDS));
+        let mut batch_bytes = 0;
+        for record in records {
+            let bytes = record.bytes.len();
+            desk.waiting_records += 1;
+            desk.waiting_bytes += bytes;
+            if batch.len() == BATCH_RECORDS || !batch.is_empty() && batch_bytes + bytes > BATCH_BYTES {
+                let _ = inbox.send(Parcel::Records(std::mem::take(&mut batch)));
+                batch_bytes = 0;
+            }
+            batch_bytes += bytes;
+            batch.push(record);
+        }
+        if !batch.is_empty() {
+            let _ = inbox.send(Parcel::Records(batch));
+        }
+        if !desk.paused && (desk.waiting_records >= WAITING_RECORDS || desk.waiting_bytes >= WAITING_BYTES) {
+            desk.paused = true;
+            metrics::counter!("trunkline_log_pauses_total").increment(1);
+            self.subscription.pause(partition);
+        }
+    }
+
+    async fn hear(&mut self, notice: Notice) {
+        match notice {
+            Notice::Applied {
+                partition,
+                epoch,
+                records,
+                bytes,
+            } => {
+                let Some(desk) = self.desks.get_mut(&partition).filter(|desk| desk.epoch == epoch) else {
+                    return;
+                };
+                desk.waiting_records = desk.waiting_records.saturating_sub(records);
+                desk.waiting_bytes = desk.waiting_bytes.saturating_sub(bytes);
+                if desk.paused && desk.waiting_records <= WAITING_RECORDS / 2 && desk.waiting_bytes <= WAITING_BYTES / 2 {
+                    desk.paused = false;
+                    self.subscription.resume(partition);
+                }
+            }
+            Notice::Published { partition, epoch, next } => {
+                if let Some(desk) = self.desks.get_mut(&partition).filter(|desk| desk.epoch == epoch) {
+                    desk.published = next;
+                }
+            }
+            Notice::Ended { partition, epoch, died } => {
+                let held = self.desks.get(&partition).is_some_and(|desk| desk.epoch == epoch);
+                if held && died {
+                    self.rebuild(partition).await;
+                }
+            }
+        }
+    }
+
+    /// A reader died: a new one reads the partition from its horizon again.
+    async fn rebuild(&mut self, partition: u32) {
+        let shared = Arc::clone(&self.member.shared);
+        let role = shared.roles.role(&format!("log_reader/{partition}"), 0);
+        let deaths = self.deaths.entry(partition).or_insert_with(|| Deaths::new(Bound::ROLE));
+        match deaths.note(shared.clock.now()) {
+            Verdict::Rebuild(pause) => {
+                tracing::error!(
+                    log.partition = partition,
+                    "reader died; the partition is read again from its horizon"
+                );
+                role.tell(Health::Rebuilding, Some("died; the partition is read again".to_owned()));
+                tokio::time::sleep(pause).await;
+                let paused = self.desks.remove(&partition).is_some_and(|desk| desk.paused);
+                self.open(partition).await;
+                if paused {
+                    self.subscription.resume(partition);
+                }
+            }
+            Verdict::GiveUp => {
+                role.tell(Health::Failed, Some("died too often; the process must be started anew".to_owned()));
+                self.desks.remove(&partition);
+                (shared.failure)(role.name());
+            }
+        }
+    }
+
+    /// Moves the group's committed offsets to what is on the boards.
+    async fn commit(&mut self, at_once: bool) {
+        let now = self.member.shared.clock.now();
+        if !at_once && now.since(self.committed_at) < COMMIT_MS {
+            return;
+        }
+        self.committed_at = now;
+        for (partition, desk) in &mut self.desks {
+            if desk.published <= desk.committed {
+                continue;
+            }
+            match self.subscription.commit(*partition, desk.published).await {
+                Ok(()) => desk.committed = desk.published,
+                Err(error) => {
+                    tracing::warn!(log.partition = *partition, %error, "commit the live group's offset");
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Lets the readers finish what they hold, commits, leaves the group.
+    async fn leave(mut self) {
+        let mut readers = self.desks.len();
+        for desk in self.desks.values_mut() {
+            desk.inbox = None;
+        }
+        let deadline = tokio::time::Instant::now() + STOP_WAIT;
+        while readers > 0 {
+            match tokio::time::timeout_at(deadline, self.notices.recv()).await {
+                Ok(Some(Notice::Ended { .. })) => readers -= 1,
+                Ok(Some(notice)) => self.note_published(&notice),
+                Ok(None) | Err(_) => break,
+            }
+        }
+        self.commit(true).await;
+        self.subscription.close().await;
+    }
+
+    fn note_published(&mut self, notice: &Notice) {
+        if let Notice::Published { partition, epoch, next } = notice
+            && let Some(desk) = self.desks.get_mut(partition).filter(|desk| desk.epoch == *epoch)
+        {
+            desk.published = *next;
+        }
+    }
+}
+
+/// Starts a reader on its thread, and something that hears of its end. False when the thread is gone.
+fn spawn_reader(arbiter: &actix::ArbiterHandle, recipe: Recipe, role: Arc<Role>) -> bool {
+    let (partition, epoch, notices) = (recipe.partition, recipe.epoch, recipe.notices.clone());
+    role.born();
+    arbiter.spawn_fn(move || {
+        let task = actix_rt::spawn(async move { Reader::new(recipe).run().await });
+        actix_rt::spawn(async move {
+            let died = task.await.is_err_and(|error| error.is_panic());
+            if died {
+                role.died("panic");
+            } else {
+                role.ended();
+                role.tell(Health::Stopped, None);
+            }
+            let _ = notices.send(Notice::Ended { partition, epoch, died });
+        });
+    })
+}

@@ -1,0 +1,8 @@
+//! One binary for all integration tests of the actors.
+
+mod harness;
+mod live_faults;
+mod live_figures;
+mod live_life;
+mod live_postgres;
+mod memory_log;
