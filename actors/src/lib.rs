@@ -7,4 +7,4 @@ pub use live::{
     BoardScope, CallLookup, CallScope, Changes, Completeness, Engine, EngineError, EngineOptions, Gap, Limits, Live, LiveCall, Lookup,
     PartitionState, SetAsideNote, Unknown, UnknownKind,
 };
-pub use system::{Clock, Hand, Health, Role, RoleState, Roles};
+pub use system::{Clock, FailureHook, Hand, Health, Role, RoleState, Roles};

@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use dashmap::DashMap;
 use serde::Serialize;
 use tokio::sync::watch;
-use trunkline_core::facts::{CallFacts, CallState, Item};
+use trunkline_core::call::Said;
+use trunkline_core::facts::{CallFacts, CallState};
 use trunkline_core::id::{BusinessId, CallKey, TenantId};
 use trunkline_core::instant::Millis;
 use trunkline_core::metric::Partial;
@@ -41,14 +42,22 @@ pub struct LiveCall {
 #[derive(Debug, Clone)]
 pub(crate) struct Row {
     pub(crate) call: Arc<LiveCall>,
-    pub(crate) transcript: Arc<[Item]>,
+    pub(crate) said: Said,
     pub(crate) partition: u32,
+}
+
+/// A new or changed row.
+#[derive(Debug)]
+pub(crate) struct NewRow {
+    pub(crate) business: Option<BusinessId>,
+    pub(crate) facts: Arc<CallFacts>,
+    pub(crate) said: Said,
 }
 
 /// What one partition publishes for one tenant at once.
 #[derive(Debug, Default)]
 pub(crate) struct Publication {
-    pub(crate) rows: Vec<(Option<BusinessId>, Arc<CallFacts>, Arc<[Item]>)>,
+    pub(crate) rows: Vec<NewRow>,
     pub(crate) gone: Vec<CallKey>,
     pub(crate) partials: Vec<(BusinessId, Option<Arc<Partial>>)>,
 }
@@ -168,18 +177,11 @@ impl Hub {
         }
         let view = self.tenant(tenant);
         let version = self.version.fetch_add(1, Ordering::Relaxed) + 1;
-        for (business, facts, transcript) in publication.rows {
+        for NewRow { business, facts, said } in publication.rows {
             view.note_agent(&facts);
             let key = facts.key.clone();
             let call = Arc::new(LiveCall { business, facts, version });
-            view.calls.insert(
-                key,
-                Row {
-                    call,
-                    transcript,
-                    partition,
-                },
-            );
+            view.calls.insert(key, Row { call, said, partition });
         }
         for key in publication.gone {
             view.calls.remove(&key);
