@@ -1,8 +1,10 @@
 #![doc = include_str!("../README.md")]
 
+pub mod facts;
 pub mod live;
 pub mod system;
 
+pub use facts::{Facts, FactsOptions, FactsState, FactsWatcher};
 pub use live::{
     BoardScope, CallLookup, CallScope, Changes, Completeness, Engine, EngineError, EngineOptions, Gap, Limits, Live, LiveCall, Lookup,
     PartitionState, SetAsideNote, Unknown, UnknownKind,
