@@ -80,6 +80,8 @@ pub(crate) struct TenantView {
     agent_names: DashMap<Arc<str>, Arc<str>>,
     gone: Mutex<VecDeque<(u64, CallKey)>>,
     walked: Mutex<Walked>,
+    /// Held from taking a version to announcing it: else a reader that saw a later version would never see this one's rows.
+    order: Mutex<()>,
 }
 
 /// How long counts that need a walk over all rows are kept.
@@ -95,6 +97,7 @@ impl TenantView {
             agent_names: DashMap::with_shard_amount(CALL_SHARDS),
             gone: Mutex::default(),
             walked: Mutex::default(),
+            order: Mutex::default(),
         }
     }
 
@@ -176,6 +179,7 @@ impl Hub {
             return;
         }
         let view = self.tenant(tenant);
+        let _order = view.order.lock().unwrap_or_else(PoisonError::into_inner);
         let version = self.version.fetch_add(1, Ordering::Relaxed) + 1;
         for NewRow { business, facts, said } in publication.rows {
             view.note_agent(&facts);
@@ -193,7 +197,7 @@ impl Hub {
                 None => drop(view.partials.remove(&(business, partition))),
             }
         }
-        announce(&view, version);
+        view.version.send_replace(version);
     }
 
     /// Forgets a partition that was given away; nothing when a newer reader has it already.
@@ -207,7 +211,9 @@ impl Hub {
     pub(crate) fn clear(&self, partition: u32) {
         self.set_asides.forget(partition);
         self.unknowns.forget(partition);
-        for view in &self.tenants {
+        let views: Vec<Arc<TenantView>> = self.tenants.iter().map(|view| Arc::clone(&view)).collect();
+        for view in views {
+            let _order = view.order.lock().unwrap_or_else(PoisonError::into_inner);
             let version = self.version.fetch_add(1, Ordering::Relaxed) + 1;
             let keys: Vec<CallKey> = view
                 .calls
@@ -220,7 +226,7 @@ impl Hub {
                 view.calls.remove(&key);
                 view.note_gone(version, key);
             }
-            announce(&view, version);
+            view.version.send_replace(version);
         }
     }
 
@@ -253,13 +259,4 @@ impl Hub {
             metrics::gauge!("trunkline_calls_active", "direction" => direction).set(count as f64);
         }
     }
-}
-
-/// Versions of several partitions may arrive out of order; the highest stands.
-fn announce(view: &TenantView, version: u64) {
-    view.version.send_if_modified(|seen| {
-        let newer = version > *seen;
-        *seen = (*seen).max(version);
-        newer
-    });
 }
