@@ -1,6 +1,11 @@
 //! The program's words: answers on stdout, talk on stderr, exit 0 ok, 1 failure, 2 usage, 3 check failed.
 
 mod config;
+mod demo;
+mod doctor;
+mod migrate;
+mod openapi;
+mod people;
 mod serve;
 mod simulate;
 
@@ -48,6 +53,24 @@ pub struct Cli {
 enum Command {
     /// Run the product.
     Serve,
+    /// Run everything on this machine, with a made-up call centre and the simulator.
+    Demo(demo::Demo),
+    /// Bring the schemas of Postgres and ClickHouse up to date.
+    Migrate,
+    /// Check that everything is there that the product needs; exit 3 when something is not.
+    Doctor,
+    /// Users.
+    User {
+        #[command(subcommand)]
+        action: people::UserAction,
+    },
+    /// API keys.
+    Key {
+        #[command(subcommand)]
+        action: people::KeyAction,
+    },
+    /// Print the OpenAPI description of the API.
+    Openapi,
     /// Play Retell against an intake address.
     Simulate(simulate::Simulate),
     /// Check or show settings.
@@ -121,6 +144,12 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let context = Context { settings, json: cli.json };
     match cli.command {
         Command::Serve => serve::serve(context),
+        Command::Demo(args) => demo::run(context, args),
+        Command::Migrate => migrate::run(context),
+        Command::Doctor => doctor::run(context),
+        Command::User { action } => people::user(context, action),
+        Command::Key { action } => people::key(context, action),
+        Command::Openapi => Ok(openapi::run()),
         Command::Simulate(args) => simulate::run(args, context.json),
         Command::Config { action } => config::run(action, &context),
         Command::Completions { .. } => unreachable!("answered above, before settings are read"),

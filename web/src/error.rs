@@ -47,6 +47,26 @@ pub enum Kind {
     Unavailable,
 }
 
+/// All kinds, for the page that explains them.
+pub const ALL_KINDS: [Kind; 16] = [
+    Kind::BadRequest,
+    Kind::Unauthenticated,
+    Kind::Signature,
+    Kind::Forbidden,
+    Kind::CrossSite,
+    Kind::SourceAddress,
+    Kind::NotFound,
+    Kind::Method,
+    Kind::Slow,
+    Kind::TooLarge,
+    Kind::MediaType,
+    Kind::Unprocessable,
+    Kind::Cursor,
+    Kind::TooMany,
+    Kind::Internal,
+    Kind::Unavailable,
+];
+
 impl Kind {
     /// The HTTP status.
     pub fn status(self) -> StatusCode {

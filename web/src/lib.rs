@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod admin;
+pub mod api;
 pub mod cli;
 pub mod demo;
 pub mod error;
@@ -15,4 +16,5 @@ pub mod shutdown;
 pub mod simulated_retell;
 pub mod startup;
 pub mod state;
+pub mod stream;
 pub mod telemetry;

@@ -3,11 +3,15 @@
 use actix_web::{HttpResponse, web};
 
 use crate::error::{Kind, Problem};
-use crate::{admin, intake, pages};
+use crate::{admin, api, intake, pages, stream};
 
 /// Pages and API (`server.bind`).
 pub fn site(config: &mut web::ServiceConfig) {
-    config.configure(pages::configure).default_service(web::to(unknown));
+    config
+        .configure(api::configure)
+        .service(stream::stream)
+        .configure(pages::configure)
+        .default_service(web::to(unknown));
 }
 
 /// Retell's webhooks (`intake.bind`).

@@ -25,7 +25,7 @@ pub struct Settings {
     /// Health and metrics.
     pub admin: Admin,
     /// Files of embedded stores.
-    pub storage: Storage,
+    pub data: Data,
     /// Event log.
     pub log: Log,
     /// Kafka, when it keeps the log.
@@ -89,18 +89,18 @@ pub struct Admin {
     pub bind: SocketAddr,
 }
 
-/// `[storage]`
+/// `[data]`
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Storage {
+pub struct Data {
     /// Directory of embedded stores.
-    pub data_dir: PathBuf,
+    pub directory: PathBuf,
 }
 
 /// Which adapter keeps the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum LogKind {
+pub enum LogStore {
     /// Tables in Postgres.
     Postgres,
     /// Apache Kafka.
@@ -112,7 +112,7 @@ pub enum LogKind {
 #[serde(deny_unknown_fields)]
 pub struct Log {
     /// Which adapter.
-    pub kind: LogKind,
+    pub store: LogStore,
     /// Partitions, fixed at creation.
     pub partitions: u32,
 }
@@ -170,7 +170,7 @@ pub struct ClickHouse {
     /// Database.
     pub database: String,
     /// libchdb, for use without a server.
-    pub engine_library: PathBuf,
+    pub library: PathBuf,
 }
 
 /// `[session]`

@@ -13,7 +13,9 @@ use anyhow::Context;
 use metrics_exporter_prometheus::PrometheusHandle;
 use stores::Stores;
 use tokio_util::sync::CancellationToken;
+use trunkline_actors::{Engine, EngineOptions};
 
+use crate::api::cursor::CursorKey;
 use crate::identity::cross_site;
 use crate::identity::password::Passwords;
 use crate::intake::Intake;
@@ -23,6 +25,7 @@ use crate::intake::senders::Senders;
 use crate::settings::Settings;
 use crate::shutdown::{Lifecycle, Phase};
 use crate::state::AppState;
+use crate::stream::Streams;
 use crate::{request, routes, telemetry};
 
 /// Slow request heads are cut off after this (rule A4).
@@ -34,6 +37,9 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// Requests in progress get this long when a listener stops; a body may take 10 s and its answer 5.
 const FINISH_REQUESTS: Duration = Duration::from_secs(20);
 
+/// Exit code when a role could not be kept alive.
+const ROLE_LOST: i32 = 70;
+
 /// A running product.
 pub struct Product {
     /// What requests see.
@@ -44,7 +50,10 @@ pub struct Product {
     pub intake: SocketAddr,
     /// Where health and metrics listen.
     pub admin: SocketAddr,
+    /// Who may send events.
+    pub senders: Arc<Senders>,
     listeners: Listeners,
+    engine: Engine,
     stores: Stores,
     tasks: CancellationToken,
 }
@@ -56,7 +65,19 @@ pub async fn start(settings: Settings) -> anyhow::Result<Product> {
     let stores = Stores::open(&settings).await?;
     let tasks = CancellationToken::new();
     let directory = stores.config.clone().watch(tasks.clone()).await.context("read the configuration")?;
+    let options = EngineOptions {
+        on_failure: Some(Arc::new(|role| {
+            // A guardian that gave up leaves boards that stand still; a fresh process rebuilds them from the log.
+            tracing::error!(role, "a role could not be kept alive; leaving so that the process is started again");
+            std::process::exit(ROLE_LOST);
+        })),
+        ..EngineOptions::default()
+    };
+    let engine = Engine::start(stores.log.clone(), directory.clone(), options).context("start the live group")?;
     let state = AppState {
+        live: engine.live(),
+        streams: Arc::new(Streams::new(settings.server.streams_max, tokio::runtime::Handle::current())),
+        cursors: CursorKey::load(&settings.data.directory)?,
         lifecycle: Lifecycle::default(),
         config: stores.config.clone(),
         directory: directory.clone(),
@@ -70,7 +91,7 @@ pub async fn start(settings: Settings) -> anyhow::Result<Product> {
     tokio::spawn(tasks.clone().run_until_cancelled_owned(senders.clone().follow(directory)));
     let intake = web::Data::new(Intake {
         log: stores.log.clone(),
-        senders,
+        senders: senders.clone(),
         caps: Arc::new(Caps::new(
             settings.intake.requests_in_flight_max,
             settings.intake.bytes_in_flight_max,
@@ -89,7 +110,9 @@ pub async fn start(settings: Settings) -> anyhow::Result<Product> {
         site,
         intake,
         admin,
+        senders,
         listeners,
+        engine,
         stores,
         tasks,
     })
@@ -108,6 +131,7 @@ impl Product {
                 let _ = task.await;
             }
             self.tasks.cancel();
+            self.engine.stop().await;
             drop(self.state);
             self.stores.close().await;
         };

@@ -3,14 +3,17 @@
 use std::sync::{Arc, LazyLock};
 
 use tokio::sync::watch;
+use trunkline_actors::Live;
 use trunkline_stores::clickhouse::Analytics;
 use trunkline_stores::log::EventLog;
 use trunkline_stores::postgres::{Config, Directory};
 
+use crate::api::cursor::CursorKey;
 use crate::identity::password::Passwords;
 use crate::identity::sign_in::Attempts;
 use crate::settings::Settings;
 use crate::shutdown::Lifecycle;
+use crate::stream::Streams;
 
 /// Which build this is.
 #[derive(Debug, Clone, Copy, serde::Serialize)]
@@ -51,6 +54,12 @@ pub struct AppState {
     pub log: Arc<dyn EventLog>,
     /// Stored calls.
     pub analytics: Analytics,
+    /// Live figures.
+    pub live: Live,
+    /// Open streams.
+    pub streams: Arc<Streams>,
+    /// Signs page cursors.
+    pub cursors: CursorKey,
     /// Password checks.
     pub passwords: Passwords,
     /// Wrong tries to sign in.

@@ -227,13 +227,13 @@ fn fold_alone(
         last = Some(step.map_err(|_| offset)?.facts);
     }
     let facts = last.unwrap_or_else(|| call.facts());
-    let (said, exists) = (Some(call.said()), call.exists());
+    let (transcript, exists) = (Some(call.transcript()), call.exists());
     Ok((
         call,
         Settled {
             facts,
             exists,
-            said,
+            transcript,
             endings: Endings::default(),
             unknown: Vec::new(),
         },

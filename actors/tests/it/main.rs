@@ -1,8 +1,5 @@
 //! One binary for all integration tests of the actors.
 
-mod facts;
-mod facts_faults;
-mod facts_house;
 mod harness;
 mod live_faults;
 mod live_figures;

@@ -69,7 +69,7 @@ pub struct Simulate {
     api: Option<std::net::SocketAddr>,
 }
 
-fn span(text: &str) -> Result<Duration, String> {
+pub fn span(text: &str) -> Result<Duration, String> {
     let wrong = || format!("\"{text}\" is not a span of time; write it like 90s, 30m or 6h");
     let (number, unit) = text.split_at(text.len().saturating_sub(1));
     let number: u64 = number.parse().map_err(|_| wrong())?;

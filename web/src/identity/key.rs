@@ -2,8 +2,8 @@
 
 use sha2::{Digest, Sha256};
 use trunkline_core::id::{KeyId, TenantId, UserId};
-use trunkline_stores::postgres::PostgresError;
 use trunkline_stores::postgres::row::NewApiKey;
+use trunkline_stores::postgres::{Config, PostgresError};
 
 use super::{Caller, Who};
 use crate::state::AppState;
@@ -19,7 +19,7 @@ const CHECK_DIGITS: usize = 8;
 
 /// Makes a key; its text exists only in the answer.
 pub async fn create(
-    state: &AppState,
+    config: &Config,
     tenant: TenantId,
     name: &str,
     scopes: &[&str],
@@ -33,7 +33,7 @@ pub async fn create(
         scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
         created_by,
     };
-    let id = state.config.create_api_key(tenant, &new).await?;
+    let id = config.create_api_key(tenant, &new).await?;
     Ok((id, text))
 }
 

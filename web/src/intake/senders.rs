@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use trunkline_core::id::{TenantId, WorkspaceId};
 use trunkline_core::signature::SigningKey;
 use trunkline_stores::postgres::directory::{Directory, WorkspaceEntry};
+use trunkline_stores::postgres::{Config, PostgresError};
 
 /// One enabled workspace.
 pub struct Sender {
@@ -86,6 +87,12 @@ impl Senders {
             rate,
             limiter,
         }
+    }
+
+    /// Reads the configuration now, for a change that must not wait for its notification.
+    pub async fn refresh(&self, config: &Config) -> Result<(), PostgresError> {
+        self.replace(&config.directory().await?);
+        Ok(())
     }
 
     /// Follows the configuration until its sender is gone.

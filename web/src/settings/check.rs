@@ -4,7 +4,7 @@ use std::path::Path;
 
 use secrecy::ExposeSecret;
 
-use super::{LogKind, Settings};
+use super::{LogStore, Settings};
 
 /// Most partitions a log may have: each costs a reader task and a row of every board.
 const PARTITIONS_MAX: u32 = 1024;
@@ -77,8 +77,8 @@ pub fn refusals(settings: &Settings) -> Vec<String> {
         ),
     );
     refuse(
-        settings.storage.data_dir.as_os_str().is_empty(),
-        "storage.data_dir is empty; name a directory".to_owned(),
+        settings.data.directory.as_os_str().is_empty(),
+        "data.directory is empty; name a directory".to_owned(),
     );
     kafka(settings, &mut refuse);
     stores(settings, &mut refuse);
@@ -113,15 +113,15 @@ pub fn refusals(settings: &Settings) -> Vec<String> {
 
 fn kafka(settings: &Settings, refuse: &mut impl FnMut(bool, String)) {
     let kafka = &settings.kafka;
-    let used = settings.log.kind == LogKind::Kafka;
+    let used = settings.log.store == LogStore::Kafka;
     refuse(
         used && kafka.brokers.trim().is_empty(),
-        "log.kind = \"kafka\" needs kafka.brokers; set it to host:port, several with commas".to_owned(),
+        "log.store = \"kafka\" needs kafka.brokers; set it to host:port, several with commas".to_owned(),
     );
     refuse(
         !used && !kafka.brokers.trim().is_empty(),
         format!(
-            "kafka.brokers = \"{}\" is set but log.kind = \"postgres\"; set log.kind = \"kafka\" or remove kafka.brokers",
+            "kafka.brokers = \"{}\" is set but log.store = \"postgres\"; set log.store = \"kafka\" or remove kafka.brokers",
             kafka.brokers
         ),
     );
@@ -174,8 +174,8 @@ fn stores(settings: &Settings, refuse: &mut impl FnMut(bool, String)) {
         "clickhouse.password is set but clickhouse.url is not; set the address of the server or remove the password".to_owned(),
     );
     refuse(
-        !clickhouse.url.is_empty() && clickhouse.engine_library != Path::new(""),
-        "clickhouse.engine_library is for use without a server but clickhouse.url is set; keep one of them".to_owned(),
+        !clickhouse.url.is_empty() && clickhouse.library != Path::new(""),
+        "clickhouse.library is for use without a server but clickhouse.url is set; keep one of them".to_owned(),
     );
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
     refuse(

@@ -3,7 +3,7 @@
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
-use super::{LogFormat, LogKind, Settings};
+use super::{LogFormat, LogStore, Settings};
 
 /// All settings as a JSON object of sections.
 pub fn redacted(settings: &Settings) -> Value {
@@ -11,7 +11,7 @@ pub fn redacted(settings: &Settings) -> Value {
         server,
         intake,
         admin,
-        storage,
+        data,
         log,
         kafka,
         postgres,
@@ -32,8 +32,8 @@ pub fn redacted(settings: &Settings) -> Value {
             "events_per_second": intake.events_per_second,
         },
         "admin": { "bind": admin.bind },
-        "storage": { "data_dir": storage.data_dir },
-        "log": { "kind": match log.kind { LogKind::Postgres => "postgres", LogKind::Kafka => "kafka" }, "partitions": log.partitions },
+        "data": { "directory": data.directory },
+        "log": { "store": match log.store { LogStore::Postgres => "postgres", LogStore::Kafka => "kafka" }, "partitions": log.partitions },
         "kafka": {
             "brokers": kafka.brokers, "topic": kafka.topic, "replication": kafka.replication,
             "security_protocol": kafka.security_protocol, "sasl_mechanism": kafka.sasl_mechanism, "sasl_user": kafka.sasl_user,
@@ -42,7 +42,7 @@ pub fn redacted(settings: &Settings) -> Value {
         "postgres": { "url": without_password(&postgres.url), "pool_size": postgres.pool_size, "binaries": postgres.binaries },
         "clickhouse": {
             "url": clickhouse.url, "user": clickhouse.user, "password": hidden(&clickhouse.password),
-            "database": clickhouse.database, "engine_library": clickhouse.engine_library,
+            "database": clickhouse.database, "library": clickhouse.library,
         },
         "session": { "idle_hours": session.idle_hours, "absolute_days": session.absolute_days },
         "sign_in": { "attempts_max": sign_in.attempts_max, "parallel_max": sign_in.parallel_max },

@@ -11,7 +11,7 @@ use trunkline_stores::log::EventLog;
 use trunkline_stores::log::postgres::{LogOptions, PostgresLog};
 use trunkline_stores::postgres::{Config, Database, EmbeddedOptions, EmbeddedPostgres, PostgresOptions, migrate};
 
-use crate::settings::{LogKind, Settings};
+use crate::settings::{LogStore, Settings};
 
 /// Name of the engine's library.
 const LIBRARY: &str = "libchdb.so";
@@ -102,7 +102,7 @@ impl Postgres {
             };
             return Ok(Postgres { options, embedded: None });
         }
-        let mut options = EmbeddedOptions::new(&settings.storage.data_dir);
+        let mut options = EmbeddedOptions::new(&settings.data.directory);
         if !given.binaries.as_os_str().is_empty() {
             options.bin = Some(given.binaries.clone());
         }
@@ -148,7 +148,7 @@ impl ClickHouse {
         }
         let options = DoorOptions {
             library: library(settings),
-            data: settings.storage.data_dir.join("clickhouse"),
+            data: settings.data.directory.join("clickhouse"),
         };
         // Loading half a gigabyte of engine takes seconds; not on a thread that others wait for.
         let engine = tokio::task::spawn_blocking(move || Engine::start(options))
@@ -172,28 +172,28 @@ impl ClickHouse {
 
 /// The log that settings name.
 pub async fn open_log(settings: &Settings, database: &Database) -> anyhow::Result<Arc<dyn EventLog>> {
-    match settings.log.kind {
-        LogKind::Postgres => {
+    match settings.log.store {
+        LogStore::Postgres => {
             let options = LogOptions {
                 partitions: settings.log.partitions,
                 ..LogOptions::default()
             };
             Ok(Arc::new(PostgresLog::open(database.clone(), &options).await?))
         }
-        LogKind::Kafka => anyhow::bail!("this build has no Kafka log; set log.kind = \"postgres\""),
+        LogStore::Kafka => anyhow::bail!("this build has no Kafka log; set log.store = \"postgres\""),
     }
 }
 
 /// Where the engine's library is: as set, beside the program, in the data directory, or where deploy/clickhouse-engine puts it.
 pub fn library(settings: &Settings) -> PathBuf {
-    let set = &settings.clickhouse.engine_library;
+    let set = &settings.clickhouse.library;
     if !set.as_os_str().is_empty() {
         return set.clone();
     }
     let beside = std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.join(LIBRARY)));
     let places = beside
         .into_iter()
-        .chain([settings.storage.data_dir.join(LIBRARY), Path::new(".engine").join(LIBRARY)]);
+        .chain([settings.data.directory.join(LIBRARY), Path::new(".engine").join(LIBRARY)]);
     // None there: the last place, so that the error names one.
     places
         .clone()

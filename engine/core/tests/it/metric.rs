@@ -3,7 +3,6 @@
 mod board;
 mod catalogue;
 mod fixture;
-mod growing;
 mod legs;
 mod load;
 mod properties;

@@ -31,6 +31,14 @@ impl Config {
         &self.database
     }
 
+    /// The database's own clock: ours must not be far from it.
+    pub async fn clock(&self) -> Result<trunkline_core::instant::Millis, PostgresError> {
+        let doing = "read the clock of Postgres";
+        let found = self.ask(doing, include_str!("sql/clock.sql"), &[]).await?;
+        must_exist(&found, doing)?;
+        column(&found[0], 0).map(trunkline_core::instant::Millis)
+    }
+
     async fn client(&self, doing: &'static str) -> Result<Object, PostgresError> {
         self.database.client(doing).await
     }

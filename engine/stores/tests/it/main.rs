@@ -10,4 +10,3 @@ mod log_postgres;
 mod log_suite;
 mod schema;
 mod server;
-mod tls;

@@ -95,13 +95,9 @@ impl Member {
     /// Forgets a session that has ended: its locks are gone, and so are our partitions.
     fn bury(&mut self) {
         self.session = None;
-        let untold: Vec<Delivery> = self.outbox.drain(..).collect();
+        self.outbox.clear();
         for (partition, part) in (0..).zip(&mut self.parts) {
-            // What the reader was never given it need not give back.
-            let told = !untold
-                .iter()
-                .any(|delivery| matches!(delivery, Delivery::Assigned { partition: of, .. } if *of == partition));
-            if part.held && told {
+            if part.held {
                 self.outbox.push_back(Delivery::Revoked { partition });
             }
             *part = Part::default();

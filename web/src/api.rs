@@ -1,0 +1,32 @@
+//! `/v1`: what programs ask. Every page stands on the same stores and snapshots.
+
+pub mod board;
+pub mod call;
+pub mod calls;
+pub mod cursor;
+pub mod documents;
+pub mod form;
+pub mod live;
+pub mod query;
+pub mod things;
+
+use actix_web::web;
+
+/// All operations of `/v1` but the stream.
+pub fn configure(config: &mut web::ServiceConfig) {
+    config
+        .service(board::board)
+        .service(live::live_calls)
+        .service(live::live_call)
+        .service(calls::calls)
+        .service(call::call)
+        .service(call::turns)
+        .service(call::events)
+        .service(things::metrics)
+        .service(things::businesses)
+        .service(things::completeness)
+        .service(things::set_aside)
+        .service(documents::openapi_json)
+        .service(documents::docs_page)
+        .service(documents::docs_errors);
+}

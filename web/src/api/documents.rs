@@ -1,0 +1,195 @@
+//! The description of the API: OpenAPI as JSON, a page of it that needs nothing from elsewhere, and the list of problems.
+
+use std::fmt::Write as _;
+use std::sync::LazyLock;
+
+use actix_web::{HttpResponse, get};
+use serde_json::Value;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::{Modify, OpenApi};
+
+use crate::error::ALL_KINDS;
+
+/// Everything under `/v1`.
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "Trunkline", description = "Live boards, calls, transcripts and metrics of AI phone agents. Moments are RFC 3339 in UTC \
+        unless said otherwise; missing is null; lists are paged by signed cursors; refusals are problem details (RFC 9457).",
+        license(name = "Apache-2.0", identifier = "Apache-2.0")),
+    paths(
+        super::board::board, super::live::live_calls, super::live::live_call, super::calls::calls, super::call::call,
+        super::call::turns, super::call::events, super::things::metrics, super::things::businesses, super::things::completeness,
+        super::things::set_aside, crate::stream::stream,
+    ),
+    tags(
+        (name = "live", description = "What is going on now"), (name = "calls", description = "The call log"),
+        (name = "metrics", description = "What is counted, and how"), (name = "configuration", description = "Businesses"),
+        (name = "operation", description = "How the engine runs"),
+    ),
+    modifiers(&Credential),
+    security(("api_key" = [])),
+)]
+struct Description;
+
+struct Credential;
+
+impl Modify for Credential {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let bearer = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some("An API key: sk_live_..."));
+        let components = document.components.get_or_insert_with(Default::default);
+        components.add_security_scheme("api_key", SecurityScheme::Http(bearer.build()));
+    }
+}
+
+/// The OpenAPI document.
+pub fn description() -> Value {
+    serde_json::to_value(Description::openapi()).expect("the document holds texts and lists only")
+}
+
+static JSON: LazyLock<String> = LazyLock::new(|| format!("{:#}\n", description()));
+static PAGE: LazyLock<String> = LazyLock::new(|| page(&description()));
+static ERRORS: LazyLock<String> = LazyLock::new(errors_page);
+
+/// The document, as committed in `web/openapi.json`.
+pub fn description_text() -> &'static str {
+    &JSON
+}
+
+/// `GET /openapi.json`
+#[get("/openapi.json")]
+pub async fn openapi_json() -> HttpResponse {
+    HttpResponse::Ok().content_type("application/json").body(description_text())
+}
+
+/// `GET /docs`
+#[get("/docs")]
+pub async fn docs_page() -> HttpResponse {
+    HttpResponse::Ok().content_type("text/html; charset=utf-8").body(PAGE.as_str())
+}
+
+/// `GET /docs/errors`: where the `type` of a problem leads.
+#[get("/docs/errors")]
+pub async fn docs_errors() -> HttpResponse {
+    HttpResponse::Ok().content_type("text/html; charset=utf-8").body(ERRORS.as_str())
+}
+
+fn frame(title: &str, body: &str) -> String {
+    format!(
+        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title}</title>\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
+         <link rel=\"stylesheet\" href=\"/static/css/plain.css\"></head><body><main>{body}</main></body></html>"
+    )
+}
+
+fn page(document: &Value) -> String {
+    let mut body = String::from(
+        "<h1>Trunkline API</h1><p>The same as <a href=\"/openapi.json\">OpenAPI 3.1</a>. Send an API key with every request: \
+         <code>Authorization: Bearer sk_live_...</code>. Refusals are <a href=\"/docs/errors\">problem details</a>.</p>",
+    );
+    let operations = document["paths"].as_object().into_iter().flatten().flat_map(|(path, methods)| {
+        methods
+            .as_object()
+            .into_iter()
+            .flatten()
+            .map(move |(method, operation)| (path, method, operation))
+    });
+    for (path, method, operation) in operations {
+        let id = text(&operation["operationId"]);
+        let _ = write!(
+            body,
+            "<section><h2 id=\"{id}\"><code>{} {}</code></h2>",
+            escape(&method.to_uppercase()),
+            escape(path)
+        );
+        let _ = write!(body, "<p>{} {}</p>", text(&operation["summary"]), text(&operation["description"]));
+        parameters(&mut body, &operation["parameters"]);
+        let _ = write!(
+            body,
+            "<pre><code>curl -H 'Authorization: Bearer sk_live_...' 'https://HOST{}'</code></pre>",
+            escape(&example_address(path, &operation["parameters"]))
+        );
+        answers(&mut body, &operation["responses"]);
+        body.push_str("</section>");
+    }
+    frame("Trunkline API", &body)
+}
+
+fn parameters(body: &mut String, parameters: &Value) {
+    let Some(parameters) = parameters.as_array().filter(|list| !list.is_empty()) else {
+        return;
+    };
+    body.push_str(
+        "<table><thead><tr><th scope=\"col\">Parameter</th><th scope=\"col\">In</th><th scope=\"col\">Meaning</th></tr></thead><tbody>",
+    );
+    for parameter in parameters {
+        let (name, place, meaning) = (text(&parameter["name"]), text(&parameter["in"]), text(&parameter["description"]));
+        let _ = write!(body, "<tr><td><code>{name}</code></td><td>{place}</td><td>{meaning}</td></tr>");
+    }
+    body.push_str("</tbody></table>");
+}
+
+fn answers(body: &mut String, responses: &Value) {
+    body.push_str("<dl>");
+    for (status, response) in responses.as_object().into_iter().flatten() {
+        let _ = write!(
+            body,
+            "<dt><code>{}</code></dt><dd>{}</dd>",
+            escape(status),
+            text(&response["description"])
+        );
+        let contents = response["content"].as_object().into_iter().flatten();
+        for example in contents.filter_map(|(_, content)| content.get("example")) {
+            let _ = write!(body, "<dd><pre><code>{}</code></pre></dd>", escape(&format!("{example:#}")));
+        }
+    }
+    body.push_str("</dl>");
+}
+
+/// An address to try: path parameters by name, required query parameters with a value that works.
+fn example_address(path: &str, parameters: &Value) -> String {
+    let required = parameters
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter(|parameter| parameter["in"] == "query" && parameter["required"] == true);
+    let query: Vec<String> = required
+        .map(|parameter| format!("{}=board", parameter["name"].as_str().unwrap_or_default()))
+        .collect();
+    let path = path.replace("{id}", "call_4fbd12");
+    if query.is_empty() {
+        path
+    } else {
+        format!("{path}?{}", query.join("&"))
+    }
+}
+
+fn errors_page() -> String {
+    let mut body = String::from(
+        "<h1>Problems</h1><p>A refused request gets <code>application/problem+json</code> (RFC 9457). Programs test \
+         <code>code</code>; people quote <code>request_id</code>.</p><table><thead><tr><th scope=\"col\">code</th>\
+         <th scope=\"col\">status</th><th scope=\"col\">meaning</th></tr></thead><tbody>",
+    );
+    for kind in ALL_KINDS {
+        let (code, status, title) = (kind.code(), kind.status().as_u16(), kind.title());
+        let _ = write!(
+            body,
+            "<tr id=\"{code}\"><td><code>{code}</code></td><td>{status}</td><td>{title}</td></tr>"
+        );
+    }
+    body.push_str("</tbody></table>");
+    frame("Problems", &body)
+}
+
+fn text(value: &Value) -> String {
+    escape(value.as_str().unwrap_or_default())
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
+        .replace('\'', "&#39;")
+}

@@ -1,0 +1,176 @@
+//! The catalogue of metrics, businesses, completeness, set-aside events.
+
+use actix_web::{HttpRequest, get, web};
+use serde::Serialize;
+use serde_json::Value;
+use trunkline_core::instant::Millis;
+use trunkline_core::metric::CATALOGUE;
+use trunkline_stores::postgres::row::Business;
+use utoipa::ToSchema;
+
+use super::calls::unread;
+use super::form::{Page, moment};
+use super::query::Parameters;
+use crate::error::{Problem, Written};
+use crate::identity::session::now;
+use crate::identity::{Caller, Permission};
+use crate::state::AppState;
+
+/// Every metric, defined once.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Metrics {
+    /// Name, time base, formula in words, unit, null rule, direction of good, default target.
+    #[schema(value_type = Vec<Object>)]
+    pub data: Value,
+}
+
+/// The businesses of the organisation.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Businesses {
+    /// By name.
+    pub data: Vec<BusinessForm>,
+}
+
+/// One business.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct BusinessForm {
+    /// Always `business`.
+    pub object: &'static str,
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// IANA time zone.
+    pub time_zone: String,
+    /// Minute of the local day at which its day begins.
+    pub day_start_minute: u16,
+    /// Calls at once that its plan allows.
+    pub concurrency_limit: Option<u32>,
+    /// Targets by metric.
+    #[schema(value_type = Object)]
+    pub targets: Value,
+}
+
+/// One record that could not be read; its bytes are kept.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SetAsideForm {
+    /// When our door took it.
+    pub received_at: Option<String>,
+    /// Why: `not_json`, `no_id`...
+    pub reason: String,
+    /// Its event name, as far as there was one.
+    pub event: String,
+    /// Retell's id, when known.
+    pub call_id: Option<String>,
+    /// The workspace it came to.
+    pub workspace_id: String,
+    /// Size of the body.
+    pub bytes: u64,
+    /// Partition of the log.
+    pub log_partition: u32,
+    /// Offset in the log.
+    pub log_offset: i64,
+}
+
+/// The catalogue: what each metric counts, and how.
+#[utoipa::path(tag = "metrics", operation_id = "listMetrics", responses((status = 200, description = "All metrics", body = Metrics),
+    (status = 401, description = "No credential", body = Written)))]
+#[get("/v1/metrics")]
+pub async fn metrics(caller: Caller) -> Result<web::Json<Metrics>, Problem> {
+    caller.needs(Permission::Live)?;
+    let data = serde_json::to_value(CATALOGUE).map_err(|error| Problem::internal("write the catalogue", error))?;
+    Ok(web::Json(Metrics { data }))
+}
+
+/// The businesses of the caller's organisation.
+#[utoipa::path(tag = "configuration", operation_id = "listBusinesses", responses((status = 200, description = "All businesses", body = Businesses),
+    (status = 401, description = "No credential", body = Written)))]
+#[get("/v1/businesses")]
+pub async fn businesses(caller: Caller, state: web::Data<AppState>) -> Result<web::Json<Businesses>, Problem> {
+    caller.needs(Permission::Live)?;
+    let found = state
+        .config
+        .businesses(caller.tenant)
+        .await
+        .map_err(|error| Problem::unavailable("list businesses", error))?;
+    Ok(web::Json(Businesses {
+        data: found.into_iter().map(BusinessForm::of).collect(),
+    }))
+}
+
+/// How complete the live figures are: "complete to 14:03:05", lag, gaps, calls whose end may be missing.
+#[utoipa::path(tag = "live", operation_id = "getCompleteness", responses((status = 200, description = "Completeness", body = Object),
+    (status = 401, description = "No credential", body = Written)))]
+#[get("/v1/completeness")]
+pub async fn completeness(caller: Caller, state: web::Data<AppState>) -> Result<web::Json<Value>, Problem> {
+    caller.needs(Permission::Live)?;
+    let completeness = state.live.completeness(caller.tenant);
+    serde_json::to_value(completeness)
+        .map(web::Json)
+        .map_err(|error| Problem::internal("write completeness", error))
+}
+
+/// Events that were kept but could not be read, newest first.
+#[utoipa::path(tag = "operation", operation_id = "listSetAside", params(
+    ("limit" = Option<u32>, Query, description = "1 to 100, default 25"),
+    ("after" = Option<String>, Query, description = "next_cursor of the page before"),
+), responses((status = 200, description = "Set-aside events", body = Page<SetAsideForm>),
+    (status = 401, description = "No credential", body = Written), (status = 403, description = "Not allowed", body = Written)))]
+#[get("/v1/set-aside")]
+pub async fn set_aside(caller: Caller, request: HttpRequest, state: web::Data<AppState>) -> Result<web::Json<Page<SetAsideForm>>, Problem> {
+    const LIST: &str = "set-aside";
+    caller.needs(Permission::Operate)?;
+    let mut parameters = Parameters::of(&request)?;
+    let limit = parameters.limit()?;
+    let before = match parameters.text("after")? {
+        Some(cursor) => state
+            .cursors
+            .open(caller.tenant, LIST, &cursor)?
+            .parse()
+            .map(Millis)
+            .unwrap_or_else(|_| now()),
+        None => now().plus(1),
+    };
+    parameters.end()?;
+    let found = state
+        .analytics
+        .set_aside(caller.tenant, before, limit)
+        .await
+        .map_err(|error| unread("list set-aside events", error))?;
+    let full = found.len() == limit as usize;
+    let next = found
+        .last()
+        .filter(|_| full)
+        .map(|last| state.cursors.seal(caller.tenant, LIST, &last.received_at.to_string()));
+    let form = |record: trunkline_stores::clickhouse::StoredSetAside| SetAsideForm {
+        received_at: moment(Millis(record.received_at)),
+        reason: record.set_aside,
+        event: record.event,
+        call_id: (!record.call_id.is_empty()).then_some(record.call_id),
+        workspace_id: trunkline_core::id::WorkspaceId(record.workspace).to_string(),
+        bytes: record.bytes,
+        log_partition: record.log_partition,
+        log_offset: record.log_offset,
+    };
+    let data = found.into_iter().map(form).collect();
+    Ok(web::Json(Page {
+        data,
+        has_more: next.is_some(),
+        next_cursor: next,
+        previous_cursor: None,
+    }))
+}
+
+impl BusinessForm {
+    fn of(business: Business) -> BusinessForm {
+        BusinessForm {
+            object: "business",
+            id: business.id.to_string(),
+            name: business.name,
+            time_zone: business.zone,
+            day_start_minute: business.day_start_minute,
+            concurrency_limit: business.concurrency_limit,
+            targets: business.targets,
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! `trunkline demo`: the product with a call centre made up for it, and the simulator that plays Retell.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::Args;
+use secrecy::SecretString;
+use tokio::sync::watch;
+
+use super::{Context, serve, simulate};
+use crate::{demo, shutdown, startup, telemetry};
+
+/// What to play.
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// New conversations a second.
+    #[arg(long, default_value_t = 0.4, value_name = "CALLS")]
+    rate: f64,
+    /// How much past to play first, so that boards and the call log are not empty: 90s, 15m, 6h.
+    #[arg(long, default_value = "2h", value_parser = simulate::span)]
+    history: Duration,
+    /// Same seed, same calls.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Start without the simulator.
+    #[arg(long)]
+    quiet_line: bool,
+}
+
+/// Runs until SIGTERM or SIGINT.
+pub fn run(context: Context, args: Demo) -> anyhow::Result<ExitCode> {
+    telemetry::start_logs(&context.settings.telemetry, false);
+    let data = context.settings.data.directory.clone();
+    serve::runtime()?.block_on(async {
+        eprintln!("starting; the first start takes a little longer");
+        let product = startup::start(context.settings).await?;
+        let passwords = product.state.passwords.clone();
+        let hash = async |password: String| {
+            passwords
+                .hash(&SecretString::from(password))
+                .await
+                .context("hash the demo's password")
+        };
+        let made = demo::prepare(&product.state.config, &data, hash)
+            .await
+            .context("make the demo's call centre")?;
+        let intake = format!("http://{}", product.intake);
+        product
+            .senders
+            .refresh(&product.state.config)
+            .await
+            .context("read the demo's workspace")?;
+        let (stop, stopped) = watch::channel(false);
+        let player = match args.quiet_line {
+            true => None,
+            false => Some(tokio::spawn(
+                demo::sender(&made, &intake, args.rate, args.history, args.seed)?.run(stopped),
+            )),
+        };
+        println!("Trunkline is running.\n");
+        println!("  address    http://{}", product.site);
+        println!("  e-mail     {}", made.email);
+        println!("  password   {}", made.password);
+        println!("  webhooks   {intake}/v1/retell/{}", made.token);
+        println!("\nCtrl+C stops it.");
+        shutdown::requested().await.context("listen for signals")?;
+        let _ = stop.send(true);
+        if let Some(player) = player {
+            // What it has begun to send it may finish; our own stop has its own deadline.
+            let _ = tokio::time::timeout(Duration::from_secs(5), player).await;
+        }
+        product.stop(Duration::ZERO).await;
+        Ok(ExitCode::SUCCESS)
+    })
+}

@@ -1,0 +1,221 @@
+//! What a stream can be about, and how its messages are written.
+
+use bytes::Bytes;
+use serde::Serialize;
+use serde_json::json;
+use trunkline_actors::{BoardScope, CallScope, Live};
+use trunkline_core::facts::Item;
+use trunkline_core::id::{CallKey, Kind, TenantId};
+use trunkline_core::instant::Millis;
+
+use crate::api::form::{CallDetail, turns};
+use crate::api::query::calls_of;
+use crate::error::Problem;
+use crate::identity::{Caller, Permission};
+use crate::pages::row::LiveRow;
+
+/// What is followed, within one tenant.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Topic {
+    /// A wallboard.
+    Board(BoardScope),
+    /// Calls in progress.
+    Calls(CallScope),
+    /// One call with its transcript.
+    Call(CallKey),
+}
+
+impl Topic {
+    /// Reads a name of `topics=`.
+    pub fn read(name: &str, caller: &Caller, scope: &BoardScope) -> Result<Topic, Problem> {
+        let key = |kind, id: &str| {
+            Topic::Call(CallKey {
+                tenant: caller.tenant,
+                kind,
+                id: id.into(),
+            })
+        };
+        match name.split_once(':') {
+            None if name == "board" => Ok(Topic::Board(scope.clone())),
+            None if name == "calls" => Ok(Topic::Calls(calls_of(scope, false))),
+            Some(("call", id)) if !id.is_empty() => Ok(key(Kind::Call, id)),
+            Some(("chat", id)) if !id.is_empty() => Ok(key(Kind::Chat, id)),
+            _ => Err(Problem::field(
+                "topics",
+                "unknown_value",
+                format!("There is no topic {name}; there are board, calls, call:<id>, chat:<id>."),
+            )),
+        }
+    }
+
+    /// What one has to be allowed.
+    pub fn permission(&self) -> Permission {
+        match self {
+            Topic::Board(_) | Topic::Calls(_) => Permission::Live,
+            Topic::Call(_) => Permission::Calls,
+        }
+    }
+
+    /// Name of its messages.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Topic::Board(_) => "board",
+            Topic::Calls(_) => "calls",
+            Topic::Call(_) => "call",
+        }
+    }
+}
+
+/// What a topic's messages are made from; remembers what the last one said.
+pub struct Writer {
+    tenant: TenantId,
+    topic: Topic,
+    live: Live,
+    epoch: u32,
+    transcript: Vec<Item>,
+    last_call: u64,
+    last_board: Millis,
+}
+
+/// One message: what changed since the one before, for readers that have that one.
+pub struct Message {
+    /// State of the tenant's figures that this message leads to.
+    pub version: u64,
+    /// The message; `None` when the change is better told by a snapshot.
+    pub delta: Option<Bytes>,
+}
+
+impl Writer {
+    /// For one topic of one tenant.
+    pub fn new(tenant: TenantId, topic: Topic, live: Live, epoch: u32) -> Writer {
+        Writer {
+            tenant,
+            topic,
+            live,
+            epoch,
+            transcript: Vec::new(),
+            last_call: 0,
+            last_board: Millis(0),
+        }
+    }
+
+    /// What changed since `since`; `None` when nothing did.
+    pub fn step(&mut self, since: u64) -> Option<Message> {
+        match &self.topic {
+            Topic::Board(scope) => {
+                // An engine whose pulse stands still makes no new board, and so sends no sign of life (LV-04).
+                let as_of = self.live.board(self.tenant, scope).as_of;
+                if as_of == self.last_board {
+                    return None;
+                }
+                let (version, message) = self.board(scope);
+                self.last_board = as_of;
+                Some(Message {
+                    version,
+                    delta: Some(message),
+                })
+            }
+            Topic::Calls(scope) => {
+                let version = self.live.version(self.tenant);
+                if version == since {
+                    return None;
+                }
+                let (version, message) = self.calls(scope, since);
+                Some(Message {
+                    version,
+                    delta: Some(message),
+                })
+            }
+            Topic::Call(key) => {
+                let key = key.clone();
+                let (call, items) = self.live.call(&key)?;
+                if call.version == self.last_call {
+                    return None;
+                }
+                // Entries before the first difference are known; a long transcript is not sent again for each word.
+                let same = self.transcript.iter().zip(items.iter()).take_while(|(a, b)| a == b).count();
+                let (_, message) = self.call(&key, same);
+                self.last_call = call.version;
+                self.transcript = items.to_vec();
+                Some(Message {
+                    version: call.version,
+                    delta: Some(message),
+                })
+            }
+        }
+    }
+
+    /// What changed since a state that only some readers have; since 0 is everything.
+    pub fn since(&self, since: u64) -> (u64, Bytes) {
+        match &self.topic {
+            Topic::Board(scope) => self.board(scope),
+            Topic::Calls(scope) => self.calls(scope, since),
+            Topic::Call(key) => self.call(key, 0),
+        }
+    }
+
+    fn board(&self, scope: &BoardScope) -> (u64, Bytes) {
+        #[derive(Serialize)]
+        struct Body<'a> {
+            version: u64,
+            as_of: i64,
+            completeness: trunkline_actors::Completeness,
+            board: &'a trunkline_core::metric::Board,
+        }
+        // Read first: a newer board under an older version does no harm, the reverse would.
+        let version = self.live.version(self.tenant);
+        let board = self.live.board(self.tenant, scope);
+        let body = Body {
+            version,
+            as_of: board.as_of.0,
+            completeness: self.live.completeness(self.tenant),
+            board: &board,
+        };
+        (version, message("board", None, &body))
+    }
+
+    fn calls(&self, scope: &CallScope, since: u64) -> (u64, Bytes) {
+        let changes = self.live.changes(self.tenant, scope, since);
+        let rows: Vec<LiveRow> = changes.calls.iter().map(|call| LiveRow::of(&call.facts)).collect();
+        let removed: Vec<_> = changes.gone.iter().map(|key| json!({ "kind": key.kind, "id": key.id })).collect();
+        let body = json!({ "version": changes.version, "as_of": self.live.now(), "full": changes.whole, "rows": rows, "removed": removed });
+        let id = format!("{:08x}-{}", self.epoch, changes.version);
+        (changes.version, message("calls", Some(&id), &body))
+    }
+
+    fn call(&self, key: &CallKey, from: usize) -> (u64, Bytes) {
+        let as_of = self.live.now();
+        match self.live.call(key) {
+            Some((call, items)) => {
+                let mut entries = turns(&items);
+                entries.drain(..from.min(entries.len()));
+                let body = json!({
+                    "version": call.version, "as_of": as_of, "gone": false, "from": from,
+                    "row": LiveRow::of(&call.facts), "call": CallDetail::of(&call.facts, call.business), "turns": entries,
+                });
+                (call.version, message("call", None, &body))
+            }
+            // Not in memory: over for a while, or not begun.
+            None => (
+                0,
+                message(
+                    "call",
+                    None,
+                    &json!({ "version": 0, "as_of": as_of, "gone": true, "kind": key.kind, "id": key.id }),
+                ),
+            ),
+        }
+    }
+}
+
+/// One server-sent event. JSON has no line breaks of its own, so one `data:` line holds it.
+pub fn message(event: &str, id: Option<&str>, body: &impl Serialize) -> Bytes {
+    let mut text = format!("event: {event}\n").into_bytes();
+    if let Some(id) = id {
+        text.extend_from_slice(format!("id: {id}\n").as_bytes());
+    }
+    text.extend_from_slice(b"data: ");
+    serde_json::to_writer(&mut text, body).expect("plain values always serialise into memory");
+    text.extend_from_slice(b"\n\n");
+    text.into()
+}
