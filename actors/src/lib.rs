@@ -1,10 +1,12 @@
 #![doc = include_str!("../README.md")]
 
+pub mod facts;
 pub mod live;
 pub mod system;
 
+pub use facts::{Facts, FactsOptions, FactsState, FactsWatcher};
 pub use live::{
     BoardScope, CallLookup, CallScope, Changes, Completeness, Engine, EngineError, EngineOptions, Gap, Limits, Live, LiveCall, Lookup,
     PartitionState, SetAsideNote, Unknown, UnknownKind,
 };
-pub use system::{Clock, Hand, Health, Role, RoleState, Roles};
+pub use system::{Clock, FailureHook, Hand, Health, Role, RoleState, Roles};

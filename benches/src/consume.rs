@@ -1,5 +1,6 @@
 //! Events per CPU second from a filled Kafka topic to live figures, beside a consumer that only counts.
 
+pub mod core;
 pub mod fill;
 pub mod null;
 
@@ -16,6 +17,8 @@ use crate::{cpu, median, sample};
 pub enum Reader {
     /// `BaseConsumer` that counts messages: the price of the client alone.
     Null,
+    /// The pure core on one thread: read, apply, count.
+    Core,
 }
 
 /// `consume`
@@ -65,6 +68,7 @@ impl ReadTopic {
     pub fn run(self) -> Result<()> {
         let done = match self.reader {
             Reader::Null => null::read(&self.brokers, &self.topic)?,
+            Reader::Core => core::run(&self.brokers, &self.topic)?,
         };
         println!("{}", serde_json::to_string(&done)?);
         Ok(())

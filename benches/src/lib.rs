@@ -5,6 +5,7 @@ pub mod consume;
 pub mod cpu;
 pub mod door;
 pub mod load;
+pub mod memory;
 pub mod sample;
 pub mod topic;
 

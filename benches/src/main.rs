@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use trunkline_benches::{consume, door};
+use trunkline_benches::{consume, door, memory};
 
 /// How fast, beside what.
 #[derive(Debug, Parser)]
@@ -21,6 +21,8 @@ enum Bench {
     ServeDoor(door::ServeDoor),
     /// Events per CPU second from Kafka to live figures, beside a consumer that only counts.
     Consume(consume::Consume),
+    /// Bytes that a live call takes beyond what was said.
+    Memory(memory::Memory),
     /// One reader as a process under test (started by `consume`).
     #[command(hide = true)]
     ReadTopic(consume::ReadTopic),
@@ -30,6 +32,7 @@ fn main() -> Result<()> {
     match Cli::parse().bench {
         Bench::Door(door) => runtime()?.block_on(door.run()),
         Bench::Consume(consume) => runtime()?.block_on(consume.run()),
+        Bench::Memory(memory) => memory.run(),
         Bench::ReadTopic(reader) => reader.run(),
         Bench::ServeDoor(server) => actix_web::rt::System::new().block_on(server.run()),
     }

@@ -22,6 +22,9 @@ const BOARD_MS: i64 = 250;
 /// Without a change of its tenant a board is made anew this often, because ages and windows move with time alone.
 const STILL_BOARD_MS: i64 = 1_000;
 
+/// Boards kept per tenant; more different ones are made for each caller anew.
+const BOARDS_MAX: usize = 1_000;
+
 /// Boards that nobody asked for within this time are dropped.
 const FORGET_MS: i64 = 60_000;
 
@@ -73,8 +76,10 @@ impl BoardCache {
     /// The board of `scope`, no older than its interval. While one caller makes it, others get the one before.
     pub(crate) fn board(&self, scope: &BoardScope, making: &Making<'_>) -> Arc<Board> {
         let version = *making.view.version.borrow();
-        let cell = match self.0.get(scope) {
-            Some(cell) => Arc::clone(&cell),
+        let held = self.0.get(scope).map(|cell| Arc::clone(&cell));
+        let cell = match held {
+            Some(cell) => cell,
+            None if self.0.len() >= BOARDS_MAX => return Arc::new(make(scope, making)),
             None => Arc::clone(&self.0.entry(scope.clone()).or_default()),
         };
         let fresh = |made: &Arc<Made>| {
@@ -161,7 +166,10 @@ struct Frame {
 impl Frame {
     fn of(business: Option<BusinessId>, making: &Making<'_>) -> Frame {
         let directory = making.directory;
-        if let Some(entry) = business.and_then(|business| directory.businesses.get(&business)) {
+        if let Some(entry) = business
+            .and_then(|id| directory.businesses.get(&id))
+            .filter(|entry| entry.tenant == making.tenant)
+        {
             let targets = Targets::read(&entry.targets).unwrap_or_default();
             let day_start = day_start(making.now, &entry.zone, entry.day_start_minute);
             return Frame {

@@ -1,12 +1,11 @@
 //! One call as an actor: a thin shell round [`Call`] that applies events in order and answers with a receipt.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 
 use actix::{Actor, ActorContext, Context, Handler, Message, MessageResult};
-use trunkline_core::call::{Call, Ending};
+use trunkline_core::call::{Call, Ending, Said};
 use trunkline_core::event::Event;
-use trunkline_core::facts::{CallFacts, Item};
+use trunkline_core::facts::CallFacts;
 use trunkline_core::record::Source;
 
 use super::faults::{Faults, Point};
@@ -51,8 +50,8 @@ pub(crate) struct Settled {
     pub(crate) facts: CallFacts,
     /// False while only undocumented events have come: they create no call (rule A10).
     pub(crate) exists: bool,
-    /// The transcript, when it changed.
-    pub(crate) transcript: Option<Arc<[Item]>>,
+    /// What was said, when that changed.
+    pub(crate) said: Option<Said>,
     pub(crate) endings: Endings,
     /// Names that Retell does not document (rule A10).
     pub(crate) unknown: Vec<String>,
@@ -143,7 +142,7 @@ pub(crate) fn apply(call: &mut Call, events: &[Stamped], faults: Option<&Faults>
     Settled {
         facts: call.facts(),
         exists: call.exists(),
-        transcript: transcript.then(|| call.transcript()),
+        said: transcript.then(|| call.said()),
         endings,
         unknown,
     }

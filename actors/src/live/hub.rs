@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use dashmap::DashMap;
 use serde::Serialize;
 use tokio::sync::watch;
-use trunkline_core::facts::{CallFacts, CallState, Item};
+use trunkline_core::call::Said;
+use trunkline_core::facts::{CallFacts, CallState};
 use trunkline_core::id::{BusinessId, CallKey, TenantId};
 use trunkline_core::instant::Millis;
 use trunkline_core::metric::Partial;
@@ -41,14 +42,22 @@ pub struct LiveCall {
 #[derive(Debug, Clone)]
 pub(crate) struct Row {
     pub(crate) call: Arc<LiveCall>,
-    pub(crate) transcript: Arc<[Item]>,
+    pub(crate) said: Said,
     pub(crate) partition: u32,
+}
+
+/// A new or changed row.
+#[derive(Debug)]
+pub(crate) struct NewRow {
+    pub(crate) business: Option<BusinessId>,
+    pub(crate) facts: Arc<CallFacts>,
+    pub(crate) said: Said,
 }
 
 /// What one partition publishes for one tenant at once.
 #[derive(Debug, Default)]
 pub(crate) struct Publication {
-    pub(crate) rows: Vec<(Option<BusinessId>, Arc<CallFacts>, Arc<[Item]>)>,
+    pub(crate) rows: Vec<NewRow>,
     pub(crate) gone: Vec<CallKey>,
     pub(crate) partials: Vec<(BusinessId, Option<Arc<Partial>>)>,
 }
@@ -71,6 +80,8 @@ pub(crate) struct TenantView {
     agent_names: DashMap<Arc<str>, Arc<str>>,
     gone: Mutex<VecDeque<(u64, CallKey)>>,
     walked: Mutex<Walked>,
+    /// Held from taking a version to announcing it: else a reader that saw a later version would never see this one's rows.
+    order: Mutex<()>,
 }
 
 /// How long counts that need a walk over all rows are kept.
@@ -86,6 +97,7 @@ impl TenantView {
             agent_names: DashMap::with_shard_amount(CALL_SHARDS),
             gone: Mutex::default(),
             walked: Mutex::default(),
+            order: Mutex::default(),
         }
     }
 
@@ -167,19 +179,13 @@ impl Hub {
             return;
         }
         let view = self.tenant(tenant);
+        let _order = view.order.lock().unwrap_or_else(PoisonError::into_inner);
         let version = self.version.fetch_add(1, Ordering::Relaxed) + 1;
-        for (business, facts, transcript) in publication.rows {
+        for NewRow { business, facts, said } in publication.rows {
             view.note_agent(&facts);
             let key = facts.key.clone();
             let call = Arc::new(LiveCall { business, facts, version });
-            view.calls.insert(
-                key,
-                Row {
-                    call,
-                    transcript,
-                    partition,
-                },
-            );
+            view.calls.insert(key, Row { call, said, partition });
         }
         for key in publication.gone {
             view.calls.remove(&key);
@@ -191,7 +197,7 @@ impl Hub {
                 None => drop(view.partials.remove(&(business, partition))),
             }
         }
-        announce(&view, version);
+        view.version.send_replace(version);
     }
 
     /// Forgets a partition that was given away; nothing when a newer reader has it already.
@@ -205,7 +211,9 @@ impl Hub {
     pub(crate) fn clear(&self, partition: u32) {
         self.set_asides.forget(partition);
         self.unknowns.forget(partition);
-        for view in &self.tenants {
+        let views: Vec<Arc<TenantView>> = self.tenants.iter().map(|view| Arc::clone(&view)).collect();
+        for view in views {
+            let _order = view.order.lock().unwrap_or_else(PoisonError::into_inner);
             let version = self.version.fetch_add(1, Ordering::Relaxed) + 1;
             let keys: Vec<CallKey> = view
                 .calls
@@ -218,7 +226,7 @@ impl Hub {
                 view.calls.remove(&key);
                 view.note_gone(version, key);
             }
-            announce(&view, version);
+            view.version.send_replace(version);
         }
     }
 
@@ -251,13 +259,4 @@ impl Hub {
             metrics::gauge!("trunkline_calls_active", "direction" => direction).set(count as f64);
         }
     }
-}
-
-/// Versions of several partitions may arrive out of order; the highest stands.
-fn announce(view: &TenantView, version: u64) {
-    view.version.send_if_modified(|seen| {
-        let newer = version > *seen;
-        *seen = (*seen).max(version);
-        newer
-    });
 }

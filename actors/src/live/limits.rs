@@ -21,6 +21,12 @@ pub(crate) const PUBLISH_MS: i64 = 200;
 /// How often idle calls are looked for.
 pub(crate) const SWEEP_MS: i64 = 5_000;
 
+/// A silent call that runs, or could not be asked for or closed, comes up again after this.
+pub(crate) const ASK_AGAIN_MS: i64 = 600_000;
+
+/// How often businesses without events are made to forget what is older than the horizon.
+pub(crate) const FORGET_MS: i64 = 600_000;
+
 /// How often the group's committed offset moves: it is only a hint for lag monitors, the live group rebuilds by time.
 pub(crate) const COMMIT_MS: i64 = 1_000;
 

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use actix::{Actor, Context};
 use futures::future::join_all;
 use tokio::sync::mpsc;
-use trunkline_core::call::Call;
-use trunkline_core::facts::{CallFacts, Item};
+use trunkline_core::call::{Call, Said};
+use trunkline_core::facts::CallFacts;
 use trunkline_core::id::{BusinessId, CallKey, TenantId, WorkspaceId};
 use trunkline_core::instant::Millis;
 use trunkline_core::metric::{Contribution, Partial, contribution};
@@ -19,7 +19,7 @@ use trunkline_stores::postgres::Directory;
 use super::business_actor::{BusinessActor, Change, Close, Fold, Snapshot};
 use super::call_actor::{ApplyBatch, CallActor, Endings, Receipt, Settled};
 use super::gather::{Gathered, Group};
-use super::hub::Publication;
+use super::hub::{NewRow, Publication};
 use super::shared::Shared;
 use super::trail::Trail;
 use super::unknown::UnknownKind;
@@ -61,7 +61,7 @@ pub(super) struct Entry {
 /// What lists show of a call with an actor.
 pub(super) struct Shown {
     pub(super) facts: Arc<CallFacts>,
-    pub(super) transcript: Arc<[Item]>,
+    pub(super) said: Said,
 }
 
 pub(super) struct Business {
@@ -223,13 +223,10 @@ impl Partition {
         entry.move_to(key.tenant, home, Some(Box::new(now)), changes);
         let before = entry.shown.take();
         unknowns.compare(self.number, before.as_deref().map(|shown| &*shown.facts), &facts);
-        let transcript = settled
-            .transcript
-            .or(before.map(|shown| shown.transcript))
-            .unwrap_or_else(|| Arc::from([]));
+        let said = settled.said.or(before.map(|shown| shown.said)).unwrap_or_default();
         entry.shown = Some(Box::new(Shown {
             facts: Arc::new(facts),
-            transcript,
+            said,
         }));
         let dirty = self.dirty.entry(key.tenant).or_default();
         dirty.gone.remove(key);
@@ -291,9 +288,11 @@ impl Partition {
             for key in dirty.calls {
                 let Some(entry) = self.calls.get(&key) else { continue };
                 if let Some(shown) = &entry.shown {
-                    publication
-                        .rows
-                        .push((entry.home, Arc::clone(&shown.facts), Arc::clone(&shown.transcript)));
+                    publication.rows.push(NewRow {
+                        business: entry.home,
+                        facts: Arc::clone(&shown.facts),
+                        said: shown.said.clone(),
+                    });
                 }
             }
             for business in dirty.businesses {
@@ -302,6 +301,13 @@ impl Partition {
                     .push((business, self.snapshot(tenant, business, forget_before).await));
             }
             self.shared.hub.publish(self.number, self.epoch, tenant, publication);
+        }
+    }
+
+    /// Sees to it that businesses without events forget old intervals too.
+    pub(crate) fn touch_businesses(&mut self) {
+        for (tenant, business) in self.businesses.keys() {
+            self.dirty.entry(*tenant).or_default().businesses.insert(*business);
         }
     }
 

@@ -13,7 +13,7 @@ use trunkline_stores::postgres::Directory;
 use super::completeness::{Gap, Step};
 use super::faults::Point;
 use super::gather::gather;
-use super::limits::{BATCH_RECORDS, BATCH_WAIT_MS, PUBLISH_MS, SWEEP_MS};
+use super::limits::{BATCH_RECORDS, BATCH_WAIT_MS, FORGET_MS, PUBLISH_MS, SWEEP_MS};
 use super::partition::{Partition, Ward};
 use super::reaper::Silent;
 use super::shared::Shared;
@@ -74,6 +74,7 @@ pub(crate) struct Reader {
     unpublished: bool,
     published_at: Option<Millis>,
     swept_at: Option<Millis>,
+    forgot_at: Millis,
 }
 
 /// While the log is read back, boards are marked and need no hurry.
@@ -100,6 +101,7 @@ impl Reader {
             unpublished: false,
             published_at: None,
             swept_at: None,
+            forgot_at: recipe.shared.clock.now(),
             recipe,
         }
     }
@@ -272,6 +274,11 @@ impl Reader {
         let Some(time) = time else { return };
         let sweep = self.state.sweep(time, self.current).await;
         self.unpublished |= sweep.moved;
+        if now.since(self.forgot_at) >= FORGET_MS {
+            self.forgot_at = now;
+            self.state.touch_businesses();
+            self.unpublished = true;
+        }
         for silent in sweep.silent {
             // No room: the call comes up again with its next silence.
             if self.recipe.questions.try_send(silent).is_err() {

@@ -27,7 +27,7 @@ pub const PRESUMED_ENDED: &str = "trunkline_presumed_ended";
 pub enum Lookup {
     /// It is over: the body of the event that tells it (`call_ended`, `call_analyzed`, `chat_ended`...), as Retell would have sent it.
     Ended(Bytes),
-    /// It runs. It will be asked for again after another silence.
+    /// It runs. It will be asked for again if it stays silent.
     Running,
     /// Retell does not know it, or there is no key to ask with: presume.
     Unknown,

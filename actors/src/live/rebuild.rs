@@ -227,13 +227,13 @@ fn fold_alone(
         last = Some(step.map_err(|_| offset)?.facts);
     }
     let facts = last.unwrap_or_else(|| call.facts());
-    let (transcript, exists) = (Some(call.transcript()), call.exists());
+    let (said, exists) = (Some(call.said()), call.exists());
     Ok((
         call,
         Settled {
             facts,
             exists,
-            transcript,
+            said,
             endings: Endings::default(),
             unknown: Vec::new(),
         },

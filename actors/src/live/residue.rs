@@ -9,7 +9,7 @@ use trunkline_core::instant::Millis;
 use trunkline_core::metric::INTERVAL_MS;
 
 use super::call_actor::Retire;
-use super::limits::Limits;
+use super::limits::{ASK_AGAIN_MS, Limits};
 use super::partition::{Entry, Held, Partition, Shown};
 use super::reaper::Silent;
 use crate::system::deliver;
@@ -93,7 +93,7 @@ impl Partition {
         entry.shown = call.exists().then(|| {
             Box::new(Shown {
                 facts: Arc::new(call.facts()),
-                transcript: call.transcript(),
+                said: call.said(),
             })
         });
         let (generation, call): (u32, Box<Call>) = (entry.generation, call);
@@ -129,7 +129,7 @@ impl Entry {
             CallState::Ongoing => limits.silence_ms,
             CallState::Ended => return false,
         };
-        let asked_lately = self.asked_at.is_some_and(|at| now.since(at) < silence_ms);
+        let asked_lately = self.asked_at.is_some_and(|at| now.since(at) < ASK_AGAIN_MS);
         now.since(self.heard_at) >= silence_ms && !asked_lately
     }
 }

@@ -69,6 +69,7 @@ struct Subscriber {
     notices: mpsc::UnboundedReceiver<Notice>,
     reports: mpsc::UnboundedSender<Notice>,
     committed_at: Millis,
+    is_away: bool,
 }
 
 impl Member {
@@ -85,6 +86,7 @@ impl Member {
                 }
             }
         };
+        self.shared.hub.progress.log_away(None);
         self.role.tell(Health::Running, None);
         let (reports, notices) = mpsc::unbounded_channel();
         let committed_at = self.shared.clock.now();
@@ -96,6 +98,7 @@ impl Member {
             notices,
             reports,
             committed_at,
+            is_away: false,
         };
         subscriber.serve(&stop).await;
         subscriber.leave().await;
@@ -130,7 +133,7 @@ impl Subscriber {
                 _ = clock.beat() => self.commit(false).await,
                 delivery = self.subscription.next() => match delivery {
                     Ok(delivery) => {
-                        self.member.shared.hub.progress.log_away(None);
+                        self.back();
                         self.take(delivery).await;
                     }
                     Err(LogError::Gone { partition, begins, wanted }) => {
@@ -138,16 +141,24 @@ impl Subscriber {
                         self.start_at(partition, begins).await;
                     }
                     Err(error) => {
+                        self.is_away = true;
                         if self.member.away(&error).await {
                             return;
                         }
                         if self.member.shared.log.healthy().await.is_ok() {
-                            self.member.shared.hub.progress.log_away(None);
-                            self.member.role.tell(Health::Running, None);
+                            self.back();
                         }
                     }
                 },
             }
+        }
+    }
+
+    /// The log answers again.
+    fn back(&mut self) {
+        if std::mem::take(&mut self.is_away) {
+            self.member.shared.hub.progress.log_away(None);
+            self.member.role.tell(Health::Running, None);
         }
     }
 
@@ -172,6 +183,7 @@ impl Subscriber {
             match shared.log.offset_at(partition, horizon).await {
                 Ok(start) => break start,
                 Err(error) => {
+                    self.is_away = true;
                     if self.member.away(&error).await {
                         return;
                     }
@@ -217,6 +229,7 @@ impl Subscriber {
 
     async fn start_at(&mut self, partition: u32, offset: i64) {
         while let Err(error) = self.subscription.start(partition, offset).await {
+            self.is_away = true;
             if self.member.away(&error).await {
                 return;
             }

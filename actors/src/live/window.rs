@@ -129,8 +129,9 @@ impl Live {
     /// One call that is in memory, with its transcript.
     pub fn call(&self, key: &CallKey) -> Option<(Arc<LiveCall>, Arc<[Item]>)> {
         let view = self.hub.tenant(key.tenant);
-        let row = view.calls.get(key)?;
-        Some((Arc::clone(&row.call), Arc::clone(&row.transcript)))
+        // Cloned out first: unpacking a long transcript must not hold up who publishes.
+        let row = view.calls.get(key)?.clone();
+        Some((row.call, row.said.items()))
     }
 
     /// Rises with every publication for this tenant.

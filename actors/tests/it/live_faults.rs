@@ -228,3 +228,21 @@ async fn a_slow_reader_holds_the_log_back_instead_of_filling_memory() {
     house.settled();
     assert_eq!(applied.load(Ordering::Relaxed), 12_000, "everything comes in the end, once");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_subscriber_joins_again_and_the_board_is_right() {
+    let house = House::build(3, EngineOptions::default());
+    for n in 0..10 {
+        house.post(&started(&format!("s{n}"), "agent_sales", NOON));
+    }
+    house.settled();
+    house.log.trip.store(true, Ordering::Relaxed);
+    let subscriber = |live: &trunkline_actors::Live| live.role_states().into_iter().find(|role| role.role == "subscriber").unwrap();
+    house.until("it died", |live| subscriber(live).deaths == 1);
+    house.post(&started("s10", "agent_sales", NOON));
+    house.until("all calls are back", |live| live.calls(TENANT, &CallScope::default()).len() == 11);
+    house.settled();
+    assert_eq!(offered(&house, SALES), 11);
+    assert_eq!(subscriber(&house.live).health, Health::Running);
+    assert_eq!(house.live.completeness(TENANT).assigned, 3);
+}

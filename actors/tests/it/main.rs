@@ -1,5 +1,8 @@
 //! One binary for all integration tests of the actors.
 
+mod facts;
+mod facts_faults;
+mod facts_house;
 mod harness;
 mod live_faults;
 mod live_figures;

@@ -28,6 +28,8 @@ pub struct MemoryLog {
     /// Most records delivered and not yet applied, as seen by pauses: delivered so far.
     pub delivered: AtomicUsize,
     pub pauses: AtomicUsize,
+    /// The next look of a member panics.
+    pub trip: AtomicBool,
     revoke: watch::Sender<Option<u32>>,
 }
 
@@ -44,6 +46,7 @@ impl MemoryLog {
             away: AtomicBool::new(false),
             delivered: AtomicUsize::new(0),
             pauses: AtomicUsize::new(0),
+            trip: AtomicBool::new(false),
             revoke: watch::channel(None).0,
         })
     }
@@ -197,6 +200,7 @@ impl Subscription for Member {
             if self.log.away.load(Ordering::Relaxed) {
                 return Err(LogError::Unavailable("away".into()));
             }
+            assert!(!self.log.trip.swap(false, Ordering::Relaxed), "a fault for a test");
             self.grown.borrow_and_update();
             if let Some(partition) = *self.revoke.borrow_and_update()
                 && self.next.remove(&partition).is_some()

@@ -18,6 +18,7 @@ use crate::id::{CallKey, WorkspaceId};
 use crate::instant::Millis;
 use crate::name::Name;
 use crate::record::Source;
+use crate::transcript::Transcript;
 use receipts::{Receipts, Seen};
 use shelf::Shelves;
 use transfers::Transfers;
@@ -63,6 +64,17 @@ impl Changes {
     /// True when anything that is shown has changed.
     pub fn any(&self) -> bool {
         self.created || self.state || self.transcript || self.fields
+    }
+}
+
+/// What was said, in the form the call holds it: shares the call's memory, and is made readable when somebody reads it.
+#[derive(Debug, Clone, Default)]
+pub struct Said(Option<Arc<Transcript>>);
+
+impl Said {
+    /// The entries, without word times.
+    pub fn items(&self) -> Arc<[Item]> {
+        self.0.as_ref().map_or_else(|| Arc::from([]), |transcript| transcript.items())
     }
 }
 
@@ -170,9 +182,12 @@ impl Call {
 
     /// What was said, as far as known and not dropped; without word times.
     pub fn transcript(&self) -> Arc<[Item]> {
-        self.voice
-            .winner(&self.receipts)
-            .map_or_else(|| Arc::from([]), |transcript| transcript.items())
+        self.said().items()
+    }
+
+    /// The same, not yet made readable: for those who keep it for readers that may never come.
+    pub fn said(&self) -> Said {
+        Said(self.voice.winner(&self.receipts).cloned())
     }
 
     /// Where the call stands (rule B4).

@@ -93,6 +93,20 @@ pub struct Cost {
     pub parts: Vec<(Arc<str>, f64)>,
 }
 
+impl Cost {
+    /// Largest difference between the combined cost and its parts that is float noise, in cents (rule B8).
+    pub const NOISE_CENTS: f64 = 0.01;
+
+    /// True when the sum of the parts has to be shown beside the combined cost (rule B8).
+    pub fn parts_differ(&self) -> bool {
+        match (self.combined_cents, self.parts_cents) {
+            (Some(combined), Some(parts)) => (combined - parts).abs() > Cost::NOISE_CENTS,
+            (None, Some(_)) => true,
+            (_, None) => false,
+        }
+    }
+}
+
 /// What the post-call analysis says; each field its own register (rules B3, B5).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
 pub struct Analysis {

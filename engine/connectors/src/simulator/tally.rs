@@ -149,12 +149,13 @@ fn count_call(tally: &mut Tally, plan: &Plan, before: &[Step], step: Step) {
         tally.calls_connected += u64::from(!was_over);
     }
     match step {
-        Step::Analyzed | Step::TransferEnded if plan.connected => {
-            if !before.iter().any(|step| matches!(step, Step::Analyzed | Step::TransferEnded)) {
-                tally.analysed += 1;
-                tally.successful += u64::from(plan.successful == Some(true));
-                *tally.sentiment.entry(plan.sentiment).or_default() += 1;
-            }
+        // Both carry the analysis; the first of them counts.
+        Step::Analyzed | Step::TransferEnded
+            if plan.connected && !before.iter().any(|step| matches!(step, Step::Analyzed | Step::TransferEnded)) =>
+        {
+            tally.analysed += 1;
+            tally.successful += u64::from(plan.successful == Some(true));
+            *tally.sentiment.entry(plan.sentiment).or_default() += 1;
         }
         Step::TransferStarted => *tally.transfers.entry("started").or_default() += 1,
         Step::TransferBridged => *tally.transfers.entry("bridged").or_default() += 1,

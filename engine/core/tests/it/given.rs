@@ -56,20 +56,20 @@ pub fn record(body: &Value, after: i64) -> Record {
 }
 
 /// The event in a record.
-pub fn event_in(record: &Record) -> Box<Event> {
+pub fn event_in(record: &Record) -> Event {
     match read(record) {
-        Reading::Event(event) => event,
+        Reading::Event(event) => *event,
         other => panic!("not an event: {other:?}"),
     }
 }
 
 /// The event of a body.
-pub fn event(body: &Value, after: i64) -> Box<Event> {
+pub fn event(body: &Value, after: i64) -> Event {
     event_in(&record(body, after))
 }
 
 /// The event of a body as text.
-pub fn event_of(body: &str, after: i64) -> Box<Event> {
+pub fn event_of(body: &str, after: i64) -> Event {
     event_in(&record_of(body.to_owned(), after))
 }
 
@@ -86,7 +86,7 @@ pub fn blank(kind: Kind, id: &str) -> Call {
 }
 
 /// A call made of events, in this order.
-pub fn call_of(events: &[Box<Event>]) -> Call {
+pub fn call_of(events: &[Event]) -> Call {
     let mut call = Call::new(events[0].key().clone(), workspace());
     for event in events {
         apply(&mut call, event);

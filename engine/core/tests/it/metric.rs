@@ -3,6 +3,7 @@
 mod board;
 mod catalogue;
 mod fixture;
+mod growing;
 mod legs;
 mod load;
 mod properties;

@@ -73,6 +73,7 @@ pub struct Owned {
 struct IdRow {
     kind: String,
     call_id: String,
+    log_partition: u32,
 }
 
 fn kind_of(word: &str) -> Kind {
@@ -158,8 +159,8 @@ impl Analytics {
         .await
     }
 
-    /// Up to [`MOVED_CALLS`] calls of some partitions that stand there.
-    pub async fn calls_of_owner(&self, owned: &Owned, partitions: &[u32]) -> Result<Vec<CallKey>, AnalyticsError> {
+    /// Up to [`MOVED_CALLS`] calls of some partitions that stand there, each with its partition.
+    pub async fn calls_of_owner(&self, owned: &Owned, partitions: &[u32]) -> Result<Vec<(CallKey, u32)>, AnalyticsError> {
         let query = self
             .ask(OF_OWNER, owned.tenant)
             .param("business", owned.business.to_string())
@@ -168,10 +169,13 @@ impl Analytics {
             .param("partitions", partitions)
             .param("limit", MOVED_CALLS);
         let rows: Vec<IdRow> = answer("list the calls of an agent", query.fetch_all()).await?;
-        let key = |row: IdRow| CallKey {
-            tenant: TenantId(owned.tenant),
-            kind: kind_of(&row.kind),
-            id: Arc::from(row.call_id),
+        let key = |row: IdRow| {
+            let key = CallKey {
+                tenant: TenantId(owned.tenant),
+                kind: kind_of(&row.kind),
+                id: Arc::from(row.call_id),
+            };
+            (key, row.log_partition)
         };
         Ok(rows.into_iter().map(key).collect())
     }

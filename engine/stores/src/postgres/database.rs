@@ -145,20 +145,16 @@ impl Door {
             .connect_timeout(CONNECT_WAIT)
             .keepalives_idle(DEAD_PEER / 2)
             .tcp_user_timeout(DEAD_PEER);
-        let remote = config.get_hosts().iter().any(|host| match host {
-            Host::Tcp(name) => !matches!(name.as_str(), "localhost" | "127.0.0.1" | "::1"),
-            Host::Unix(_) => false,
-        });
         // The driver's default falls back to plain text when the server has no TLS; passwords and calls must not go that way.
-        if remote && config.get_ssl_mode() == SslMode::Prefer {
-            config.ssl_mode(SslMode::Require);
-        }
-        let tls = match (config.get_ssl_mode(), remote || ca_file.is_some()) {
-            (SslMode::Disable, _) => Tls::Off,
-            (SslMode::Prefer, false) => {
-                config.ssl_mode(SslMode::Disable);
-                Tls::Off
-            }
+        let must_hide = is_remote(&config) || ca_file.is_some();
+        let mode = match config.get_ssl_mode() {
+            SslMode::Prefer if must_hide => SslMode::Require,
+            SslMode::Prefer => SslMode::Disable,
+            chosen => chosen,
+        };
+        config.ssl_mode(mode);
+        let tls = match mode {
+            SslMode::Disable => Tls::Off,
             _ => Tls::On(MakeRustlsConnect::new(tls_config(ca_file)?)),
         };
         Ok(Self { config, tls })
@@ -182,6 +178,15 @@ impl Door {
         };
         Ok(OwnConnection { client, ended })
     }
+}
+
+/// Whether what we say to this server leaves the machine.
+fn is_remote(config: &tokio_postgres::Config) -> bool {
+    let far_name = config.get_hosts().iter().any(|host| match host {
+        Host::Tcp(name) => !matches!(name.as_str(), "localhost" | "127.0.0.1" | "::1"),
+        Host::Unix(_) => false,
+    });
+    far_name || config.get_hostaddrs().iter().any(|address| !address.is_loopback())
 }
 
 /// A connection outside the pool; it ends when this is dropped.
@@ -231,4 +236,38 @@ fn tls_config(ca_file: Option<&std::path::Path>) -> Result<rustls::ClientConfig,
         .with_safe_default_protocol_versions()
         .map(|builder| builder.with_root_certificates(roots).with_no_client_auth())
         .map_err(|error| PostgresError::Misconfigured(format!("cannot set up TLS for Postgres: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_leaves_the_machine_in_plain_text_unless_somebody_says_so() {
+        for (address, expected) in [
+            ("host=/run/postgresql user=a", SslMode::Disable),
+            ("postgresql://a@localhost/b", SslMode::Disable),
+            ("postgresql://a@127.0.0.1/b?sslmode=require", SslMode::Require),
+            ("postgresql://a@db.example/b", SslMode::Require),
+            ("postgresql://a@localhost,db.example/b", SslMode::Require),
+            ("host=localhost hostaddr=192.0.2.1 user=a", SslMode::Require),
+            ("postgresql://a@db.example/b?sslmode=prefer", SslMode::Require),
+            ("postgresql://a@db.example/b?sslmode=disable", SslMode::Disable),
+        ] {
+            let door = Door::new(&SecretString::from(address), None).unwrap();
+            assert_eq!(door.config.get_ssl_mode(), expected, "{address}");
+            assert_eq!(matches!(door.tls, Tls::On(_)), expected == SslMode::Require, "{address}");
+        }
+    }
+
+    #[test]
+    fn an_address_that_cannot_be_read_is_not_repeated() {
+        let error = Door::new(&SecretString::from("postgresql://a:hunter2@h/b?nonsense=1"), None)
+            .err()
+            .unwrap();
+        assert!(
+            matches!(&error, PostgresError::Misconfigured(text) if !text.contains("hunter2")),
+            "{error}"
+        );
+    }
 }

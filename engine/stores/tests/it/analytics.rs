@@ -391,7 +391,7 @@ async fn a_moved_call_stands_in_one_place() {
     assert_eq!(stored, known);
     let owners = analytics.owners(&[4]).await.unwrap();
     assert_eq!((owners.len(), owners[0].business, owners[0].calls), (1, business(9).0, 1));
-    assert_eq!(analytics.calls_of_owner(&owners[0], &[4]).await.unwrap(), [facts.key.clone()]);
+    assert_eq!(analytics.calls_of_owner(&owners[0], &[4]).await.unwrap(), [(facts.key.clone(), 4)]);
     assert!(analytics.owners(&[5]).await.unwrap().is_empty());
 }
 

@@ -157,6 +157,29 @@ async fn a_server_left_by_a_killed_process_is_stopped_and_replaced() {
 }
 
 #[tokio::test]
+async fn a_number_that_now_belongs_to_another_program_is_no_server() {
+    let place = Place::new();
+    let server = EmbeddedPostgres::start(&quick(place.path())).await.unwrap();
+    let _sweeper = place.sweeper(&server);
+    server.close().await;
+    // As after a power cut: the note is still there, and its number was given to somebody else. A child of ours, of the same
+    // account as the server, so that Postgres by itself would believe it.
+    let note = place.path().join("postgres/cluster/postmaster.pid");
+    let mut other = Command::new("sleep");
+    if is_root() {
+        let account = std::fs::metadata(place.path().join("postgres/cluster")).unwrap();
+        std::os::unix::process::CommandExt::uid(&mut other, std::os::unix::fs::MetadataExt::uid(&account));
+    }
+    let mut other = other.arg("60").spawn().unwrap();
+    std::fs::write(&note, format!("{}\n", other.id())).unwrap();
+    let started = EmbeddedPostgres::start(&quick(place.path())).await;
+    assert!(is_alive(other.id()), "a stranger was ended");
+    other.kill().unwrap();
+    other.wait().unwrap();
+    started.unwrap().close().await;
+}
+
+#[tokio::test]
 async fn a_killed_server_is_started_again() {
     let place = Place::new();
     let server = EmbeddedPostgres::start(&quick(place.path())).await.unwrap();
@@ -216,7 +239,15 @@ async fn what_was_acknowledged_is_there_after_kill_9() {
             kill("-KILL", pid);
         }
     }
-    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    let until = Instant::now() + Duration::from_secs(60);
+    let database = loop {
+        match Database::connect(&server.options()).await {
+            Ok(database) => break database,
+            Err(error) => assert!(Instant::now() < until, "it did not come back: {error}"),
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    tokio::time::sleep(Duration::from_millis(500)).await;
     stop.store(true, Ordering::Relaxed);
     let mut acknowledged = std::collections::BTreeMap::new();
     for writer in writers {
@@ -224,9 +255,7 @@ async fn what_was_acknowledged_is_there_after_kill_9() {
     }
     assert!(acknowledged.len() > 100, "only {} acknowledged", acknowledged.len());
     log.close().await;
-    let log = PostgresLog::open(Database::connect(&server.options()).await.unwrap(), &options())
-        .await
-        .unwrap();
+    let log = PostgresLog::open(database, &options()).await.unwrap();
     for partition in 0..PARTITIONS {
         for (offset, record) in log.read(partition, 0, usize::MAX).await.unwrap().iter().enumerate() {
             assert_eq!(record.position.offset, offset as i64);

@@ -10,3 +10,4 @@ mod log_postgres;
 mod log_suite;
 mod schema;
 mod server;
+mod tls;

@@ -1,5 +1,6 @@
 //! Calls to count: a plain inbound call that each test changes to its needs, and boards made of them.
 
+use trunkline_core::call::Call;
 use trunkline_core::facts::*;
 use trunkline_core::id::{CallKey, Kind, TenantId, WorkspaceId};
 use trunkline_core::instant::Millis;
@@ -12,27 +13,17 @@ pub const MINUTE: i64 = 60_000;
 
 /// An inbound phone call from ten o'clock that lasted two minutes: greeted after 1.2 s, both spoke, hung up by the caller.
 pub fn call() -> CallFacts {
+    let key = CallKey {
+        tenant: TenantId(Uuid::nil()),
+        kind: Kind::Call,
+        id: "call_1".into(),
+    };
     CallFacts {
-        key: CallKey {
-            tenant: TenantId(Uuid::nil()),
-            kind: Kind::Call,
-            id: "call_1".into(),
-        },
-        workspace: WorkspaceId(Uuid::nil()),
         owner_agent: Some("agent_a".into()),
         agent_id: Some("agent_a".into()),
-        agent_version: None,
-        agent_name: None,
-        agent_tag: None,
         channel: Channel::Phone,
         direction: Direction::Inbound,
-        from_number: None,
-        to_number: None,
-        transfer_destination: None,
         state: CallState::Ended,
-        end_inferred: false,
-        presumed_ended: false,
-        status_raw: None,
         reason: Some("user_hangup".into()),
         reason_class: Some(ReasonClass::Normal),
         connected: true,
@@ -40,13 +31,7 @@ pub fn call() -> CallFacts {
         last_received_at: TEN.plus(2 * MINUTE),
         started_at: Some(TEN),
         ended_at: Some(TEN.plus(2 * MINUTE)),
-        transfer_ended_at: None,
         duration_ms: Some(2 * MINUTE),
-        repaired: false,
-        ended_event_at: None,
-        analysis_event_at: None,
-        analysed: false,
-        analysis: Analysis::default(),
         speech: Speech {
             turns: 4,
             agent_turns: 2,
@@ -54,23 +39,7 @@ pub fn call() -> CallFacts {
             first_agent_word_ms: Some(1_200),
             ..Speech::default()
         },
-        tool_calls: 0,
-        tool_failures: 0,
-        transfers: Vec::new(),
-        latency: Vec::new(),
-        cost: None,
-        language: None,
-        recording_url: None,
-        metadata: Vec::new(),
-        variables: Vec::new(),
-        collected: Vec::new(),
-        last_said: None,
-        last_said_at: None,
-        records: 1,
-        repeats: 0,
-        revisions: 0,
-        unreadable: Vec::new(),
-        events: Vec::new(),
+        ..Call::new(key, WorkspaceId(Uuid::nil())).facts()
     }
 }
 

@@ -95,9 +95,13 @@ impl Member {
     /// Forgets a session that has ended: its locks are gone, and so are our partitions.
     fn bury(&mut self) {
         self.session = None;
-        self.outbox.clear();
+        let untold: Vec<Delivery> = self.outbox.drain(..).collect();
         for (partition, part) in (0..).zip(&mut self.parts) {
-            if part.held {
+            // What the reader was never given it need not give back.
+            let told = !untold
+                .iter()
+                .any(|delivery| matches!(delivery, Delivery::Assigned { partition: of, .. } if *of == partition));
+            if part.held && told {
                 self.outbox.push_back(Delivery::Revoked { partition });
             }
             *part = Part::default();

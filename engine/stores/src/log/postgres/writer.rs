@@ -24,8 +24,6 @@ const APPEND: &str = include_str!("../sql/append.sql");
 const APPEND_WAIT: Duration = Duration::from_secs(4);
 /// A write that takes longer than anybody waits for is given up, and its connection with it.
 const WRITE_WAIT: Duration = Duration::from_secs(8);
-/// When callers come in numbers, the next commit waits this long for more of them.
-const GATHER: Duration = Duration::from_millis(2);
 /// A commit takes no more than this (and one record more): larger ones only make everybody wait longer.
 const COMMIT_BYTES: usize = 4 * 1024 * 1024;
 /// And no more records than this.
@@ -79,7 +77,6 @@ impl Writers {
                     queue: receiver,
                     waiting: Vec::new(),
                     pen: None,
-                    crowded: false,
                 }
                 .run(),
             );
@@ -143,8 +140,6 @@ struct Writer {
     queue: mpsc::UnboundedReceiver<Append>,
     waiting: Vec<Append>,
     pen: Option<Pen>,
-    /// The last commit served several callers: worth waiting a moment for more.
-    crowded: bool,
 }
 
 struct Pen {
@@ -161,7 +156,7 @@ impl Writer {
                 Some(None) => return,
                 None => break,
             }
-            self.gather().await;
+            self.gather();
             self.write_waiting().await;
         }
         // Nothing more comes in; what is here already was promised an attempt.
@@ -172,19 +167,14 @@ impl Writer {
         self.write_waiting().await;
     }
 
-    /// Takes what is in the queue, and waits a little for more when callers come in numbers.
-    async fn gather(&mut self) {
-        let until = Instant::now() + if self.crowded { GATHER } else { Duration::ZERO };
+    /// Takes what is in the queue. It fills while the commit before is on its way to the disk, so nobody has to wait for company:
+    /// alone, a caller is served at once; the more there are, the more share a commit.
+    fn gather(&mut self) {
         let mut size: usize = self.waiting.iter().map(|append| append.bytes.len()).sum();
-        while size < COMMIT_BYTES && self.waiting.len() < COMMIT_RECORDS {
-            let append = match self.queue.try_recv() {
-                Ok(append) => append,
-                Err(_) if !self.crowded => return,
-                Err(_) => match timeout_at(until, self.queue.recv()).await {
-                    Ok(Some(append)) => append,
-                    _ => return,
-                },
-            };
+        while size < COMMIT_BYTES
+            && self.waiting.len() < COMMIT_RECORDS
+            && let Ok(append) = self.queue.try_recv()
+        {
             size += append.bytes.len();
             self.waiting.push(append);
         }
@@ -210,7 +200,6 @@ impl Writer {
             });
             let count = fitting.count();
             let batch: Vec<Append> = self.waiting.drain(..count).filter(|append| append.stage.move_on(TAKEN)).collect();
-            self.crowded = batch.len() > 1;
             if !batch.is_empty() {
                 self.write(batch).await;
             }

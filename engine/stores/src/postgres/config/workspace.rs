@@ -12,6 +12,9 @@ use crate::postgres::{PostgresError, tenant};
 /// What the business is called that catches calls of unmapped agents.
 const UNASSIGNED: &str = "Unassigned";
 
+/// How much of the workspace's name its name repeats: names of businesses have room for 200 characters.
+const UNASSIGNED_FOR_CHARS: usize = 180;
+
 impl Config {
     /// Workspaces of a tenant, by name.
     pub async fn workspaces(&self, tenant: TenantId) -> Result<Vec<Workspace>, PostgresError> {
@@ -36,7 +39,8 @@ impl Config {
         let doing = "create a workspace";
         check_zone(&new.zone, doing)?;
         let (id, unassigned) = (Uuid::now_v7(), Uuid::now_v7());
-        let name = format!("{UNASSIGNED} ({})", new.name);
+        let shown: String = new.name.chars().take(UNASSIGNED_FOR_CHARS).collect();
+        let name = format!("{UNASSIGNED} ({shown})");
         let (keys, api_key) = (exposed(&new.signing_keys), new.api_key.as_ref().map(ExposeSecret::expose_secret));
         let mut client = self.client(doing).await?;
         let transaction = tenant::begin(&mut client, tenant, doing).await?;

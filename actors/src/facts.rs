@@ -1,0 +1,184 @@
+//! The facts group: every record of the log and the state of every call, in ClickHouse.
+//!
+//! It keeps nothing of its own. What is written is a function of the records; a call that is not in memory is folded again from
+//! the records in the events table. So it may die anywhere: the log delivers again, the same rows come out, and the tables keep
+//! each once. ClickHouse away means that it waits and its offsets stay; nothing else notices.
+
+mod batch;
+mod cache;
+mod fold;
+mod moves;
+mod reading;
+mod rows;
+mod state;
+mod worker;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt as _;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use trunkline_core::metric::Rules;
+use trunkline_stores::clickhouse::{Analytics, BLOCK_BYTES, BLOCK_ROWS};
+use trunkline_stores::log::{EventLog, LogError};
+use trunkline_stores::postgres::Directory;
+
+use crate::system::{Health, Role, Roles};
+use state::Shared;
+pub use state::{FactsState, PartitionFacts};
+use worker::Worker;
+
+/// Name of the group in the log.
+pub const GROUP: &str = "facts";
+
+/// Wait before joining the group again after the log failed or the worker died.
+const REJOIN: Duration = Duration::from_secs(1);
+
+/// How the group works.
+#[derive(Debug, Clone)]
+pub struct FactsOptions {
+    /// Identity of the event log: another log has other offsets, so it must have another name.
+    pub log_name: String,
+    /// Records of one write. One insert must stay one block.
+    pub batch_rows: usize,
+    /// Bytes of one write, unless one record is larger.
+    pub batch_bytes: usize,
+    /// Longest time a record waits for company. An ended call is to be in the call log within 5 s.
+    pub linger: Duration,
+    /// Memory for calls that may get further events.
+    pub cache_bytes: usize,
+    /// How the measures are counted.
+    pub rules: Rules,
+}
+
+impl FactsOptions {
+    /// The usual ones for a log of this name.
+    pub fn new(log_name: impl Into<String>) -> Self {
+        Self {
+            log_name: log_name.into(),
+            batch_rows: BLOCK_ROWS,
+            batch_bytes: BLOCK_BYTES,
+            linger: Duration::from_millis(500),
+            cache_bytes: 256 * 1024 * 1024,
+            rules: Rules::default(),
+        }
+    }
+}
+
+/// The running group member of this process.
+pub struct Facts {
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+    shared: Arc<Shared>,
+}
+
+/// What the group stands on.
+#[derive(Clone)]
+struct Ground {
+    log: Arc<dyn EventLog>,
+    analytics: Analytics,
+    directory: watch::Receiver<Arc<Directory>>,
+    options: Arc<FactsOptions>,
+    shared: Arc<Shared>,
+    role: Arc<Role>,
+}
+
+impl Facts {
+    /// Joins the group on the current runtime and goes on until [`Facts::stop`].
+    pub fn start(
+        log: Arc<dyn EventLog>,
+        analytics: Analytics,
+        directory: watch::Receiver<Arc<Directory>>,
+        roles: &Roles,
+        options: FactsOptions,
+    ) -> Facts {
+        let stop = CancellationToken::new();
+        let shared = Arc::new(Shared::default());
+        let role = roles.role("facts_writer", 0);
+        let ground = Ground {
+            log,
+            analytics,
+            directory,
+            options: Arc::new(options),
+            shared: shared.clone(),
+            role,
+        };
+        let task = tokio::spawn(keep(ground, stop.clone()));
+        Facts { stop, task, shared }
+    }
+
+    /// What it is doing, for the operator page and tests.
+    pub fn state(&self) -> FactsState {
+        self.shared.state()
+    }
+
+    /// A handle that reads [`Facts::state`] from anywhere.
+    pub fn watcher(&self) -> FactsWatcher {
+        FactsWatcher(self.shared.clone())
+    }
+
+    /// Writes what it has, leaves the group and ends. What could not be written is delivered again at the next start.
+    pub async fn stop(mut self) {
+        self.stop.cancel();
+        if (&mut self.task).await.is_err() {
+            tracing::error!("the facts group ended by a panic");
+        }
+    }
+}
+
+impl Drop for Facts {
+    /// Dropped without [`Facts::stop`] it dies where it stands, as in a crash.
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Reads the state of the group. Cheap to clone.
+#[derive(Clone)]
+pub struct FactsWatcher(Arc<Shared>);
+
+impl FactsWatcher {
+    /// What the group is doing.
+    pub fn state(&self) -> FactsState {
+        self.0.state()
+    }
+}
+
+/// Works, and begins anew from the log after any failure: nothing in memory is worth saving.
+async fn keep(ground: Ground, stop: CancellationToken) {
+    loop {
+        ground.role.born();
+        ground.role.tell(Health::Running, None);
+        let worked = std::panic::AssertUnwindSafe(work(&ground, &stop)).catch_unwind().await;
+        let reason = match worked {
+            Ok(Ok(())) => {
+                ground.role.ended();
+                ground.role.tell(Health::Stopped, None);
+                return;
+            }
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "the facts group lost its log and joins again");
+                ground.role.died("log");
+                error.to_string()
+            }
+            Err(_) => {
+                tracing::error!("the facts group panicked and begins anew");
+                ground.role.died("panic");
+                "panicked".to_owned()
+            }
+        };
+        ground.role.tell(Health::Rebuilding, Some(reason));
+        ground.shared.forget_partitions();
+        if stop.run_until_cancelled(tokio::time::sleep(REJOIN)).await.is_none() {
+            ground.role.tell(Health::Stopped, None);
+            return;
+        }
+    }
+}
+
+async fn work(ground: &Ground, stop: &CancellationToken) -> Result<(), LogError> {
+    let subscription = ground.log.subscribe(GROUP).await?;
+    Worker::new(ground.clone(), subscription).run(stop).await
+}

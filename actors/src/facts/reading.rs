@@ -1,0 +1,47 @@
+//! From stored bytes to a row and, where it is one, an event of a call.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use trunkline_core::event::{Event, Reading, read};
+use trunkline_core::record::{Record, SetAside};
+use trunkline_stores::clickhouse::EventRow;
+use trunkline_stores::log::LogRecord;
+
+/// One record of the log, read.
+pub(super) struct Entry {
+    /// What is stored of it.
+    pub row: EventRow,
+    /// The event, if it is one of a call.
+    pub event: Option<Box<Event>>,
+}
+
+/// Reads a record. Whatever is in it, there is a row.
+pub(super) fn entry(log: &Arc<str>, stored: &LogRecord) -> Entry {
+    let position = stored.position;
+    let Ok(record) = Record::decode(&stored.bytes) else {
+        return Entry {
+            row: EventRow::damaged(log, position, stored.appended_at, &stored.bytes),
+            event: None,
+        };
+    };
+    let aside = |reason| Entry {
+        row: EventRow::of_no_call(log, position, &record, reason),
+        event: None,
+    };
+    match catch_unwind(AssertUnwindSafe(|| read(&record))) {
+        Ok(Reading::Event(event)) => {
+            let row = EventRow::of_call(log, position, &record, event.key(), &event.stamp().content);
+            Entry { row, event: Some(event) }
+        }
+        Ok(Reading::SetAside(reason)) => aside(Some(reason)),
+        Ok(Reading::Alert(_) | Reading::Hook(_)) => aside(None),
+        Err(_) => aside(Some(SetAside::Poisoned)),
+    }
+}
+
+/// Marks a record whose event could not be applied.
+pub(super) fn poison(entry: &mut Entry) {
+    entry.row.set_aside = SetAside::Poisoned.as_str().to_owned();
+    entry.event = None;
+}

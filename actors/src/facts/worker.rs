@@ -1,0 +1,302 @@
+//! The loop of the group: gather, fold, write, commit; wait when ClickHouse is away.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio_util::sync::CancellationToken;
+use trunkline_stores::clickhouse::AnalyticsError;
+use trunkline_stores::log::{Delivery, LogError, Subscription};
+
+use super::Ground;
+use super::batch::{Cut, Gathered};
+use super::cache::Cache;
+use super::fold::{fold, touched};
+use super::moves::Moves;
+use super::reading::{Entry, entry};
+use super::rows::Rows;
+use super::state::PartitionFacts;
+use crate::system::{Health, wall_clock};
+
+/// First wait after a failure; doubled up to [`WAIT_MAX`].
+const WAIT_MIN: Duration = Duration::from_millis(250);
+/// Longest wait: ClickHouse that is back is noticed within this time.
+const WAIT_MAX: Duration = Duration::from_secs(10);
+/// How often the end of the log is looked up for the lag.
+const LOOK_AT_END: Duration = Duration::from_secs(5);
+/// Longest time for the last writes when stopping; the rest is delivered again.
+const LAST_WRITES: Duration = Duration::from_secs(5);
+
+/// A batch on its way.
+struct Staged {
+    cut: Cut,
+    entries: Vec<Entry>,
+    rows: Option<Rows>,
+}
+
+/// One member of the group at work.
+pub(super) struct Worker {
+    ground: Ground,
+    subscription: Box<dyn Subscription>,
+    log_name: Arc<str>,
+    assigned: Vec<u32>,
+    gathered: Gathered,
+    staged: Option<Staged>,
+    cache: Cache,
+    moves: Option<Moves>,
+    last_write: Option<Instant>,
+    retry_at: Option<Instant>,
+    wait: Duration,
+    paused: bool,
+}
+
+impl Worker {
+    pub fn new(ground: Ground, subscription: Box<dyn Subscription>) -> Self {
+        Self {
+            log_name: ground.options.log_name.as_str().into(),
+            ground,
+            subscription,
+            assigned: Vec::new(),
+            gathered: Gathered::default(),
+            staged: None,
+            cache: Cache::default(),
+            moves: None,
+            last_write: None,
+            retry_at: None,
+            wait: WAIT_MIN,
+            paused: false,
+        }
+    }
+
+    /// Works until `stop`; an error means that the log is lost and all begins anew.
+    pub async fn run(mut self, stop: &CancellationToken) -> Result<(), LogError> {
+        let mut directory = self.ground.directory.clone();
+        let mut look = tokio::time::interval(LOOK_AT_END);
+        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            let wake = self.wake();
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                Ok(()) = directory.changed() => self.moves = Some(Moves::default()),
+                _ = look.tick() => self.look_at_end().await,
+                () = sleep_until(wake) => self.work().await?,
+                delivery = self.subscription.next() => self.take(delivery?).await?,
+            }
+        }
+        // What is gathered is written if that is quick; else it is delivered again.
+        let _ = tokio::time::timeout(LAST_WRITES, self.drain()).await;
+        self.subscription.close().await;
+        Ok(())
+    }
+
+    /// When there is something to write; `None` while there is nothing.
+    fn wake(&self) -> Option<Instant> {
+        let options = &self.ground.options;
+        let wanted = if self.staged.is_some() || self.gathered.is_full(options.batch_rows, options.batch_bytes) {
+            Some(Instant::now())
+        } else {
+            let moving = self.moves.as_ref().filter(|_| !self.assigned.is_empty()).map(|_| Instant::now());
+            self.gathered.due(options.linger, self.last_write).into_iter().chain(moving).min()
+        };
+        wanted.map(|at| self.retry_at.map_or(at, |retry| retry.max(at)))
+    }
+
+    async fn take(&mut self, delivery: Delivery) -> Result<(), LogError> {
+        match delivery {
+            Delivery::Assigned { partition, next } => {
+                let (begins, end) = self.ground.log.span(partition).await?;
+                let next = next.unwrap_or(begins);
+                self.subscription.start(partition, next).await?;
+                self.assigned.push(partition);
+                self.moves = Some(Moves::default());
+                self.ground.shared.change(|state| {
+                    state.partitions.insert(partition, PartitionFacts { next, end });
+                });
+                if self.paused {
+                    self.subscription.pause(partition);
+                }
+            }
+            Delivery::Batch { partition, records } => {
+                self.gathered.take_in(partition, records, Instant::now());
+                // While ClickHouse is away, no more than two batches wait in memory.
+                if !self.paused && self.retry_at.is_some() && self.gathered.bytes() > 2 * self.ground.options.batch_bytes {
+                    self.paused = true;
+                    self.assigned.iter().for_each(|partition| self.subscription.pause(*partition));
+                }
+            }
+            Delivery::CaughtUp { partition, next } => {
+                self.gathered.caught_up(partition);
+                self.ground.shared.change(|state| {
+                    state.partitions.entry(partition).or_default().end = next;
+                });
+            }
+            Delivery::Revoked { partition } => {
+                self.assigned.retain(|assigned| *assigned != partition);
+                self.gathered.drop_partition(partition);
+                self.cache.drop_partition(partition);
+                self.ground.shared.change(|state| {
+                    state.partitions.remove(&partition);
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// One write, or one attempt.
+    async fn work(&mut self) -> Result<(), LogError> {
+        match self.write().await {
+            Ok(Some(cut)) => {
+                self.succeeded();
+                self.commit(cut).await
+            }
+            Ok(None) => {
+                self.succeeded();
+                Ok(())
+            }
+            Err(error) => {
+                self.failed(&error);
+                Ok(())
+            }
+        }
+    }
+
+    /// Writes the batch on its way, else the next one, else moves some calls.
+    async fn write(&mut self) -> Result<Option<Cut>, AnalyticsError> {
+        let options = self.ground.options.clone();
+        if self.staged.is_none()
+            && let Some(cut) = self.gathered.cut(options.batch_rows, options.batch_bytes)
+        {
+            let entries = cut.records.iter().map(|record| entry(&self.log_name, record)).collect();
+            self.staged = Some(Staged { cut, entries, rows: None });
+        }
+        let Some(staged) = &mut self.staged else {
+            self.move_some().await?;
+            return Ok(None);
+        };
+        if staged.rows.is_none() {
+            let touched = touched(&staged.entries);
+            let calls = fold(&self.ground.analytics, &mut self.cache, &mut staged.entries, &touched).await?;
+            let events = staged.entries.iter().map(|entry| entry.row.clone()).collect();
+            let mut rows = Rows::new(staged.cut.token(&self.log_name), events);
+            let directory = self.ground.directory.borrow().clone();
+            for (key, mut held) in calls {
+                rows.add(&key, &mut held, &directory, &options.rules);
+                self.cache.put(key, held);
+            }
+            self.cache.shrink(options.cache_bytes);
+            staged.rows = Some(rows);
+        }
+        if let Some(rows) = &mut staged.rows {
+            rows.write(&self.ground.analytics).await?;
+        }
+        Ok(self.staged.take().map(|staged| self.note(staged)))
+    }
+
+    async fn move_some(&mut self) -> Result<(), AnalyticsError> {
+        let Some(moves) = &mut self.moves else { return Ok(()) };
+        match moves.step(&self.ground, &mut self.cache, &self.assigned).await? {
+            Some(moved) => self.ground.shared.change(|state| state.calls_moved += moved),
+            None => self.moves = None,
+        }
+        Ok(())
+    }
+
+    /// Counts what was written.
+    fn note(&mut self, staged: Staged) -> Cut {
+        let now = wall_clock();
+        let mut newest = 0;
+        for entry in &staged.entries {
+            let lag_ms = (now.0 - entry.row.received_at).max(0);
+            newest = lag_ms;
+            metrics::histogram!("trunkline_event_lag_seconds", "stage" => "facts").record(lag_ms as f64 / 1_000.0);
+        }
+        let rows = staged.rows.unwrap_or_default();
+        self.ground.shared.change(|state| {
+            state.lag_ms = newest;
+            state.events_written += rows.events.len() as u64;
+            state.set_aside += rows.events.iter().filter(|row| !row.set_aside.is_empty()).count() as u64;
+            state.calls_written += rows.calls.len() as u64;
+            state.transcripts_written += rows.transcripts.len() as u64;
+            state.written_at = Some(now);
+            state.cached_calls = self.cache.calls();
+            state.cached_bytes = self.cache.bytes();
+        });
+        staged.cut
+    }
+
+    /// The rows are in: the log need not deliver these records again.
+    async fn commit(&mut self, cut: Cut) -> Result<(), LogError> {
+        for (partition, _, last) in cut.ranges {
+            if !self.assigned.contains(&partition) {
+                continue;
+            }
+            self.subscription.commit(partition, last + 1).await?;
+            self.ground.shared.change(|state| {
+                let at = state.partitions.entry(partition).or_default();
+                at.next = last + 1;
+                at.end = at.end.max(at.next);
+            });
+        }
+        Ok(())
+    }
+
+    fn succeeded(&mut self) {
+        self.last_write = Some(Instant::now());
+        self.wait = WAIT_MIN;
+        if self.retry_at.take().is_some() {
+            tracing::info!("ClickHouse takes facts again");
+            self.ground.role.tell(Health::Running, None);
+            self.ground.shared.change(|state| state.waits_for = None);
+        }
+        if self.paused {
+            self.paused = false;
+            self.assigned.iter().for_each(|partition| self.subscription.resume(*partition));
+        }
+    }
+
+    fn failed(&mut self, error: &AnalyticsError) {
+        if self.retry_at.is_none() {
+            tracing::warn!(%error, "facts wait for ClickHouse");
+        }
+        metrics::counter!("trunkline_facts_failures_total").increment(1);
+        let note = error.to_string();
+        self.ground.role.tell(Health::Running, Some(note.clone()));
+        self.ground.shared.change(|state| {
+            state.failures += 1;
+            state.waits_for = Some(note);
+        });
+        self.retry_at = Some(Instant::now() + self.wait);
+        self.wait = (self.wait * 2).min(WAIT_MAX);
+    }
+
+    async fn drain(&mut self) {
+        while self.staged.is_some() || !self.gathered.is_empty() {
+            match self.write().await {
+                Ok(Some(cut)) => {
+                    if self.commit(cut).await.is_err() {
+                        return;
+                    }
+                }
+                Ok(None) | Err(_) => return,
+            }
+        }
+    }
+
+    async fn look_at_end(&mut self) {
+        for partition in self.assigned.clone() {
+            if let Ok((_, end)) = self.ground.log.span(partition).await {
+                self.ground.shared.change(|state| {
+                    state.partitions.entry(partition).or_default().end = end;
+                });
+            }
+        }
+    }
+}
+
+/// Sleeps until `at`, or for ever.
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,125 @@
+//! The facts group at work: what folding the log gives is what ClickHouse has.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use trunkline_core::id::Kind;
+use trunkline_core::instant::Millis;
+use trunkline_stores::clickhouse::{CallFilter, Turning};
+
+use crate::facts_house::*;
+
+/// A call of an agent: one event.
+fn started(id: &str, agent: &str, at: i64) -> String {
+    format!(
+        r#"{{"event":"call_started","call":{{"call_id":"{id}","call_type":"web_call","agent_id":"{agent}","call_status":"ongoing","start_timestamp":{at}}}}}"#
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn records_of_every_kind_become_the_rows_that_folding_them_gives() {
+    let house = House::new("facts_whole").await;
+    let facts = house.start();
+    for (n, (at, body)) in conversations(1, 60).into_iter().enumerate() {
+        house.post(body.clone(), at).await;
+        if n % 10 == 0 {
+            // A repeat: counted, and nothing else.
+            house.post(body, at + 40).await;
+        }
+    }
+    house.post(&b"\xff\xfe"[..], NOON).await;
+    house.post(&b"[1]"[..], NOON).await;
+    house.post(&br#"{"event":"alert_triggered","alert":{"name":"x"}}"#[..], NOON).await;
+    house
+        .post(&br#"{"event":"call_dreamt","call":{"call_id":"only_dreamt"}}"#[..], NOON)
+        .await;
+    let state = house.written(&facts).await;
+    assert_eq!(state.set_aside, 2);
+    house.agrees().await;
+    assert_eq!(house.analytics.call(TENANT, Kind::Call, "only_dreamt").await.unwrap(), None);
+    assert_eq!(house.analytics.set_aside(TENANT, Millis(NOON + 1), 10).await.unwrap().len(), 2);
+    facts.stop().await;
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_that_are_not_in_memory_are_folded_from_their_stored_records() {
+    let mut house = House::new("facts_forgetful").await;
+    house.options.cache_bytes = 0;
+    house.options.batch_rows = 7;
+    house.options.linger = Duration::from_millis(1);
+    let facts = house.start();
+    for (at, body) in conversations(2, 12) {
+        house.post(body, at).await;
+    }
+    let state = house.written(&facts).await;
+    assert_eq!(state.cached_calls, 0);
+    house.agrees().await;
+    facts.stop().await;
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ended_call_is_in_the_call_log_within_five_seconds() {
+    let house = House::new("facts_prompt").await;
+    let facts = house.start();
+    until("assigned", &facts, |state| !state.partitions.is_empty()).await;
+    let posted = Instant::now();
+    house.post(started("prompt", "a", NOON), NOON).await;
+    let ended = started("prompt", "a", NOON)
+        .replace("call_started", "call_ended")
+        .replace("ongoing", "ended");
+    house.post(ended, NOON + 1_000).await;
+    loop {
+        let page = house
+            .analytics
+            .calls(TENANT, &CallFilter::default(), &Turning::First, 5)
+            .await
+            .unwrap();
+        if page.calls.first().is_some_and(|call| call.state == "ended") {
+            break;
+        }
+        assert!(posted.elapsed() < Duration::from_secs(5), "not in the call log");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    facts.stop().await;
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mapping_an_agent_moves_its_calls_also_when_nobody_looked() {
+    let house = House::new("facts_moves").await;
+    let facts = house.start();
+    for n in 0..5 {
+        house
+            .post(
+                started(&format!("c{n}"), if n < 3 { "agent_a" } else { "agent_b" }, NOON + n),
+                NOON + n,
+            )
+            .await;
+    }
+    house.written(&facts).await;
+    house.agrees().await;
+    house.directory.send_replace(Arc::new(directory(&[("agent_a", SALES)])));
+    until("moved", &facts, |state| state.calls_moved == 3).await;
+    house.agrees().await;
+    facts.stop().await;
+    // While the group is down, both mappings change.
+    house.directory.send_replace(Arc::new(directory(&[("agent_b", SALES)])));
+    let facts = house.start();
+    until("moved back and forth", &facts, |state| state.calls_moved == 5).await;
+    house.agrees().await;
+    // A further event goes to the new place.
+    house
+        .post(started("c0", "agent_a", NOON).replace("call_started", "call_ended"), NOON + 9)
+        .await;
+    house.written(&facts).await;
+    house.agrees().await;
+    let sales = CallFilter {
+        businesses: vec![SALES],
+        ..CallFilter::default()
+    };
+    assert_eq!(house.analytics.calls_total(TENANT, &sales).await.unwrap().calls, 2);
+    facts.stop().await;
+    house.close().await;
+}
