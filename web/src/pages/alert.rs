@@ -5,7 +5,8 @@ use trunkline_core::metric::{Board, StateWord};
 use crate::l10n::Texts;
 use crate::pages::format;
 use crate::pages::row::{self, LiveRow};
-use crate::pages::wall::{Asked, metric_name, value};
+use crate::pages::tile::{metric_name, value};
+use crate::pages::wall::Asked;
 
 /// Alerts shown at once: beyond that nobody reads them one by one.
 const ALERTS: usize = 6;

@@ -58,6 +58,11 @@ pub fn money(cents: f64) -> String {
     format!("$ {}", decimal(dollars, decimals))
 }
 
+/// Cents with three decimals, for prices of a minute and parts of a cost: `$ 0.109`.
+pub fn money_fine(cents: f64) -> String {
+    format!("$ {}", decimal(cents / 100.0, 3))
+}
+
 /// `14:03:05` in `zone`.
 pub fn clock(at: Millis, zone: &TimeZone) -> String {
     strftime(at, zone, "%H:%M:%S")
@@ -108,6 +113,17 @@ pub fn masked(number: &str) -> String {
         b'1' | b'7' => format!("+{} ··· {last}", &digits[..1]),
         _ => format!("+{} ··· {last}", &digits[..country_digits(&digits)]),
     }
+}
+
+/// A whole number with room between its groups: `+1 555 010 0147`. Others stay as they came.
+pub fn number(number: &str) -> String {
+    let digits = number
+        .strip_prefix("+1")
+        .filter(|rest| rest.len() == 10 && rest.bytes().all(|byte| byte.is_ascii_digit()));
+    digits.map_or_else(
+        || number.to_owned(),
+        |rest| format!("+1 {} {} {}", &rest[..3], &rest[3..6], &rest[6..]),
+    )
 }
 
 /// Two-digit country codes of E.164; every other one that is not 1 or 7 has three digits.

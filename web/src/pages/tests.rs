@@ -3,6 +3,8 @@
 
 mod contrast;
 mod fixture;
+mod fixture_call;
+mod fixture_log;
 mod render;
 mod texts;
 mod vendored;

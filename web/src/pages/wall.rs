@@ -4,14 +4,15 @@ use askama::Template;
 use serde_json::json;
 use trunkline_core::facts::Direction;
 use trunkline_core::instant::Millis;
-use trunkline_core::metric::{Board, Metric, StateWord, Tile, Unit};
+use trunkline_core::metric::Board;
 
 use crate::l10n::Texts;
 use crate::pages::alert::{self, Alert};
 use crate::pages::format::{self, DASH};
+use crate::pages::now::{Now, now};
 use crate::pages::row::{LiveRow, ShownRow};
 use crate::pages::shell::{Shell, json as script_json};
-use crate::pages::spark::{Spark, spark};
+use crate::pages::tile::{ShownTile, metric_name, tile};
 
 /// Rows of calls on the wall; the list page shows all.
 pub const ROWS: usize = 12;
@@ -25,91 +26,6 @@ pub struct Choice {
     pub name: String,
     /// Chosen now.
     pub selected: bool,
-}
-
-/// A part of the capacity bar.
-#[derive(Debug, Clone)]
-pub struct Part {
-    /// `inbound`...
-    pub key: &'static str,
-    /// Colour class.
-    pub colour: &'static str,
-    /// Word.
-    pub word: String,
-    /// Calls.
-    pub count: String,
-    /// Start in hundredths of the bar.
-    pub x: String,
-    /// Width in hundredths of the bar.
-    pub width: String,
-}
-
-/// A small figure of the now-block.
-#[derive(Debug, Clone)]
-pub struct Figure {
-    /// Which.
-    pub id: &'static str,
-    /// The calls behind it.
-    pub href: String,
-    /// Name.
-    pub name: String,
-    /// Number.
-    pub number: String,
-    /// Unit, or a share.
-    pub unit: String,
-    /// Line below.
-    pub sub: String,
-    /// Trend.
-    pub spark: Spark,
-}
-
-/// The block at the top.
-#[derive(Debug, Clone)]
-pub struct Now {
-    /// The calls behind it.
-    pub href: String,
-    /// Calls in progress.
-    pub calls: String,
-    /// "limit 200".
-    pub limit: String,
-    /// Bar.
-    pub parts: Vec<Part>,
-    /// Offered, answered, spend, with a person.
-    pub figures: Vec<Figure>,
-}
-
-/// A tile in words.
-#[derive(Debug, Clone)]
-pub struct ShownTile {
-    /// Metric.
-    pub id: &'static str,
-    /// The calls behind it.
-    pub href: String,
-    /// Name.
-    pub name: String,
-    /// How it is computed.
-    pub formula: String,
-    /// Number.
-    pub number: String,
-    /// Unit.
-    pub unit: String,
-    /// `ok`, `watch`, `breach`, `none`.
-    pub state: &'static str,
-    /// State in a word.
-    pub word: String,
-    /// Target in words.
-    pub target: String,
-    /// Numerator and denominator, or n.
-    pub base: String,
-    /// Trend.
-    pub spark: Spark,
-}
-
-impl ShownTile {
-    /// No value: a dash stands there.
-    pub fn empty(&self) -> bool {
-        self.number == DASH
-    }
 }
 
 /// A class of endings.
@@ -300,181 +216,6 @@ fn zone_word(at: Millis, s: &Shell) -> String {
     format::full(at, &s.zone).rsplit(' ').next().unwrap_or("UTC").to_owned()
 }
 
-fn now(board: &Board, asked: &Asked, l: &Texts) -> Now {
-    let load = &board.now.concurrency;
-    let origin = board.now.by_direction;
-    let parts = [
-        ("inbound", "c1", origin.inbound),
-        ("outbound", "c2", origin.outbound),
-        ("web", "c3", origin.web),
-        ("other", "c6", origin.other),
-    ];
-    let whole = load
-        .limit
-        .map_or(board.now.in_progress, u64::from)
-        .max(board.now.in_progress)
-        .max(1) as f64;
-    let mut x = 0.0;
-    let parts = parts
-        .into_iter()
-        .filter(|(key, _, count)| *key != "other" || *count > 0)
-        .map(|(key, colour, count)| {
-            let width = count as f64 * 100.0 / whole;
-            let part = Part {
-                key,
-                colour,
-                word: l.t(&format!("way-{key}")),
-                count: format::count(count),
-                x: format!("{x:.2}"),
-                width: format!("{width:.2}"),
-            };
-            x += width;
-            part
-        });
-    let parts = parts.collect();
-    let offered = &board.offered;
-    let counts = |series: &[u64]| series.iter().map(|n| Some(*n as f64)).collect::<Vec<_>>();
-    let figure = |id, more: &[(&str, &str)], number, unit, sub, values: &[Option<f64>]| Figure {
-        id,
-        href: asked.link("/calls", more),
-        name: l.t(&format!("figure-{id}")),
-        number,
-        unit,
-        sub,
-        spark: spark(values, None),
-    };
-    let today = [("range", "today")];
-    let pace = offered
-        .pace_per_hour
-        .map_or_else(String::new, |pace| l.t1("pace", "n", format::decimal(pace, 0)));
-    let rate = offered
-        .answer_rate
-        .map_or_else(String::new, |share| format!("{} %", format::decimal(share * 100.0, 1)));
-    let spent = offered.spend_cents.map_or_else(|| DASH.to_owned(), format::money);
-    let transfers = l.t2(
-        "transfers-today",
-        ("n", format::count(offered.transfers)),
-        ("total", format::count(offered.transfers_bridged)),
-    );
-    Now {
-        href: asked.link("/live", &[]),
-        calls: format::count(board.now.in_progress),
-        limit: load
-            .limit
-            .map_or_else(String::new, |limit| l.t1("limit", "n", format::count(limit.into()))),
-        parts,
-        figures: vec![
-            figure(
-                "offered",
-                &today,
-                format::count(offered.total),
-                String::new(),
-                pace,
-                &counts(&offered.series),
-            ),
-            figure(
-                "answered",
-                &today,
-                format::count(offered.answered),
-                rate,
-                l.t1("blocked", "n", format::count(offered.blocked)),
-                &counts(&offered.answered_series),
-            ),
-            figure("spend", &today, spent, String::new(), l.t("spend-note"), &offered.spend_series),
-            figure(
-                "person",
-                &[("transferred", "true")],
-                format::count(board.now.by_state.with_person),
-                l.t("now-word"),
-                transfers,
-                &[],
-            ),
-        ],
-    }
-}
-
-/// Value and unit as the eye wants them: the unit is set smaller.
-pub fn value(value: Option<f64>, unit: Unit) -> (String, String) {
-    let Some(value) = value.filter(|value| value.is_finite()) else {
-        return (DASH.to_owned(), String::new());
-    };
-    match unit {
-        Unit::Share => (format::decimal(value * 100.0, 1), "%".to_owned()),
-        Unit::Ms if value >= 60_000.0 => (format::duration(value as i64), String::new()),
-        Unit::Ms => (format::decimal(value / 1000.0, 2), "s".to_owned()),
-        Unit::Cents => (format::money(value), String::new()),
-        Unit::CentsPerMinute => (format::money(value), "/ min".to_owned()),
-        Unit::CallsPerHour => (format::decimal(value, 0), "/ h".to_owned()),
-        Unit::Calls | Unit::Chats | Unit::Transfers => (format::count(value.max(0.0).round() as u64), String::new()),
-    }
-}
-
-fn tile(tile: &Tile, asked: &Asked, l: &Texts) -> ShownTile {
-    let id = tile.metric.id();
-    let (number, unit) = value(tile.value, tile.unit);
-    let state = state_word(tile.state);
-    let word = if tile.provisional && tile.value.is_some() {
-        l.t("provisional")
-    } else {
-        l.t(&format!("state-{state}"))
-    };
-    ShownTile {
-        id,
-        href: drill(tile.metric, asked),
-        name: metric_name(tile.metric, l),
-        formula: tile.metric.definition().formula.to_owned(),
-        number,
-        unit,
-        state,
-        word,
-        target: tile
-            .target_words
-            .as_deref()
-            .map(|words| l.t1("target", "words", words))
-            .unwrap_or_default(),
-        base: base(tile, l),
-        spark: spark(&tile.trend, tile.target.map(|target| target.target)),
-    }
-}
-
-fn base(tile: &Tile, l: &Texts) -> String {
-    let whole = |value: f64| format::count(value.max(0.0).round() as u64);
-    match (tile.numerator, tile.denominator) {
-        (_, None | Some(0.0)) => l.t("no-calls-yet"),
-        (Some(num), Some(den)) if tile.unit == Unit::Share => format!("{} / {}", whole(num), whole(den)),
-        (_, Some(den)) => l.t1("n-equals", "n", whole(den)),
-    }
-}
-
-/// `ok`, `watch`, `breach`, `none`, `plain`.
-pub fn state_word(state: StateWord) -> &'static str {
-    match state {
-        StateWord::Ok => "ok",
-        StateWord::Watch => "watch",
-        StateWord::Breach => "breach",
-        StateWord::NoData => "none",
-        StateWord::Plain => "plain",
-    }
-}
-
-/// A metric's name in the reader's language.
-pub fn metric_name(metric: Metric, l: &Texts) -> String {
-    l.or(&format!("metric-{}", metric.id().replace('_', "-")), metric.definition().name)
-}
-
-/// The calls behind a metric: the log with the filter that comes nearest.
-fn drill(metric: Metric, asked: &Asked) -> String {
-    let more: &[(&str, &str)] = match metric {
-        Metric::SuccessRate => &[("success", "false")],
-        Metric::SentimentNegative => &[("sentiment", "negative")],
-        Metric::ServiceLevelHuman | Metric::TransferRate | Metric::Containment => &[("transferred", "true")],
-        _ => &[],
-    };
-    let mut all = vec![("range", "today")];
-    all.extend_from_slice(more);
-    asked.link("/calls", &all)
-}
-
 fn mix(board: &Board, asked: &Asked, l: &Texts) -> Vec<Mix> {
     let lines = board.ended.iter().map(|class| {
         let key = class.metric.id();
@@ -482,7 +223,7 @@ fn mix(board: &Board, asked: &Asked, l: &Texts) -> Vec<Mix> {
             key,
             href: asked.link(
                 "/calls",
-                &[("range", "today"), ("class", key.strip_prefix("ended_").unwrap_or(key))],
+                &[("range", "today"), ("reason_class", key.strip_prefix("ended_").unwrap_or(key))],
             ),
             name: metric_name(class.metric, l),
             share: format!("{} %", format::decimal(class.share * 100.0, 1)),

@@ -18,7 +18,7 @@ export function offeredChart(box, tableBox) {
     plot?.destroy();
     const axis = { stroke: colour("--ink-3"), font: "11px Inter Variable, system-ui", grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false } };
     plot = new Plot({
-      width: box.clientWidth, height: box.clientHeight, cursor: { y: false, points: { show: false }, drag: { x: false, y: false } }, legend: { show: false }, padding: [8, 8, 0, 0],
+      width: box.clientWidth, height: box.clientHeight, cursor: { y: false, points: { show: false }, drag: { x: false, y: false } }, legend: { show: false }, padding: [8, 20, 0, 0],
       scales: { x: { time: false, range: () => [board.day_start / 1000, board.day_start / 1000 + 86_400] }, y: { range: (/** @type {any} */ _u, /** @type {number} */ _low, /** @type {number} */ high) => [0, Math.max(4, high * 1.12)] } },
       axes: [
         { ...axis, grid: { show: false }, size: 24, space: 60, splits: () => [0, 4, 8, 12, 16, 20, 24].map((h) => board.day_start / 1000 + h * 3600), values: (/** @type {any} */ _u, /** @type {number[]} */ at) => at.map((s) => minute(s * 1000)) },

@@ -58,7 +58,7 @@ export function metric(value, unit) {
     case "share": return { number: decimal(value * 100, 1), unit: "%" };
     case "ms": return value >= 60_000 ? { number: duration(value), unit: "" } : { number: decimal(value / 1000, 2), unit: "s" };
     case "cents": return { number: money(value), unit: "" };
-    case "cents_per_minute": return { number: money(value), unit: "/ min" };
+    case "cents_per_minute": return { number: `$ ${decimal(value / 100, 3)}`, unit: "/ min" };
     case "calls_per_hour": return { number: decimal(value, 0), unit: "/ h" };
     default: return { number: count(Math.round(value)), unit: "" };
   }

@@ -122,7 +122,15 @@ function showAgents() {
 
 function showAlerts() { writeAlerts(alertsOf(board, calls.longest(), serverNow(), boot.asked)); }
 
-let holding = false;
+/** On a television no row is cut in half: as many as fit. */
+function rowsThatFit() {
+  const box = /** @type {HTMLElement | null} */ (one("#wall-calls")?.closest(".scroll") ?? null);
+  if (!box || !document.documentElement.classList.contains("tv")) return boot.rows;
+  const row = /** @type {HTMLElement | null} */ (one("#wall-calls tbody tr")), head = /** @type {HTMLElement | null} */ (one("#wall-calls thead"));
+  return row && head ? Math.max(1, Math.floor((box.clientHeight - head.offsetHeight) / row.offsetHeight)) : boot.rows;
+}
+
+let holding = false, streaming = false;
 /** Rows do not move under a pointer or a focus: the order waits. */
 function showCalls() {
   const body = one("#wall-calls tbody");
@@ -133,13 +141,14 @@ function showCalls() {
   one("[data-no-rows]")?.toggleAttribute("hidden", rows.length > 0);
   /** @type {Map<string, HTMLElement>} */
   const have = new Map(all("tr[data-key]", body).map((tr) => [tr.dataset.key ?? "", tr]));
-  const wanted = holding ? [...have.keys()].map((key) => calls.rows.get(key)).filter((row) => row !== undefined) : rows.slice(0, boot.rows);
+  const room = rowsThatFit();
+  const wanted = holding ? [...have.keys()].map((key) => calls.rows.get(key)).filter((row) => row !== undefined) : rows.slice(0, room);
   const keep = new Set(wanted.map((row) => `${row.kind}:${row.id}`));
   if (!holding) for (const [key, tr] of have) if (!keep.has(key)) tr.remove();
   wanted.forEach((row, i) => {
     const key = `${row.kind}:${row.id}`;
     let tr = have.get(key);
-    if (!tr) { tr = newRow(); tr.classList.add("new"); }
+    if (!tr) { tr = newRow(); tr.classList.toggle("new", streaming); }
     writeRow(tr, row, now);
     if (!holding && body.children[i] !== tr) body.insertBefore(tr, body.children[i] ?? null);
   });
@@ -151,11 +160,15 @@ table?.addEventListener("pointerleave", () => { holding = false; showCalls(); })
 table?.addEventListener("focusin", () => { holding = true; });
 table?.addEventListener("focusout", () => { holding = table.matches(":hover"); });
 
+const box = table?.closest(".scroll");
+if (box) new ResizeObserver(() => showCalls()).observe(box);
+void document.fonts.ready.then(() => showCalls());
 calls.take({ full: true, rows: boot.calls });
 showBoard(board);
+showCalls();
 const live = stream(boot.stream, {
   board: (message) => showBoard(message.board ?? message),
-  calls: (message) => { calls.take(message); showCalls(); showAlerts(); },
+  calls: (message) => { streaming = !message.full; calls.take(message); showCalls(); showAlerts(); },
 });
 
 setInterval(() => {

@@ -1,10 +1,22 @@
 //! Every page renders in every language without a key in place of a text; the pages can be written out and looked at.
 
+use actix_web::http::StatusCode;
 use askama::Template;
+use trunkline_actors::{Completeness, PartitionState, Unknown, UnknownKind};
+use trunkline_core::instant::Millis;
+use trunkline_stores::clickhouse::{CallPage, ClassCount, StoredSetAside, Total};
 
-use super::fixture;
+use super::{fixture, fixture_call, fixture_log};
 use crate::l10n;
-use crate::pages::shell::Place;
+use crate::pages::call;
+use crate::pages::live::LivePage;
+use crate::pages::log::LogPage;
+use crate::pages::operator::{Figures, OperatorPage};
+use crate::pages::problem::ProblemPage;
+use crate::pages::query::LogQuery;
+use crate::pages::raw;
+use crate::pages::shell::{Place, Shell};
+use crate::pages::signin::SignInPage;
 use crate::pages::wall::{Asked, Material, WallPage};
 
 fn wall(l: &'static l10n::Texts, theme: Option<&'static str>, tv: bool, empty: bool) -> String {
@@ -76,4 +88,204 @@ pub fn write(name: &str, page: &str) {
     let Ok(folder) = std::env::var("TRUNKLINE_PREVIEW") else { return };
     let path = std::path::Path::new(&folder).join(format!("{name}.html"));
     std::fs::write(path, page).expect("the preview folder can be written");
+}
+
+fn pages(l: &'static l10n::Texts, theme: Option<&'static str>) -> Vec<(&'static str, String)> {
+    let shell = |place, title: &str| fixture::shell(l, place, title, theme);
+    let agents = vec![("agent_en".to_owned(), "Reception EN".to_owned())];
+    let now = Millis(fixture::NOW);
+    let live = LivePage::of(
+        shell(Place::Live, "In progress"),
+        Asked::default(),
+        &agents,
+        &fixture::calls(),
+        now,
+        "/v1/stream?topics=calls",
+    );
+    let query = LogQuery {
+        q: "refund".into(),
+        sentiment: "negative".into(),
+        ..LogQuery::default()
+    };
+    let none = CallPage {
+        calls: vec![],
+        hits: vec![],
+        older: None,
+        newer: None,
+    };
+    let log = |query: &LogQuery, page: &CallPage| {
+        LogPage::of(
+            shell(Place::Calls, "Calls"),
+            query,
+            page,
+            Some(Total { calls: 1_921, exact: true }),
+            &agents,
+        )
+        .render()
+    };
+    let call = |live| {
+        call::CallPage::of(
+            shell(Place::Calls, ""),
+            &fixture_call::facts(live),
+            &fixture_call::transcript(),
+            "Northside Clinics",
+            "/v1/stream",
+            now,
+        )
+    };
+    let bare = call::CallPage::of(shell(Place::Calls, ""), &fixture_call::facts(true), &[], "", "/v1/stream", now);
+    let records = || {
+        vec![raw::Record {
+            at: "14:03:05".into(),
+            event: "call_started".into(),
+            place: "partition 3, offset 881".into(),
+            body: raw::indented(b"{\"event\":\"call_started\"}"),
+        }]
+    };
+    let problem = |status| ProblemPage::of(shell(Place::Nowhere, ""), status, "01890a5d".into()).render();
+    let sign_in = |wrong: &str| {
+        SignInPage {
+            s: shell(Place::Nowhere, &l.t("sign-in")),
+            wrong: wrong.into(),
+            email: "m@example.org".into(),
+            next: "/calls".into(),
+        }
+        .render()
+    };
+    let rendered = [
+        ("live", live.render()),
+        ("log", log(&LogQuery::default(), &fixture_log::page())),
+        ("log-filtered", log(&query, &fixture_log::page())),
+        ("log-none", log(&query, &none)),
+        (
+            "log-empty",
+            log(
+                &LogQuery {
+                    range: "all".into(),
+                    ..LogQuery::default()
+                },
+                &none,
+            ),
+        ),
+        ("call", call(false).render()),
+        ("call-live", call(true).render()),
+        ("call-bare", bare.render()),
+        (
+            "raw",
+            raw::RawPage {
+                s: shell(Place::Calls, &l.t("raw")),
+                records: records(),
+            }
+            .render(),
+        ),
+        (
+            "raw-part",
+            raw::RawPart {
+                s: shell(Place::Calls, &l.t("raw")),
+                records: vec![],
+            }
+            .render(),
+        ),
+        ("operator", operator(shell(Place::Operator, "Operator")).render()),
+        ("signin", sign_in("")),
+        ("signin-wrong", sign_in(&l.t("sign-in-wrong"))),
+        ("not-found", problem(StatusCode::NOT_FOUND)),
+        ("forbidden", problem(StatusCode::FORBIDDEN)),
+        ("internal", problem(StatusCode::INTERNAL_SERVER_ERROR)),
+    ];
+    rendered
+        .into_iter()
+        .map(|(name, page)| (name, page.expect("a page renders")))
+        .collect()
+}
+
+fn operator(s: Shell) -> OperatorPage {
+    let partition = |n: u32| PartitionState {
+        partition: n,
+        began_at: 0,
+        next: 48_211 + i64::from(n) * 13,
+        current: n != 2,
+        rebuilt: true,
+        applied_to: Some(Millis(fixture::NOW)),
+        calls: 16,
+        residue: 40,
+    };
+    let partitions: Vec<_> = (0..4).map(partition).collect();
+    let completeness = Completeness {
+        as_of: Millis(fixture::NOW),
+        complete_to: Some(Millis(fixture::NOW)),
+        rebuilding: false,
+        log_away: false,
+        partitions: 4,
+        assigned: 4,
+        lag_ms: Some(300),
+        lag_p95_ms: Some(410),
+        intake_lag_p95_ms: Some(9),
+        gaps: vec![],
+        open_without_end: 2,
+        presumed_ended: 1,
+        set_aside: [("signature_missing", 0), ("not_an_object", 2)].into(),
+    };
+    let aside = StoredSetAside {
+        log: "main".into(),
+        log_partition: 1,
+        log_offset: 9,
+        received_at: fixture::NOW,
+        workspace: uuid::Uuid::nil(),
+        event: "call_ended".into(),
+        kind: "call".into(),
+        call_id: "call_1".into(),
+        routing_key: "call_1".into(),
+        source: "webhook".into(),
+        set_aside: "not_an_object".into(),
+        bytes: 731,
+    };
+    let class = ClassCount {
+        event: "call_started".into(),
+        of_a_call: true,
+        source: "webhook".into(),
+        set_aside: String::new(),
+        records: 2049,
+        calls: 2040,
+    };
+    let unknown = vec![Unknown {
+        kind: UnknownKind::Event,
+        name: "call.mood_ring".into(),
+        count: 3,
+    }];
+    OperatorPage::of(
+        Figures::of(s, &completeness, &partitions, &[]),
+        Some((vec![aside], vec![class])),
+        &unknown,
+    )
+}
+
+#[test]
+fn every_page_renders_in_every_language_and_theme() {
+    for l in l10n::languages() {
+        for theme in ["light", "dark"] {
+            for (name, page) in pages(l, Some(theme)) {
+                no_raw_keys(&page);
+                assert!(
+                    !page.contains("style=\""),
+                    "{name} has an inline style, which the content policy refuses"
+                );
+                assert!(!page.contains(" onclick="), "{name}");
+                if l.lang != "en-XA" {
+                    write(&format!("{name}-{theme}{}", if l.dir == "rtl" { "-rtl" } else { "" }), &page);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn lists_never_show_a_whole_number() {
+    let l = &l10n::languages()[0];
+    for (name, page) in pages(l, None)
+        .into_iter()
+        .filter(|(name, _)| name.starts_with("log") || *name == "live")
+    {
+        assert!(!page.contains("15550100147"), "{name} shows a number");
+    }
 }

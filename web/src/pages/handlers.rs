@@ -1,0 +1,369 @@
+//! Page requests: who asks, what they ask for, the page.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header;
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::Deserialize;
+use trunkline_actors::{BoardScope, CallScope, LiveCall};
+use trunkline_core::facts::CallState;
+use trunkline_core::id::{CallKey, Kind};
+use trunkline_core::instant::Millis;
+use trunkline_stores::clickhouse::{AnalyticsError, EventPlace};
+
+use crate::error::Problem;
+use crate::identity::{Caller, Permission};
+use crate::pages::call::CallPage;
+use crate::pages::frame;
+use crate::pages::live::LivePage;
+use crate::pages::log::{self, LogPage};
+use crate::pages::operator::{Figures, OperatorPage};
+use crate::pages::query::LogQuery;
+use crate::pages::raw::{RawPage, RawPart, Record, indented};
+use crate::pages::row::LiveRow;
+use crate::pages::shell::{Place, Shell};
+use crate::pages::wall::{Asked, Material, WallPage, direction};
+use crate::pages::{format, html};
+use crate::state::AppState;
+
+/// Raw records shown of one call at once: a long call has thousands of updates, the last ones say everything.
+const RAW_RECORDS: usize = 60;
+/// Set-aside events on the operator page.
+const SET_ASIDE_SHOWN: u32 = 50;
+/// What the operator page counts.
+const COUNTED_MS: i64 = 86_400_000;
+
+/// What wall and live list take from the address.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct BoardQuery {
+    business: String,
+    agent: String,
+    direction: String,
+    tv: String,
+}
+
+impl BoardQuery {
+    fn asked(&self) -> Asked {
+        Asked {
+            business: self.business.clone(),
+            agent: self.agent.clone(),
+            direction: self.direction.clone(),
+        }
+    }
+}
+
+/// `GET /`.
+pub async fn home() -> HttpResponse {
+    HttpResponse::SeeOther().insert_header((header::LOCATION, "/wall")).finish()
+}
+
+/// `GET /wall`.
+pub async fn wall(
+    caller: Caller,
+    request: HttpRequest,
+    state: web::Data<AppState>,
+    query: web::Query<BoardQuery>,
+) -> Result<HttpResponse, Problem> {
+    caller.needs(Permission::Live)?;
+    let asked = query.asked();
+    let mut s = frame::shell(&request, &state, &caller, Place::Wall, "wall-title", &asked.business)?;
+    s.tv = query.tv == "1";
+    s.scope_keep = kept(&asked);
+    let scope = board_scope(&state, &caller, &asked)?;
+    let board = state.live.board(caller.tenant, &scope);
+    let calls = rows(&state.live.calls(caller.tenant, &calls_of(&scope)));
+    let first_use = board.offered.total == 0 && board.now.in_progress == 0 && board.now.by_state.dialling == 0 && board.offered.chats == 0;
+    let material = Material {
+        heading: s
+            .businesses
+            .iter()
+            .find(|b| b.selected)
+            .map_or_else(|| s.l.t("scope-all-businesses"), |b| b.name.clone()),
+        agents: frame::agents(&state, &caller).await,
+        stream: stream("board,calls", &asked),
+        intake_url: if first_use {
+            frame::intake_url(&state, &caller)
+        } else {
+            String::new()
+        },
+        board: &board,
+        calls: &calls,
+        first_use,
+        asked,
+    };
+    html(StatusCode::OK, &WallPage::of(s, material))
+}
+
+/// `GET /live`.
+pub async fn live(
+    caller: Caller,
+    request: HttpRequest,
+    state: web::Data<AppState>,
+    query: web::Query<BoardQuery>,
+) -> Result<HttpResponse, Problem> {
+    caller.needs(Permission::Live)?;
+    let asked = query.asked();
+    let mut s = frame::shell(&request, &state, &caller, Place::Live, "nav-live", &asked.business)?;
+    s.scope_action = "/live".to_owned();
+    s.scope_keep = kept(&asked);
+    let scope = board_scope(&state, &caller, &asked)?;
+    let calls = rows(&state.live.calls(caller.tenant, &calls_of(&scope)));
+    let agents = frame::agents(&state, &caller).await;
+    let address = stream("calls", &asked);
+    html(StatusCode::OK, &LivePage::of(s, asked, &agents, &calls, state.live.now(), &address))
+}
+
+/// `GET /calls`.
+pub async fn calls(
+    caller: Caller,
+    request: HttpRequest,
+    state: web::Data<AppState>,
+    query: web::Query<LogQuery>,
+) -> Result<HttpResponse, Problem> {
+    caller.needs(Permission::Calls)?;
+    let mut s = frame::shell(&request, &state, &caller, Place::Calls, "nav-calls", &query.business)?;
+    s.scope_action = "/calls".to_owned();
+    s.scope_keep = query.kept();
+    let filter = query.filter(state.live.now(), &s.zone)?;
+    let turning = query.turning()?;
+    let (page, total, agents) = futures::join!(
+        state.analytics.calls(caller.tenant, &filter, &turning, log::PAGE),
+        state.analytics.calls_total(caller.tenant, &filter),
+        frame::agents(&state, &caller),
+    );
+    let page = page.map_err(|error| unread("list calls for a page", error))?;
+    html(StatusCode::OK, &LogPage::of(s, &query, &page, total.ok(), &agents))
+}
+
+/// `GET /calls/{kind}/{id}`.
+pub async fn call(
+    caller: Caller,
+    request: HttpRequest,
+    state: web::Data<AppState>,
+    path: web::Path<(String, String)>,
+) -> Result<HttpResponse, Problem> {
+    caller.needs(Permission::Calls)?;
+    let key = key(&caller, path.into_inner())?;
+    let now = state.live.now();
+    let in_memory = state.live.call(&key);
+    let s = frame::shell(&request, &state, &caller, Place::Calls, "nav-calls", "")?;
+    if let Some((call, items)) = in_memory.as_ref().filter(|(call, _)| call.facts.state != CallState::Ended) {
+        let business = call.business.and_then(|id| frame::business_name(&state, id)).unwrap_or_default();
+        return html(StatusCode::OK, &CallPage::of(s, &call.facts, items, &business, &follow(&key), now));
+    }
+    // An ended call is told by the store, which keeps its transcript; until it is there, by memory.
+    let stored = state.analytics.call(caller.tenant, key.kind, &key.id).await;
+    let known = in_memory.as_ref().map(|(call, items)| (call.business, &call.facts, items));
+    let (business, facts, items) = match (stored, known) {
+        (Ok(Some(stored)), memory) if memory.as_ref().is_none_or(|(_, facts, _)| facts.records <= stored.facts.records) => {
+            let items = state
+                .analytics
+                .transcript(caller.tenant, key.kind, &key.id)
+                .await
+                .map_err(|error| unread("read a transcript", error))?;
+            (Some(stored.business), stored.facts, items)
+        }
+        (_, Some((business, facts, items))) => (business, facts.as_ref().clone(), items.to_vec()),
+        (Ok(_), None) => return Err(Problem::not_found()),
+        (Err(error), None) => return Err(unread("read a call", error)),
+    };
+    let business = business.and_then(|id| frame::business_name(&state, id)).unwrap_or_default();
+    html(StatusCode::OK, &CallPage::of(s, &facts, &items, &business, &follow(&key), now))
+}
+
+/// `GET /calls/{kind}/{id}/raw`: the records as they came.
+pub async fn raw(
+    caller: Caller,
+    request: HttpRequest,
+    state: web::Data<AppState>,
+    path: web::Path<(String, String)>,
+) -> Result<HttpResponse, Problem> {
+    caller.needs(Permission::Calls)?;
+    let key = key(&caller, path.into_inner())?;
+    let s = frame::shell(&request, &state, &caller, Place::Calls, "raw", "")?;
+    let mut events = state
+        .analytics
+        .events(caller.tenant, key.kind, &key.id)
+        .await
+        .map_err(|error| unread("list raw events", error))?;
+    let surplus = events.len().saturating_sub(RAW_RECORDS);
+    events.drain(..surplus);
+    let mut records = Vec::with_capacity(events.len());
+    for event in events {
+        let place = EventPlace {
+            kind: key.kind.as_str().to_owned(),
+            call_id: key.id.to_string(),
+            log: event.log.clone(),
+            log_partition: event.log_partition,
+            log_offset: event.log_offset,
+        };
+        records.push(record(&state, &caller, &s, place, event.event, event.received_at).await?);
+    }
+    raw_page(&request, s, records)
+}
+
+/// `GET /operator`.
+pub async fn operator(caller: Caller, request: HttpRequest, state: web::Data<AppState>) -> Result<HttpResponse, Problem> {
+    caller.needs(Permission::Operate)?;
+    let now = state.live.now();
+    let stored = futures::try_join!(
+        state.analytics.set_aside(caller.tenant, now.plus(COUNTED_MS), SET_ASIDE_SHOWN),
+        state.analytics.counts(caller.tenant, now.plus(-COUNTED_MS), now.plus(COUNTED_MS)),
+    );
+    if let Err(error) = &stored {
+        tracing::warn!(request_id = %crate::request::current_id(), %error, "operator page without stored counts");
+    }
+    let moving = figures(&caller, &request, &state)?;
+    html(
+        StatusCode::OK,
+        &OperatorPage::of(moving, stored.ok(), &state.live.unknown(caller.tenant)),
+    )
+}
+
+/// `GET /operator/figures`: the part that moves.
+pub async fn operator_figures(caller: Caller, request: HttpRequest, state: web::Data<AppState>) -> Result<HttpResponse, Problem> {
+    caller.needs(Permission::Operate)?;
+    html(StatusCode::OK, &figures(&caller, &request, &state)?)
+}
+
+/// Which record the operator wants to see.
+#[derive(Debug, Deserialize)]
+pub struct Wanted {
+    log: String,
+    partition: u32,
+    offset: i64,
+    #[serde(default)]
+    kind: String,
+    #[serde(default)]
+    call: String,
+}
+
+/// `GET /operator/raw`: a set-aside record as it came.
+pub async fn operator_raw(
+    caller: Caller,
+    request: HttpRequest,
+    state: web::Data<AppState>,
+    wanted: web::Query<Wanted>,
+) -> Result<HttpResponse, Problem> {
+    caller.needs(Permission::Operate)?;
+    let s = frame::shell(&request, &state, &caller, Place::Operator, "raw", "")?;
+    let Wanted {
+        log,
+        partition,
+        offset,
+        kind,
+        call,
+    } = wanted.into_inner();
+    let place = EventPlace {
+        kind,
+        call_id: call,
+        log,
+        log_partition: partition,
+        log_offset: offset,
+    };
+    let title = s.l.t("raw");
+    let shown = record(&state, &caller, &s, place, title, 0).await?;
+    raw_page(&request, s, vec![shown])
+}
+
+fn figures(caller: &Caller, request: &HttpRequest, state: &AppState) -> Result<Figures, Problem> {
+    let s = frame::shell(request, state, caller, Place::Operator, "nav-operator", "")?;
+    Ok(Figures::of(
+        s,
+        &state.live.completeness(caller.tenant),
+        &state.live.partitions(),
+        &state.live.role_states(),
+    ))
+}
+
+async fn record(state: &AppState, caller: &Caller, s: &Shell, place: EventPlace, event: String, at: i64) -> Result<Record, Problem> {
+    let body = state
+        .analytics
+        .event_body(caller.tenant, &place)
+        .await
+        .map_err(|error| unread("read a raw event", error))?;
+    let place =
+        s.l.t2("raw-place", ("n", place.log_partition), ("total", place.log_offset.to_string()));
+    Ok(Record {
+        at: if at == 0 {
+            String::new()
+        } else {
+            format::clock(Millis(at), &s.zone)
+        },
+        event,
+        place,
+        body: body.map(|body| indented(&body)).unwrap_or_else(|| format::DASH.to_owned()),
+    })
+}
+
+/// Inside a page for htmx, else a page of its own.
+fn raw_page(request: &HttpRequest, s: Shell, records: Vec<Record>) -> Result<HttpResponse, Problem> {
+    if request.headers().contains_key("hx-request") {
+        html(StatusCode::OK, &RawPart { s, records })
+    } else {
+        html(StatusCode::OK, &RawPage { s, records })
+    }
+}
+
+fn key(caller: &Caller, (kind, id): (String, String)) -> Result<CallKey, Problem> {
+    let kind = match kind.as_str() {
+        "call" => Kind::Call,
+        "chat" => Kind::Chat,
+        _ => return Err(Problem::not_found()),
+    };
+    if id.is_empty() || id.len() > trunkline_core::limit::ID_BYTES {
+        return Err(Problem::not_found());
+    }
+    Ok(CallKey {
+        tenant: caller.tenant,
+        kind,
+        id: id.into(),
+    })
+}
+
+fn board_scope(state: &AppState, caller: &Caller, asked: &Asked) -> Result<BoardScope, Problem> {
+    Ok(BoardScope {
+        business: frame::business(state, caller, &asked.business)?,
+        agent: (!asked.agent.is_empty()).then(|| asked.agent.clone()),
+        direction: direction(&asked.direction),
+        ..BoardScope::default()
+    })
+}
+
+fn calls_of(scope: &BoardScope) -> CallScope {
+    CallScope {
+        business: scope.business,
+        agent: scope.agent.clone(),
+        direction: scope.direction,
+        with_ended: false,
+    }
+}
+
+fn rows(calls: &[std::sync::Arc<LiveCall>]) -> Vec<LiveRow> {
+    let mut rows: Vec<LiveRow> = calls.iter().map(|call| LiveRow::of(&call.facts)).collect();
+    rows.sort_by(|a, b| (a.since, &a.id).cmp(&(b.since, &b.id)));
+    rows
+}
+
+fn kept(asked: &Asked) -> Vec<(String, String)> {
+    let all = [("agent", &asked.agent), ("direction", &asked.direction)];
+    all.into_iter()
+        .filter(|(_, value)| !value.is_empty())
+        .map(|(name, value)| (name.to_owned(), value.clone()))
+        .collect()
+}
+
+fn stream(topics: &str, asked: &Asked) -> String {
+    asked.link("/v1/stream", &[("topics", topics)])
+}
+
+fn follow(key: &CallKey) -> String {
+    format!("/v1/stream?topics={}%3A{}", key.kind.as_str(), format::path_segment(&key.id))
+}
+
+fn unread(attempted: &'static str, error: AnalyticsError) -> Problem {
+    match error {
+        AnalyticsError::Unavailable { .. } => Problem::unavailable(attempted, error),
+        other => Problem::internal(attempted, other),
+    }
+}
