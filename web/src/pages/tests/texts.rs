@@ -25,7 +25,7 @@ const MADE: &[&str] = &[
     "transfer-",
     "role-",
     "key-",
-    "success-",
+    "successful-",
     "transferred-",
     "any-",
     "filter-",
