@@ -2,6 +2,7 @@
 //!
 //! Two adapters pass one suite: Postgres (default) and Kafka.
 
+pub mod kafka;
 pub mod partitioner;
 pub mod postgres;
 

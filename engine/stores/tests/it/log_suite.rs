@@ -486,6 +486,16 @@ impl Reader {
         }
     }
 
+    /// The records that come within `span`.
+    pub async fn take_for(&mut self, span: Duration) -> Vec<LogRecord> {
+        let until = tokio::time::Instant::now() + span;
+        let mut records = Vec::new();
+        while let Ok(delivery) = tokio::time::timeout_at(until, self.member.next()).await {
+            records.extend(self.note(delivery.unwrap()).await);
+        }
+        records
+    }
+
     async fn silent_for(&mut self, span: Duration) {
         if let Ok(delivery) = timeout(span, self.member.next()).await {
             panic!("nothing was due, but {:?} came", delivery);

@@ -1,11 +1,15 @@
 //! One binary for all integration tests of the stores.
 
 mod analytics;
+mod analytics_given;
+mod analytics_list;
+mod broker;
 mod config;
 mod door;
 mod door_durability;
 mod embedded;
 mod engine;
+mod log_kafka;
 mod log_postgres;
 mod log_suite;
 mod schema;
