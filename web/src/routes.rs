@@ -1,6 +1,7 @@
 //! Every route of every listener, one table each.
 
-use actix_web::{HttpResponse, web};
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
 
 use crate::error::{Kind, Problem};
 use crate::{admin, api, intake, pages, stream};
@@ -32,6 +33,9 @@ pub fn admin(config: &mut web::ServiceConfig) {
         .default_service(web::to(unknown));
 }
 
-async fn unknown() -> Result<HttpResponse, Problem> {
+async fn unknown(request: HttpRequest) -> Result<HttpResponse, Problem> {
+    if pages::problem::wants_page(&request) {
+        return Ok(pages::problem::refusal(&request, StatusCode::NOT_FOUND));
+    }
     Err(Problem::new(Kind::NotFound, "There is nothing at this address that you can see."))
 }

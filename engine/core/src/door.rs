@@ -3,8 +3,6 @@
 mod finder;
 mod mask;
 
-use std::borrow::Cow;
-
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
@@ -67,9 +65,8 @@ pub fn route(body: Bytes) -> (Routed, Bytes) {
         ..
     } = Destination::of(&finder.found());
     let tokens = finder.tokens;
-    let (event, known) = (event.into_owned(), id.map(|(kind, id)| (kind, id.into_owned())));
     let (body, masked) = mask::overwrite(body, &tokens);
-    let (key, kind) = match known {
+    let (key, kind) = match id {
         Some((kind, id)) => (id, Some(kind)),
         None => (hash(&body), None),
     };
@@ -149,23 +146,23 @@ pub(crate) struct Found<'a> {
 }
 
 /// Where a readable body belongs.
-pub(crate) struct Destination<'a> {
+pub(crate) struct Destination {
     /// Event name as shown.
-    pub event: Cow<'a, str>,
+    pub event: String,
     /// The documented name, if it is one.
     pub name: Option<Name>,
     /// Its family.
     pub family: Family,
     /// The call or chat it belongs to.
-    pub id: Option<(Kind, Cow<'a, str>)>,
+    pub id: Option<(Kind, String)>,
     /// Why it belongs nowhere.
     pub set_aside: Option<SetAside>,
 }
 
-impl<'a> Destination<'a> {
-    pub(crate) fn of(found: &Found<'a>) -> Destination<'a> {
+impl Destination {
+    pub(crate) fn of(found: &Found<'_>) -> Destination {
         let nowhere = |reason| Destination {
-            event: Cow::Borrowed(""),
+            event: String::new(),
             name: None,
             family: Family::Unknown,
             id: None,
@@ -188,12 +185,9 @@ impl<'a> Destination<'a> {
             Family::Alert => (!found.alert).then_some(SetAside::NoAlert),
             Family::Voice | Family::Chat | Family::Unknown => id.is_none().then_some(SetAside::NoId),
         };
-        let event = match event.char_indices().nth(EVENT_NAME_CHARS) {
-            Some((end, _)) => Cow::Owned(event[..end].to_owned()),
-            None => event,
-        };
+        let cut = event.char_indices().nth(EVENT_NAME_CHARS).map_or(event.len(), |(at, _)| at);
         Destination {
-            event,
+            event: event[..cut].to_owned(),
             name,
             family,
             id,
@@ -228,8 +222,8 @@ fn choose<'a>(name: Option<Name>, found: &Found<'a>) -> (Family, Option<(Kind, S
 }
 
 /// The id, if it is a text of 1 to [`ID_BYTES`] bytes without control characters and lone surrogates (rule A7).
-fn usable_id((raw, escaped): Inside<'_>) -> Option<Cow<'_, str>> {
+fn usable_id((raw, escaped): Inside<'_>) -> Option<String> {
     let decoded = decode(raw, escaped);
     let usable = !decoded.lone_surrogate && (1..=ID_BYTES).contains(&decoded.text.len()) && is_plain(&decoded.text);
-    usable.then_some(decoded.text)
+    usable.then(|| decoded.text.into_owned())
 }

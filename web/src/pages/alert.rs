@@ -5,7 +5,7 @@ use trunkline_core::metric::{Board, StateWord};
 use crate::l10n::Texts;
 use crate::pages::format;
 use crate::pages::row::{self, LiveRow};
-use crate::pages::tile::{metric_name, value};
+use crate::pages::tile::{metric_name, shown};
 use crate::pages::wall::Asked;
 
 /// Alerts shown at once: beyond that nobody reads them one by one.
@@ -40,7 +40,7 @@ pub fn of(board: &Board, calls: &[LiveRow], asked: &Asked, l: &Texts) -> Vec<Ale
         if tile.provisional {
             continue;
         }
-        let (number, unit) = value(tile.value, tile.unit);
+        let (number, unit) = shown(tile);
         let words = tile.target_words.as_deref().unwrap_or_default();
         alerts.push((
             rank,

@@ -98,12 +98,8 @@ pub fn intake_url(state: &AppState, caller: &Caller) -> String {
         .collect();
     own.sort_unstable();
     own.first()
-        .map(|(_, token)| format!("{}/v1/retell/{token}", frame_base(state)))
+        .map(|(_, token)| format!("{}/v1/retell/{token}", state.settings.intake.origin()))
         .unwrap_or_default()
-}
-
-fn frame_base(state: &AppState) -> String {
-    format!("http://{}", state.settings.intake.bind)
 }
 
 fn businesses(state: &AppState, tenant: TenantId, chosen: Option<BusinessId>) -> Vec<Scope> {

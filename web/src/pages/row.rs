@@ -185,15 +185,16 @@ pub fn way(kind: Kind, channel: Channel, direction: Direction) -> &'static str {
 
 /// Name and version of the agent; its id where it has no name.
 pub fn agent(facts: &CallFacts) -> String {
+    let id = || facts.agent_id.as_deref().or(facts.owner_agent.as_deref()).map(format::short_id);
     let name = facts
         .agent_name
         .as_deref()
-        .or(facts.agent_id.as_deref())
-        .or(facts.owner_agent.as_deref())
-        .unwrap_or(format::DASH);
+        .map(str::to_owned)
+        .or_else(id)
+        .unwrap_or_else(|| format::DASH.to_owned());
     facts
         .agent_version
-        .map_or_else(|| name.to_owned(), |version| format!("{name} · v{version}"))
+        .map_or_else(|| name.clone(), |version| format!("{name} · v{version}"))
 }
 
 /// The stored word of a role.

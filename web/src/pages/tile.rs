@@ -41,6 +41,17 @@ impl ShownTile {
     }
 }
 
+/// Metrics in ms that people read as minutes and seconds, however short; `format.js` names the same ones.
+const SPANS: [Metric; 4] = [Metric::AhtAi, Metric::AhtCall, Metric::LongestWait, Metric::TimeAtLimit];
+
+/// The value of a tile and its unit.
+pub fn shown(tile: &Tile) -> (String, String) {
+    match tile.value {
+        Some(ms) if SPANS.contains(&tile.metric) => (format::duration(ms as i64), String::new()),
+        other => value(other, tile.unit),
+    }
+}
+
 /// Value and unit as the eye wants them: the unit is set smaller.
 pub fn value(value: Option<f64>, unit: Unit) -> (String, String) {
     let Some(value) = value.filter(|value| value.is_finite()) else {
@@ -59,7 +70,7 @@ pub fn value(value: Option<f64>, unit: Unit) -> (String, String) {
 
 pub(super) fn tile(tile: &Tile, asked: &Asked, l: &Texts) -> ShownTile {
     let id = tile.metric.id();
-    let (number, unit) = value(tile.value, tile.unit);
+    let (number, unit) = shown(tile);
     let state = state_word(tile.state);
     let word = if tile.provisional && tile.value.is_some() {
         l.t("provisional")

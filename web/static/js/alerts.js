@@ -1,6 +1,6 @@
 // What needs a person: figures off target first, then odd calls, worst first; the same rules as alert.rs.
 import { fill, mark, one, shape, stamp, text, write } from "./dom.js";
-import { duration, metric } from "./format.js";
+import { duration, tileValue } from "./format.js";
 import { flagOf, hrefOf, keyOf } from "./rows.js";
 
 const ALERTS = 6;
@@ -14,7 +14,7 @@ export function alertsOf(board, rows, now, asked) {
   for (const tile of board.tiles) {
     if ((tile.state !== "breach" && tile.state !== "watch") || tile.provisional) continue;
     const name = one(`[data-tile="${tile.metric}"] .lab`)?.textContent?.trim() ?? tile.name;
-    const { number, unit } = metric(tile.value, tile.unit);
+    const { number, unit } = tileValue(tile);
     const address = new URLSearchParams(Object.entries(asked).filter(([, value]) => value));
     address.set("range", "today");
     alerts.push({

@@ -48,6 +48,13 @@ export function clock(at) { return clockForm.format(at); }
 /** `14:03`. @param {number} at */
 export function minute(at) { return minuteForm.format(at); }
 
+const SPANS = new Set(["aht_ai", "aht_call", "longest_wait", "time_at_limit"]);
+
+/** A tile's value in its unit; handling times are minutes and seconds, however short. @param {{ metric: string, value: number | null, unit: string }} tile */
+export function tileValue(tile) {
+  return tile.value !== null && SPANS.has(tile.metric) ? { number: duration(tile.value), unit: "" } : metric(tile.value, tile.unit);
+}
+
 /**
  * A metric's value in its unit: the number, and the unit set smaller.
  * @param {number | null | undefined} value @param {string} unit @returns {{ number: string, unit: string }}

@@ -2,7 +2,7 @@
 import { alertsOf, writeAlerts } from "./alerts.js";
 import { offeredChart } from "./chart.js";
 import { all, data, fill, mark, one, say, shape, stamp, text, write } from "./dom.js";
-import { DASH, clock, count, decimal, duration, metric, money } from "./format.js";
+import { DASH, clock, count, decimal, duration, money, tileValue } from "./format.js";
 import { Calls, newRow, tickRow, writeRow } from "./rows.js";
 import { draw } from "./spark.js";
 import { serverNow, stream } from "./stream.js";
@@ -65,7 +65,7 @@ function figure(id, number, unit, sub, series) {
 function showTile(tile) {
   const place = one(`[data-tile="${tile.metric}"]`);
   if (!place) return;
-  const { number, unit } = metric(tile.value, tile.unit);
+  const { number, unit } = tileValue(tile);
   const state = tile.state === "no_data" ? "none" : tile.state;
   const settled = !tile.provisional || tile.value === null;
   fill(place, {
@@ -106,7 +106,7 @@ function showMix() {
 function showAgents() {
   const table = one("[data-agents] tbody");
   if (!table) return;
-  const rows = board.agents.slice(0, boot.rows);
+  const rows = board.agents.slice(0, agentsThatFit(table));
   one("[data-no-agents]")?.toggleAttribute("hidden", rows.length > 0);
   rows.forEach((/** @type {any} */ agent, /** @type {number} */ i) => {
     let row = /** @type {HTMLElement | undefined} */ (table.children[i]);
@@ -121,6 +121,14 @@ function showAgents() {
 }
 
 function showAlerts() { writeAlerts(alertsOf(board, calls.longest(), serverNow(), boot.asked)); }
+
+/** @param {HTMLElement} body */
+function agentsThatFit(body) {
+  const side = /** @type {HTMLElement | null} */ (body.closest(".side")), row = /** @type {HTMLElement | null} */ (body.querySelector("tr"));
+  if (!side || !row || !document.documentElement.classList.contains("tv")) return boot.rows;
+  const room = side.getBoundingClientRect().bottom - body.getBoundingClientRect().top;
+  return Math.max(1, Math.floor((room - 2) / row.offsetHeight));
+}
 
 /** On a television no row is cut in half: as many as fit. */
 function rowsThatFit() {

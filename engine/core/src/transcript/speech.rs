@@ -53,8 +53,7 @@ pub(super) struct Listener {
 }
 
 impl Listener {
-    /// Hears one turn and tells it its own times.
-    pub fn hear(&mut self, turn: &mut Entry<'_>) {
+    pub fn hear(&mut self, turn: &Entry<'_>) {
         self.turns += 1;
         self.characters += turn.content.chars().count() as u64;
         self.scripts.see(&turn.content);
@@ -67,13 +66,15 @@ impl Listener {
                 self.user_turns += 1;
                 &mut self.user
             }
-            _ => return turn.spans(|_| {}),
+            _ => return,
         };
-        turn.spans(|span| match spans.last_mut() {
+        for span in turn.spans() {
             // Words follow each other without a gap: most turns become one span.
-            Some(last) if last.start <= span.start && span.start <= last.end => last.end = last.end.max(span.end),
-            _ => spans.push(span),
-        });
+            match spans.last_mut() {
+                Some(last) if last.start <= span.start && span.start <= last.end => last.end = last.end.max(span.end),
+                _ => spans.push(span),
+            }
+        }
         if let (Some(start), Some(end)) = (turn.start_ms, turn.end_ms) {
             self.timed.push((start, turn.role != Role::User, end));
         }
