@@ -1,6 +1,7 @@
 //! Events per CPU second from a filled Kafka topic to live figures, beside a consumer that only counts.
 
 pub mod core;
+pub mod engine;
 pub mod fill;
 pub mod null;
 
@@ -19,6 +20,8 @@ pub enum Reader {
     Null,
     /// The pure core on one thread: read, apply, count.
     Core,
+    /// The whole live group as it is served: readers, actors, guardians, hub.
+    Engine,
 }
 
 /// `consume`
@@ -65,10 +68,11 @@ pub struct Done {
 
 impl ReadTopic {
     /// Reads and prints [`Done`] as JSON.
-    pub fn run(self) -> Result<()> {
+    pub async fn run(self) -> Result<()> {
         let done = match self.reader {
             Reader::Null => null::read(&self.brokers, &self.topic)?,
             Reader::Core => core::run(&self.brokers, &self.topic)?,
+            Reader::Engine => engine::run(&self.brokers, &self.topic).await?,
         };
         println!("{}", serde_json::to_string(&done)?);
         Ok(())

@@ -11,12 +11,16 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use bytes::Bytes;
 use clap::{Args, ValueEnum};
+use trunkline_stores::log::kafka::KafkaLog;
 
 use crate::child::Server;
-use crate::{cpu, load, median, sample};
+use crate::{cpu, load, median, sample, topic};
 
 /// Distinct calls in the prepared requests: enough to spread over all partitions.
 const CALLS: usize = 512;
+
+/// Topic of our intake.
+const TOPIC: &str = "bench.ours";
 
 /// A server is warm after this.
 const WARM: Duration = Duration::from_secs(1);
@@ -30,6 +34,8 @@ pub enum Handler {
     Naive,
     /// Our intake on a log that acknowledges at once: what it costs before anything is stored.
     OursNoLog,
+    /// Our intake as it is served, acknowledged by Kafka.
+    Ours,
 }
 
 /// `door`
@@ -70,6 +76,7 @@ impl ServeDoor {
             Handler::Bare => bare::serve().await,
             Handler::Naive => naive::serve(&self.brokers).await,
             Handler::OursNoLog => ours::serve(Arc::new(no_log::NoLog::default())).await,
+            Handler::Ours => ours::serve(Arc::new(KafkaLog::open(topic::options(&self.brokers, TOPIC)).await?)).await,
         }
     }
 }
@@ -84,7 +91,7 @@ impl Door {
         );
         let mut handlers = vec![Handler::Bare, Handler::OursNoLog];
         if self.brokers.is_some() {
-            handlers.push(Handler::Naive);
+            handlers.extend([Handler::Naive, Handler::Ours]);
         }
         for size in &self.sizes {
             let requests: Arc<Vec<Bytes>> = Arc::new(

@@ -3,6 +3,7 @@
 pub mod child;
 pub mod consume;
 pub mod cpu;
+pub mod directory;
 pub mod door;
 pub mod load;
 pub mod memory;

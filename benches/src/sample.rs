@@ -67,8 +67,9 @@ fn speak(body: &mut String, step: usize, bytes: usize) {
         let _ = write!(body, r#"{{"role":"{role}","content":"{said}","words":["#);
         for (at, word) in said.split(' ').enumerate() {
             let comma = if at > 0 { "," } else { "" };
-            let start = f64::from(words) * 0.4;
-            let _ = write!(body, r#"{comma}{{"word":"{word} ","start":{start:.3},"end":{:.3}}}"#, start + 0.35);
+            // Milliseconds without needless zeros, as Retell spells them.
+            let (start, end) = (f64::from(words * 371) / 1e3, f64::from(words * 371 + 352) / 1e3);
+            let _ = write!(body, r#"{comma}{{"word":"{word} ","start":{start},"end":{end}}}"#);
             words += 1;
         }
         body.push_str("]}");

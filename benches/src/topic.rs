@@ -5,12 +5,14 @@ use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::types::RDKafkaErrorCode::TopicAlreadyExists;
+use trunkline_stores::log::EventLog;
+use trunkline_stores::log::kafka::{KafkaLog, KafkaOptions};
 
 /// Partitions of every bench topic.
 pub const PARTITIONS: i32 = 12;
 
-/// Makes a topic if it is not there; true if it was not.
-pub async fn make(brokers: &str, name: &str) -> Result<bool> {
+/// Makes a topic if it is not there.
+pub async fn make(brokers: &str, name: &str) -> Result<()> {
     let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
         .set("bootstrap.servers", brokers)
         .create()
@@ -21,9 +23,30 @@ pub async fn make(brokers: &str, name: &str) -> Result<bool> {
         .await
         .with_context(|| format!("create topic {name}"))?;
     match made.into_iter().next() {
-        Some(Ok(_)) => Ok(true),
-        Some(Err((_, TopicAlreadyExists))) => Ok(false),
+        Some(Ok(_)) | Some(Err((_, TopicAlreadyExists))) => Ok(()),
         Some(Err((_, code))) => bail!("create topic {name}: {code}"),
         None => bail!("create topic {name}: no answer"),
     }
+}
+
+/// A log of ours in topic `name`.
+pub fn options(brokers: &str, name: &str) -> KafkaOptions {
+    KafkaOptions {
+        partitions: PARTITIONS as u32,
+        ..KafkaOptions::new(brokers, name)
+    }
+}
+
+/// Makes topic `name` as our log wants it; true if there is something in it already.
+pub async fn is_filled(brokers: &str, name: &str) -> Result<bool> {
+    let log = KafkaLog::open(options(brokers, name))
+        .await
+        .with_context(|| format!("open topic {name}"))?;
+    let mut filled = false;
+    for partition in 0..log.partitions() {
+        let (low, high) = log.span(partition).await?;
+        filled |= high > low;
+    }
+    log.close().await;
+    Ok(filled)
 }

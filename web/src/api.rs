@@ -8,6 +8,7 @@ pub mod documents;
 pub mod form;
 pub mod live;
 pub mod query;
+pub mod received;
 pub mod things;
 
 use actix_web::web;
@@ -26,6 +27,7 @@ pub fn configure(config: &mut web::ServiceConfig) {
         .service(things::businesses)
         .service(things::completeness)
         .service(things::set_aside)
+        .service(received::received)
         .service(documents::openapi_json)
         .service(documents::docs_page)
         .service(documents::docs_errors);

@@ -18,6 +18,8 @@ use trunkline_core::signature::SigningKey;
 use trunkline_stores::postgres::Config;
 use trunkline_stores::postgres::row::{NewBusiness, NewUser, NewWorkspace, Role};
 
+use crate::identity::{SCOPES, key};
+
 /// The organisation that is made.
 const ORGANISATION: &str = "Demo call centre";
 /// What its person signs in with.
@@ -49,6 +51,8 @@ pub struct Demo {
     pub email: String,
     /// With which password.
     pub password: String,
+    /// What a program may call the API with.
+    pub api_key: String,
 }
 
 /// Reads what an earlier start made, or makes it. `hash` makes the stored form of a password.
@@ -67,6 +71,7 @@ pub async fn prepare(config: &Config, data: &Path, hash: impl AsyncFnOnce(String
         signing_key: format!("key_{}", secret(28)),
         email: EMAIL.to_owned(),
         password: secret(14),
+        api_key: String::new(),
     };
     let new = NewWorkspace {
         name: "Simulator".to_owned(),
@@ -93,6 +98,7 @@ pub async fn prepare(config: &Config, data: &Path, hash: impl AsyncFnOnce(String
         password_hash: hash(demo.password.clone()).await?,
     };
     config.create_user(tenant, &person).await?;
+    (_, demo.api_key) = key::create(config, tenant, "Demo", &SCOPES.map(|(_, scope)| scope), None).await?;
     // Written last: a start that was cut short before this makes a second workspace rather than losing its secrets.
     let mut writer = std::fs::OpenOptions::new()
         .write(true)

@@ -1,5 +1,6 @@
 //! Settings -> adapters -> engine -> listeners. The only file that names adapters.
 
+mod kafka;
 pub mod stores;
 
 use std::net::SocketAddr;

@@ -8,10 +8,9 @@ use rdkafka::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use trunkline_core::door;
-use trunkline_core::id::{TenantId, WorkspaceId};
 use trunkline_core::record::Source;
-use uuid::Uuid;
 
+use crate::directory::{TENANT, WORKSPACE};
 use crate::{sample, topic};
 
 /// One start, eight growing transcripts, one end.
@@ -22,7 +21,7 @@ const OPEN_CALLS: usize = 1_000;
 
 /// Makes `topic` and writes all events of `calls` calls whose transcripts grow to about `size` bytes; nothing if it is there.
 pub async fn fill(brokers: &str, name: &str, calls: usize, size: usize) -> Result<()> {
-    if !topic::make(brokers, name).await? {
+    if topic::is_filled(brokers, name).await? {
         return Ok(());
     }
     let producer: BaseProducer = ClientConfig::new()
@@ -48,8 +47,7 @@ pub async fn fill(brokers: &str, name: &str, calls: usize, size: usize) -> Resul
 
 fn send(producer: &BaseProducer, name: &str, body: Bytes) -> Result<()> {
     let (routed, body) = door::route(body);
-    let (tenant, workspace) = (TenantId(Uuid::from_u128(1)), WorkspaceId(Uuid::from_u128(2)));
-    let record = door::record(routed, body, sample::clock(), tenant, workspace, Source::Webhook);
+    let record = door::record(routed, body, sample::clock(), TENANT, WORKSPACE, Source::Webhook);
     let stored = record.encode();
     loop {
         match producer.send(BaseRecord::to(name).key(&record.header.key).payload(&stored[..])) {

@@ -1,22 +1,18 @@
 //! Our intake as it is served, on a log of one's choice.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use actix_web::{App, HttpServer, web};
 use anyhow::Result;
-use trunkline_core::id::{TenantId, WorkspaceId};
 use trunkline_stores::log::EventLog;
-use trunkline_stores::postgres::{Directory, WorkspaceEntry};
 use trunkline_web::intake::Intake;
 use trunkline_web::intake::caps::Caps;
 use trunkline_web::intake::meters::Meters;
 use trunkline_web::intake::senders::Senders;
 use trunkline_web::routes;
-use uuid::Uuid;
 
 use super::bare::announce;
-use crate::sample::KEY;
+use crate::directory::directory;
 
 /// As in the default settings.
 const REQUESTS_IN_FLIGHT: usize = 2_000;
@@ -36,25 +32,4 @@ pub async fn serve(log: Arc<dyn EventLog>) -> Result<()> {
         .bind(("127.0.0.1", 0))?;
     announce(&server.addrs());
     Ok(server.run().await?)
-}
-
-/// One tenant with one workspace, whose token is `bench`.
-fn directory() -> Directory {
-    let entry = WorkspaceEntry {
-        tenant: TenantId(Uuid::from_u128(1)),
-        workspace: WorkspaceId(Uuid::from_u128(2)),
-        name: "bench".into(),
-        enabled: true,
-        signing_keys: vec![KEY.into()],
-        allowed_sources: Vec::new(),
-        rate_per_second: None,
-        api_key: None,
-    };
-    Directory {
-        by_token: HashMap::from([("bench".to_owned(), Arc::new(entry))]),
-        agents: HashMap::new(),
-        unassigned: HashMap::new(),
-        businesses: HashMap::new(),
-        version: 1,
-    }
 }

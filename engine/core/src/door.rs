@@ -3,6 +3,8 @@
 mod finder;
 mod mask;
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
@@ -65,8 +67,9 @@ pub fn route(body: Bytes) -> (Routed, Bytes) {
         ..
     } = Destination::of(&finder.found());
     let tokens = finder.tokens;
+    let (event, known) = (event.into_owned(), id.map(|(kind, id)| (kind, id.into_owned())));
     let (body, masked) = mask::overwrite(body, &tokens);
-    let (key, kind) = match id {
+    let (key, kind) = match known {
         Some((kind, id)) => (id, Some(kind)),
         None => (hash(&body), None),
     };
@@ -146,23 +149,23 @@ pub(crate) struct Found<'a> {
 }
 
 /// Where a readable body belongs.
-pub(crate) struct Destination {
+pub(crate) struct Destination<'a> {
     /// Event name as shown.
-    pub event: String,
+    pub event: Cow<'a, str>,
     /// The documented name, if it is one.
     pub name: Option<Name>,
     /// Its family.
     pub family: Family,
     /// The call or chat it belongs to.
-    pub id: Option<(Kind, String)>,
+    pub id: Option<(Kind, Cow<'a, str>)>,
     /// Why it belongs nowhere.
     pub set_aside: Option<SetAside>,
 }
 
-impl Destination {
-    pub(crate) fn of(found: &Found<'_>) -> Destination {
+impl<'a> Destination<'a> {
+    pub(crate) fn of(found: &Found<'a>) -> Destination<'a> {
         let nowhere = |reason| Destination {
-            event: String::new(),
+            event: Cow::Borrowed(""),
             name: None,
             family: Family::Unknown,
             id: None,
@@ -185,9 +188,12 @@ impl Destination {
             Family::Alert => (!found.alert).then_some(SetAside::NoAlert),
             Family::Voice | Family::Chat | Family::Unknown => id.is_none().then_some(SetAside::NoId),
         };
-        let cut = event.char_indices().nth(EVENT_NAME_CHARS).map_or(event.len(), |(at, _)| at);
+        let event = match event.char_indices().nth(EVENT_NAME_CHARS) {
+            Some((end, _)) => Cow::Owned(event[..end].to_owned()),
+            None => event,
+        };
         Destination {
-            event: event[..cut].to_owned(),
+            event,
             name,
             family,
             id,
@@ -222,8 +228,8 @@ fn choose<'a>(name: Option<Name>, found: &Found<'a>) -> (Family, Option<(Kind, S
 }
 
 /// The id, if it is a text of 1 to [`ID_BYTES`] bytes without control characters and lone surrogates (rule A7).
-fn usable_id((raw, escaped): Inside<'_>) -> Option<String> {
+fn usable_id((raw, escaped): Inside<'_>) -> Option<Cow<'_, str>> {
     let decoded = decode(raw, escaped);
     let usable = !decoded.lone_surrogate && (1..=ID_BYTES).contains(&decoded.text.len()) && is_plain(&decoded.text);
-    usable.then(|| decoded.text.into_owned())
+    usable.then_some(decoded.text)
 }

@@ -22,7 +22,6 @@ use crate::record::{Record, SetAside, Source};
 use crate::transcript::{Sources, Transcript, items_with_words};
 use field::Field;
 use reader::{Reader, Rest};
-use word::interned;
 
 pub use notice::{Alert, Hook};
 pub use stamp::Stamp;
@@ -165,7 +164,13 @@ fn read_value(record: &Record, root: Value<'_>, canonical: &mut Canonical) -> Re
     }
 }
 
-fn read_event(record: &Record, root: Value<'_>, envelope: &Envelope<'_>, destination: Destination, canonical: &mut Canonical) -> Reading {
+fn read_event(
+    record: &Record,
+    root: Value<'_>,
+    envelope: &Envelope<'_>,
+    destination: Destination<'_>,
+    canonical: &mut Canonical,
+) -> Reading {
     let Destination {
         event,
         name,
@@ -188,7 +193,7 @@ fn read_event(record: &Record, root: Value<'_>, envelope: &Envelope<'_>, destina
         source: record.header.source,
         stamp: Stamp::of(received_at, root, name.is_some_and(Name::is_transfer), canonical),
         name,
-        spelled: interned(&event),
+        spelled: name.map_or_else(|| Arc::from(&*event), word::name),
         happened_at: happened.and_then(|time| time.usable(received_at)),
         fields: Vec::new(),
         unreadable: Vec::new(),

@@ -48,7 +48,7 @@ impl Transcript {
         let mut packer = Packer::default();
         let mut listener = Listener::default();
         let (mut last_turn, mut tool_calls, mut tool_failures) = (None, 0, 0);
-        for entry in entries {
+        for mut entry in entries {
             match entry.role {
                 Role::ToolCall => tool_calls += 1,
                 Role::ToolResult if entry.successful == Some(false) => tool_failures += 1,
@@ -56,7 +56,7 @@ impl Transcript {
             }
             if entry.is_turn() {
                 last_turn = Some(packer.len());
-                listener.hear(&entry);
+                listener.hear(&mut entry);
             }
             packer.push(&entry);
         }
@@ -127,7 +127,8 @@ impl Transcript {
 pub(crate) fn items_with_words(sources: &Sources<'_>) -> Vec<Item> {
     let mut without_turns = Vec::new();
     for source in sources.in_order() {
-        let entries: Vec<Entry<'_>> = source.entries(sources.start).collect();
+        let mut entries: Vec<Entry<'_>> = source.entries(sources.start).collect();
+        entries.iter_mut().for_each(|entry| entry.spans(|_| {}));
         let has_turn = entries.iter().any(Entry::is_turn);
         if has_turn || without_turns.is_empty() {
             let items: Vec<Item> = entries.iter().map(|entry| entry.item(true)).collect();

@@ -19,7 +19,7 @@ use crate::error::ALL_KINDS;
     paths(
         super::board::board, super::live::live_calls, super::live::live_call, super::calls::calls, super::call::call,
         super::call::turns, super::call::events, super::things::metrics, super::things::businesses, super::things::completeness,
-        super::things::set_aside, crate::stream::stream,
+        super::things::set_aside, super::received::received, crate::stream::stream,
     ),
     tags(
         (name = "live", description = "What is going on now"), (name = "calls", description = "The call log"),

@@ -62,7 +62,9 @@ pub fn run(context: Context, args: Demo) -> anyhow::Result<ExitCode> {
         println!("  address    http://{}", product.site);
         println!("  e-mail     {}", made.email);
         println!("  password   {}", made.password);
+        println!("  API key    {}", made.api_key);
         println!("  webhooks   {intake}/v1/retell/{}", made.token);
+        println!("  health     http://{}/readyz", product.admin);
         println!("\nCtrl+C stops it.");
         shutdown::requested().await.context("listen for signals")?;
         let _ = stop.send(true);

@@ -8,9 +8,11 @@ use secrecy::ExposeSecret;
 use trunkline_stores::clickhouse::door::{DoorOptions, Engine};
 use trunkline_stores::clickhouse::{Analytics, AnalyticsOptions};
 use trunkline_stores::log::EventLog;
+use trunkline_stores::log::kafka::KafkaLog;
 use trunkline_stores::log::postgres::{LogOptions, PostgresLog};
 use trunkline_stores::postgres::{Config, Database, EmbeddedOptions, EmbeddedPostgres, PostgresOptions, migrate};
 
+use super::kafka;
 use crate::settings::{LogStore, Settings};
 
 /// Name of the engine's library.
@@ -180,7 +182,7 @@ pub async fn open_log(settings: &Settings, database: &Database) -> anyhow::Resul
             };
             Ok(Arc::new(PostgresLog::open(database.clone(), &options).await?))
         }
-        LogStore::Kafka => anyhow::bail!("this build has no Kafka log; set log.store = \"postgres\""),
+        LogStore::Kafka => Ok(Arc::new(KafkaLog::open(kafka::options(settings)).await?)),
     }
 }
 

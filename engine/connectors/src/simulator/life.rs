@@ -21,6 +21,8 @@ pub struct Mix {
     pub abandoned: f64,
     /// Share of tool results that fail.
     pub tool_failure: f64,
+    /// Share of conversations in which the caller asks for a person, where the language has such a script.
+    pub wants_person: f64,
 }
 
 impl Default for Mix {
@@ -28,10 +30,11 @@ impl Default for Mix {
         Mix {
             voicemail: 0.22,
             failed_dial: 0.16,
-            fault: 0.012,
-            blocked: 0.004,
-            abandoned: 0.015,
-            tool_failure: 0.03,
+            fault: 0.008,
+            blocked: 0.003,
+            abandoned: 0.012,
+            tool_failure: 0.006,
+            wants_person: 0.12,
         }
     }
 }
@@ -186,7 +189,18 @@ impl Plan {
             plan.reaches_voicemail(firm, who, random);
         } else {
             let scripts = script::language(who.language);
-            let scenario = &scripts.scenarios[random.random_range(0..scripts.scenarios.len())];
+            let wants_person = random.random_bool(mix.wants_person);
+            let fitting: Vec<&Scenario> = scripts
+                .scenarios
+                .iter()
+                .filter(|scenario| scenario.transfer == wants_person)
+                .collect();
+            let fitting = if fitting.is_empty() {
+                scripts.scenarios.iter().collect()
+            } else {
+                fitting
+            };
+            let scenario = fitting[random.random_range(0..fitting.len())];
             plan.converse(firm, who, scenario, mix, random);
         }
         plan
@@ -212,7 +226,7 @@ impl Plan {
 
     fn converse(&mut self, firm: &SimBusiness, who: &SimAgent, scenario: &Scenario, mix: &Mix, random: &mut ChaCha8Rng) {
         let mut now = random.random_range(0.4..1.6);
-        let slow = random.random_bool(0.06);
+        let slow = random.random_bool(0.02);
         let abandoned = random.random_bool(mix.abandoned);
         let fault_at = random.random_bool(mix.fault).then(|| random.random_range(1..scenario.turns.len()));
         let mut tool_failed = false;
@@ -242,7 +256,7 @@ impl Plan {
             }
             let role = if turn[0] == "agent" { "agent" } else { "user" };
             if role == "agent" {
-                let wait_ms = 520.0 + 900.0 * random.random::<f64>().powi(3) + if slow { 1_300.0 } else { 0.0 };
+                let wait_ms = 520.0 + 820.0 * random.random::<f64>().powi(3) + if slow { 1_300.0 } else { 0.0 };
                 self.latency_ms.push((wait_ms * 100.0).round() / 100.0);
                 now += wait_ms / 1_000.0;
             } else {
@@ -255,14 +269,13 @@ impl Plan {
         self.scenario.clone_from(&scenario.name);
         self.summary.clone_from(&scenario.summary);
         let happy = !tool_failed && !slow;
-        self.sentiment = match random.random_range(0..10) {
-            0 => "Negative",
-            1 | 2 if !happy => "Negative",
-            n if n < 6 => "Positive",
-            9 => "Unknown",
-            _ => "Neutral",
+        self.sentiment = match random.random_range(0..100) {
+            n if n < if happy { 4 } else { 35 } => "Negative",
+            n if n < 60 => "Positive",
+            n if n < 93 => "Neutral",
+            _ => "Unknown",
         };
-        self.successful = Some(!tool_failed && random.random_bool(0.87));
+        self.successful = Some(!tool_failed && random.random_bool(0.93));
         self.reason = if random.random_bool(0.5) { "user_hangup" } else { "agent_hangup" };
         if fault_at.is_some() {
             self.reason = [

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::event::{Event, word::interned};
+use crate::event::{Event, word};
 use crate::instant::Millis;
 use crate::limit::{AGENTS_PER_CALL, RECORDS_PER_CALL, UNKNOWN_NAMES_PER_CALL};
 use crate::name::{NAMES, Name};
@@ -216,7 +216,7 @@ impl Receipts {
             repeats[repeat.of as usize] += 1;
         }
         let spelled = |receipt: &Receipt| match receipt.known() {
-            Some(name) => interned(name.as_str()),
+            Some(name) => word::name(name),
             None => self.unknown[usize::from(receipt.name) - NAMES.len()].clone(),
         };
         let listed = self.all.iter().zip(repeats);

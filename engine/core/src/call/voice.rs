@@ -91,12 +91,19 @@ impl Voice {
     /// When the conversation last grew: the first receipt of the largest version, or of the canonical one if that is larger still.
     pub fn last_growth(&self, receipts: &Receipts) -> Option<Millis> {
         let first = |candidate: &Candidate| candidate.receipts.iter().map(|place| receipts.order(*place).received_at).min();
-        let canonical = latest(&self.canonical, receipts);
-        let larger = canonical.filter(|candidate| candidate.transcript.as_ref().is_some_and(|text| text.size() > self.largest));
-        match larger {
-            Some(candidate) => first(candidate),
-            None => self.live.iter().filter_map(first).min().or_else(|| canonical.and_then(first)),
+        let size = |candidate: &Candidate| candidate.transcript.as_ref().map(|transcript| transcript.size());
+        let canonical = latest(&self.canonical, receipts).and_then(size);
+        let of_size = || {
+            self.canonical
+                .iter()
+                .filter(|candidate| size(candidate) == canonical)
+                .filter_map(first)
+                .min()
+        };
+        if canonical.is_some_and(|size| size > self.largest) {
+            return of_size();
         }
+        self.live.iter().filter_map(first).min().or_else(of_size)
     }
 
     /// Drops texts, but for the last turn.

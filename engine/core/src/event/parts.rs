@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use super::field::{Latency, Map};
-use super::reader::{Reader, last_of_each};
-use super::word::interned;
+use super::reader::Reader;
 use crate::facts::{Cost, STAGES, Stage};
-use crate::json::{Shape, Value, shown};
+use crate::json::{Shape, Value, last_of_each, shown};
 use crate::limit::COST_CENTS;
 
 /// `call_cost` or `chat_cost`: there if the combined cost or any part is readable (rules B3, B8).
@@ -43,7 +42,7 @@ pub(super) fn cost(reader: &mut Reader, value: Option<Value<'_>>) -> Option<Cost
         if reader.flag(part.is_transfer_leg_cost, "product_costs.is_transfer_leg_cost") == Some(true) {
             legs = Some(legs.unwrap_or(0.0) + cents);
         }
-        cost.parts.push((interned(product.as_deref().unwrap_or("")), cents));
+        cost.parts.push((Arc::from(product.as_deref().unwrap_or("")), cents));
     }
     if !cost.parts.is_empty() {
         cost.parts_cents = Some(sum);

@@ -5,11 +5,14 @@ use std::sync::Arc;
 
 use super::field::{Field, Time};
 use super::parts::{cost, latency, map};
-use super::word::interned;
+use super::word;
 use crate::facts::{Channel, Direction};
 use crate::id::Kind;
-use crate::json::{Number, Shape, Value};
+use crate::json::{Number, Shape, Value, last_of_each};
 use crate::limit::DAY_MS;
+
+/// How many fields an event usually has.
+const USUAL_FIELDS: usize = 16;
 
 /// Fields read so far, and the names of those that were there but unreadable.
 #[derive(Debug, Default)]
@@ -30,23 +33,6 @@ pub(super) struct Rest<'a> {
     /// `start_timestamp` as read.
     pub start: Option<Time>,
 }
-
-/// Values of the members that are read, the last of each name.
-macro_rules! last_of_each {
-    ($object:expr, $($name:ident),+ $(,)?) => {{
-        #[derive(Default)]
-        struct Members<'a> { $($name: Option<Value<'a>>,)+ }
-        let mut members = Members::default();
-        for (name, value) in $object.members() {
-            match &*name.name() {
-                $(stringify!($name) => members.$name = Some(value),)+
-                _ => {}
-            }
-        }
-        members
-    }};
-}
-pub(super) use last_of_each;
 
 impl Reader {
     /// Notes that a field was there but could not be read.
@@ -160,6 +146,7 @@ impl Reader {
             transcript_object,
             transcript
         );
+        self.fields.reserve(USUAL_FIELDS);
         self.keep_text(found.agent_id, "agent_id", Field::AgentId);
         let version = self.number(found.agent_version, "agent_version");
         let version = version.and_then(|number| {
@@ -189,9 +176,9 @@ impl Reader {
             }
         };
         let status = self.text(status.1, status.0);
-        self.keep(status, |word| Field::Status(interned(&word)));
+        self.keep(status, |word| Field::Status(word::status(&word)));
         let reason = self.text(found.disconnection_reason, "disconnection_reason");
-        self.keep(reason, |word| Field::Reason(interned(&word)));
+        self.keep(reason, |word| Field::Reason(word::reason(&word)));
         self.keep_text(found.transfer_destination, "transfer_destination", Field::TransferDestination);
         let start = self.time(found.start_timestamp, "start_timestamp");
         self.keep(start, Field::Start);

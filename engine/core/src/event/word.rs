@@ -1,25 +1,35 @@
 //! Words that come with every call, kept once for the whole process instead of once per call.
 
-use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
 use crate::class::REASONS;
-use crate::name::NAMES;
+use crate::name::{NAMES, Name};
 
 const STATUSES: [&str; 5] = ["registered", "not_connected", "ongoing", "ended", "error"];
 
-static WORDS: LazyLock<HashMap<&'static str, Arc<str>>> = LazyLock::new(|| {
-    let reasons = REASONS.iter().map(|(word, _)| *word);
-    let names = NAMES.iter().map(|(word, _)| *word);
-    STATUSES
-        .into_iter()
-        .chain(reasons)
-        .chain(names)
-        .map(|word| (word, Arc::from(word)))
-        .collect()
-});
+static STATUS_WORDS: LazyLock<[Arc<str>; STATUSES.len()]> = LazyLock::new(|| STATUSES.map(Arc::from));
+static REASON_WORDS: LazyLock<[Arc<str>; REASONS.len()]> = LazyLock::new(|| REASONS.map(|(word, _)| Arc::from(word)));
+static NAME_WORDS: LazyLock<[Arc<str>; NAMES.len()]> = LazyLock::new(|| NAMES.map(|(word, _)| Arc::from(word)));
 
-/// The word; shared when it is a documented one.
-pub(crate) fn interned(word: &str) -> Arc<str> {
-    WORDS.get(word).cloned().unwrap_or_else(|| Arc::from(word))
+fn one_of(words: &[Arc<str>], word: &str) -> Arc<str> {
+    words
+        .iter()
+        .find(|known| ***known == *word)
+        .cloned()
+        .unwrap_or_else(|| Arc::from(word))
+}
+
+/// A `call_status`; shared when it is a documented one.
+pub(super) fn status(word: &str) -> Arc<str> {
+    one_of(&*STATUS_WORDS, word)
+}
+
+/// A `disconnection_reason`; shared when it is a documented one.
+pub(super) fn reason(word: &str) -> Arc<str> {
+    one_of(&*REASON_WORDS, word)
+}
+
+/// A documented event name.
+pub(crate) fn name(name: Name) -> Arc<str> {
+    NAME_WORDS[name as usize].clone()
 }

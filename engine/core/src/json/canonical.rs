@@ -78,49 +78,48 @@ impl Canonical {
 
     fn object(&mut self, object: Value<'_>, omit: Option<Omit<'_>>, leave_out: &[&str]) {
         let first = self.members.len();
-        let mut sorted = true;
         for (name, _) in object.members() {
-            if leave_out.iter().any(|out| name.is(out)) {
-                continue;
+            if leave_out.is_empty() || !leave_out.iter().any(|out| name.is(out)) {
+                self.members.push(Member {
+                    prefix: name.prefix(),
+                    name: name.place(),
+                });
             }
-            let member = Member {
-                prefix: prefix(name),
-                name: name.place(),
-            };
-            sorted &= self.members.len() == first || compare(object, &self.members[self.members.len() - 1], &member) == Ordering::Less;
-            self.members.push(member);
         }
-        if !sorted {
-            // Later ones behind earlier ones of the same name: the sort must be stable.
-            self.members[first..].sort_by(|one, other| compare(object, one, other));
-        }
+        let repeats = sort(object, &mut self.members[first..]);
         let last = self.members.len();
         self.out.push(b'{');
-        let mut comma = false;
         for place in first..last {
             let member = self.members[place];
-            let repeated = place + 1 < last && compare(object, &member, &self.members[place + 1]) == Ordering::Equal;
-            if repeated {
+            if repeats && place + 1 < last && compare(object, &member, &self.members[place + 1]) == Ordering::Equal {
                 continue;
             }
-            if comma {
+            if self.out.last() != Some(&b'{') {
                 self.out.push(b',');
             }
-            comma = true;
-            let name = object.at(member.name);
-            self.string(name);
-            self.out.push(b':');
-            let inner = omit.filter(|omit| name.is(omit.inside)).map_or(&[][..], |omit| omit.names);
-            self.write(object.at(member.name + 1), None, inner);
+            self.member(object.at(member.name), omit);
         }
         self.out.push(b'}');
         self.members.truncate(first);
     }
 
+    fn member(&mut self, name: Value<'_>, omit: Option<Omit<'_>>) {
+        let value = name.at(name.place() + 1);
+        let ((start, name_end), (value_start, end)) = (name.extent(), value.extent());
+        let text = name.text_around();
+        // Most members are spelled canonically from quote to comma: one copy.
+        if value_start == name_end + 1 && !name.escaped() && is_canonical_leaf(value) {
+            return self.out.extend_from_slice(&text.as_bytes()[start..end]);
+        }
+        self.string(name);
+        self.out.push(b':');
+        let inner = omit.filter(|omit| name.is(omit.inside)).map_or(&[][..], |omit| omit.names);
+        self.write(value, None, inner);
+    }
+
     fn number(&mut self, raw: &str) {
-        let bytes = raw.as_bytes();
-        if is_canonical(bytes) {
-            return self.out.extend_from_slice(bytes);
+        if is_canonical(raw.as_bytes()) {
+            return self.out.extend_from_slice(raw.as_bytes());
         }
         let number = Number(raw);
         let text = match (number.integral(), number.float()) {
@@ -132,14 +131,14 @@ impl Canonical {
     }
 
     fn string(&mut self, value: Value<'_>) {
-        self.out.push(b'"');
         let raw = value.raw();
         if !value.escaped() || has_only_short_escapes(raw.as_bytes()) {
-            self.out.extend_from_slice(raw.as_bytes());
-        } else {
-            for piece in pieces(raw) {
-                self.piece(&piece);
-            }
+            let (start, end) = value.extent();
+            return self.out.extend_from_slice(&value.text_around().as_bytes()[start..end]);
+        }
+        self.out.push(b'"');
+        for piece in pieces(raw) {
+            self.piece(&piece);
         }
         self.out.push(b'"');
     }
@@ -166,17 +165,21 @@ impl Canonical {
 /// Whether the spelling is already the canonical one. Sure cases only: up to 15 digits always survive the way through a 64-bit
 /// float, so a fraction without needless zeros is its own shortest text.
 fn is_canonical(raw: &[u8]) -> bool {
-    let Some(point) = raw.iter().position(|byte| !byte.is_ascii_digit()) else {
+    let mut point = raw.len();
+    for (place, byte) in raw.iter().enumerate() {
+        if !byte.is_ascii_digit() {
+            if *byte != b'.' || point < raw.len() {
+                return false;
+            }
+            point = place;
+        }
+    }
+    if point == raw.len() {
         return raw.len() <= 18;
-    };
-    let (whole, fraction) = (&raw[..point], &raw[point + 1..]);
-    raw[point] == b'.'
-        && raw.len() <= 16
-        && !whole.is_empty()
-        && fraction.iter().all(u8::is_ascii_digit)
-        && fraction.last().is_some_and(|last| *last != b'0')
-        // Below a ten-thousandth the shortest text has an exponent.
-        && (whole != b"0" || fraction.iter().take(3).any(|digit| *digit != b'0'))
+    }
+    // Below a ten-thousandth the shortest text has an exponent.
+    let is_tiny = || raw[0] == b'0' && raw[point + 1..].iter().take(3).all(|digit| *digit == b'0');
+    raw.len() <= 16 && raw[raw.len() - 1] != b'0' && !is_tiny()
 }
 
 /// True when every escape inside is one that the canonical text uses as well.
@@ -191,30 +194,69 @@ fn has_only_short_escapes(raw: &[u8]) -> bool {
     true
 }
 
-fn prefix(name: Value<'_>) -> u64 {
-    let decoded = name.name();
-    let mut eight = [0; 8];
-    let length = decoded.len().min(8);
-    eight[..length].copy_from_slice(&decoded.as_bytes()[..length]);
-    u64::from_be_bytes(eight)
+/// True when the value is no container and spelled canonically.
+#[inline(always)]
+fn is_canonical_leaf(value: Value<'_>) -> bool {
+    match value.shape() {
+        Shape::Null | Shape::True | Shape::False => true,
+        Shape::Number => is_canonical(value.raw().as_bytes()),
+        Shape::String => !value.escaped(),
+        Shape::Array | Shape::Object => false,
+    }
 }
 
-fn compare(object: Value<'_>, one: &Member, other: &Member) -> Ordering {
-    one.prefix.cmp(&other.prefix).then_with(|| {
-        let (one, other) = (object.at(one.name), object.at(other.name));
-        if !one.escaped() && !other.escaped() {
-            return one.raw().cmp(other.raw());
-        }
-        let (decoded, decoded_other) = (decode(one.raw(), one.escaped()), decode(other.raw(), other.escaped()));
-        let same = decoded.text.cmp(&decoded_other.text);
-        // Two lone surrogates look alike when shown but are different names.
-        let lone = decoded.lone_surrogate || decoded_other.lone_surrogate;
-        same.then_with(|| {
-            if lone {
-                one.raw().to_ascii_lowercase().cmp(&other.raw().to_ascii_lowercase())
-            } else {
-                Ordering::Equal
+/// Longest object that is sorted by insertion: Retell's objects are short, and their names mostly differ early.
+const INSERTION: usize = 40;
+
+/// Sorts the members by name, equal ones in their order; says whether there are equal ones.
+fn sort(object: Value<'_>, members: &mut [Member]) -> bool {
+    if members.len() > INSERTION {
+        members.sort_by(|one, other| compare(object, one, other));
+        return members
+            .windows(2)
+            .any(|pair| compare(object, &pair[0], &pair[1]) == Ordering::Equal);
+    }
+    let mut repeats = false;
+    for place in 1..members.len() {
+        let member = members[place];
+        let mut hole = place;
+        while hole > 0 {
+            match compare(object, &members[hole - 1], &member) {
+                Ordering::Less => break,
+                Ordering::Equal => {
+                    repeats = true;
+                    break;
+                }
+                Ordering::Greater => members[hole] = members[hole - 1],
             }
-        })
+            hole -= 1;
+        }
+        members[hole] = member;
+    }
+    repeats
+}
+
+#[inline(always)]
+fn compare(object: Value<'_>, one: &Member, other: &Member) -> Ordering {
+    match one.prefix.cmp(&other.prefix) {
+        Ordering::Equal => compare_names(object.at(one.name), object.at(other.name)),
+        unequal => unequal,
+    }
+}
+
+fn compare_names(one: Value<'_>, other: Value<'_>) -> Ordering {
+    if !one.escaped() && !other.escaped() {
+        return one.raw().cmp(other.raw());
+    }
+    let (decoded, decoded_other) = (decode(one.raw(), one.escaped()), decode(other.raw(), other.escaped()));
+    let same = decoded.text.cmp(&decoded_other.text);
+    // Two lone surrogates look alike when shown but are different names.
+    let lone = decoded.lone_surrogate || decoded_other.lone_surrogate;
+    same.then_with(|| {
+        if lone {
+            one.raw().to_ascii_lowercase().cmp(&other.raw().to_ascii_lowercase())
+        } else {
+            Ordering::Equal
+        }
     })
 }

@@ -5,12 +5,14 @@
 
 mod canonical;
 mod number;
+mod tag;
 mod tape;
 mod text;
 mod walk;
 
 pub use canonical::{Canonical, Omit};
 pub use number::Number;
+pub(crate) use tag::{last_of_each, tag};
 pub use tape::{Shape, Tape, Value};
 pub use text::{Decoded, decode, is_plain, shown};
 pub use walk::{Bad, Literal, Sink, Span, walk};

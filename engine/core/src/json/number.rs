@@ -98,6 +98,9 @@ impl Number<'_> {
     }
 
     fn scaled(self, shift: i64) -> Option<i64> {
+        if let Some(value) = self.plainly_scaled(shift) {
+            return Some(value);
+        }
         let number = Decimal::of(self.0);
         let (magnitude, next, rest) = number.split(shift)?;
         // Halves go up: away from zero for positive numbers, towards it for negative ones.
@@ -107,6 +110,32 @@ impl Number<'_> {
             next >= 5
         };
         signed(number.negative, magnitude.checked_add(u64::from(away))?)
+    }
+
+    /// The same for what nearly all numbers are: few digits, no sign, no exponent, and no more of them behind the point than
+    /// the shift takes in.
+    #[inline]
+    fn plainly_scaled(self, shift: i64) -> Option<i64> {
+        if self.0.len() > 15 {
+            return None;
+        }
+        let (mut value, mut left, mut behind_point) = (0i64, shift, false);
+        for byte in self.0.bytes() {
+            match byte {
+                b'0'..=b'9' => {
+                    value = value * 10 + i64::from(byte - b'0');
+                    left -= i64::from(behind_point);
+                }
+                b'.' => behind_point = true,
+                _ => return None,
+            }
+        }
+        if left < 0 {
+            return None;
+        }
+        // At most 15 digits and 3 more places: far below the limit of the type.
+        (0..left).for_each(|_| value *= 10);
+        Some(value)
     }
 
     /// The value, if it is integral however spelled and fits 64 bits.

@@ -135,37 +135,65 @@ pub struct Value<'a> {
 }
 
 impl<'a> Value<'a> {
+    #[inline(always)]
     fn node(self) -> &'a Node {
         &self.nodes[self.at]
     }
 
+    /// The whole text, for copying from it.
+    #[inline(always)]
+    pub(super) fn text_around(self) -> &'a str {
+        self.text
+    }
+
+    /// Length of [`Value::raw`].
+    #[inline(always)]
+    pub(super) fn raw_len(self) -> usize {
+        let node = self.node();
+        (node.end - node.start) as usize
+    }
+
+    /// Where it begins and ends in the text; of strings the quotes belong to it.
+    #[inline(always)]
+    pub(super) fn extent(self) -> (usize, usize) {
+        let node = self.node();
+        let quote = usize::from(node.shape == Shape::String);
+        (node.start as usize - quote, node.end as usize + quote)
+    }
+
     /// What it is.
+    #[inline(always)]
     pub fn shape(self) -> Shape {
         self.node().shape
     }
 
     /// Its place in the order of the text: of two equal keys the later one counts.
+    #[inline(always)]
     pub(super) fn place(self) -> usize {
         self.at
     }
 
     /// The same tape at another place.
+    #[inline(always)]
     pub(super) fn at(self, place: usize) -> Value<'a> {
         Value { at: place, ..self }
     }
 
     /// The text of it: of strings the inside, still escaped.
+    #[inline(always)]
     pub fn raw(self) -> &'a str {
         let node = self.node();
         &self.text[node.start as usize..node.end as usize]
     }
 
     /// Of strings: whether there are escapes inside.
+    #[inline(always)]
     pub fn escaped(self) -> bool {
         self.node().escaped
     }
 
     /// Null, `""`, `[]` and `{}` all mean missing (rule A8).
+    #[inline]
     pub fn is_missing(self) -> bool {
         match self.shape() {
             Shape::Null => true,
@@ -176,8 +204,9 @@ impl<'a> Value<'a> {
     }
 
     /// A string's content.
+    #[inline]
     pub fn string(self) -> Option<Cow<'a, str>> {
-        (self.shape() == Shape::String).then(|| decode(self.raw(), self.escaped()).text)
+        (self.shape() == Shape::String).then(|| self.name())
     }
 
     /// A string's content as it may be shown; `None` when it is no string or empty (rule A6).
@@ -200,6 +229,7 @@ impl<'a> Value<'a> {
     }
 
     /// Values of an array in order; nothing when it is none.
+    #[inline]
     pub fn elements(self) -> impl Iterator<Item = Value<'a>> {
         let end = if self.shape() == Shape::Array {
             self.node().next as usize
@@ -215,6 +245,7 @@ impl<'a> Value<'a> {
     }
 
     /// Names and values of an object in order, repeated names too; nothing when it is none.
+    #[inline]
     pub fn members(self) -> impl Iterator<Item = (Value<'a>, Value<'a>)> {
         let end = if self.shape() == Shape::Object {
             self.node().next as usize
@@ -231,8 +262,13 @@ impl<'a> Value<'a> {
     }
 
     /// A member's name; borrowed unless escaped.
+    #[inline]
     pub fn name(self) -> Cow<'a, str> {
-        decode(self.raw(), self.escaped()).text
+        if self.escaped() {
+            decode(self.raw(), true).text
+        } else {
+            Cow::Borrowed(self.raw())
+        }
     }
 
     /// The last member of this name (rule A6).
@@ -241,7 +277,7 @@ impl<'a> Value<'a> {
     }
 
     /// True when this is a string of that content.
-    #[inline]
+    #[inline(always)]
     pub fn is(self, content: &str) -> bool {
         if self.escaped() {
             self.name() == content

@@ -97,7 +97,7 @@ pub fn decode(raw: &str, escaped: bool) -> Decoded<'_> {
 
 /// What may stand in a text column: without NUL, and `None` when nothing is left (rule A6).
 pub fn shown(text: Cow<'_, str>) -> Option<Cow<'_, str>> {
-    let text = if text.contains('\0') {
+    let text = if memchr::memchr(0, text.as_bytes()).is_some() {
         Cow::Owned(text.replace('\0', ""))
     } else {
         text

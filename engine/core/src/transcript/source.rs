@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::facts::{Item, Role, Word};
 use crate::instant::Millis;
-use crate::json::{Shape, Value};
+use crate::json::{Shape, Value, last_of_each};
 use crate::limit::DAY_MS;
 
 /// Where transcripts may stand, the first with a turn is read.
@@ -105,62 +105,69 @@ impl<'a> Entry<'a> {
 
     /// `None` for what is no object with a role.
     fn read(item: Value<'a>, chat_start: Option<Millis>) -> Option<Entry<'a>> {
-        let mut role = None;
-        let (mut content, mut node, mut node_id, mut state, mut arguments, mut digit) = (None, None, None, None, None, None);
-        let (mut time_sec, mut created, mut successful) = (None, None, None);
-        let mut entry = Entry::default();
-        for (name, value) in item.members() {
-            match &*name.name() {
-                "role" => role = Some(value),
-                "content" => content = Some(value),
-                "words" => entry.words = Some(value),
-                "time_sec" => time_sec = Some(value),
-                "name" => entry.tool = value.text(),
-                "arguments" => arguments = Some(value),
-                "tool_call_id" => entry.tool_call_id = value.text(),
-                "type" => entry.tool_type = value.text(),
-                "successful" => successful = value.bool(),
-                "new_node_name" => node = value.text(),
-                "new_node_id" => node_id = value.text(),
-                "new_state_name" => state = value.text(),
-                "digit" => digit = Some(value),
-                "created_timestamp" => created = Some(value),
-                _ => {}
+        let found = last_of_each!(
+            item,
+            role,
+            content,
+            words,
+            time_sec,
+            name,
+            arguments,
+            tool_call_id,
+            successful,
+            new_node_name,
+            new_node_id,
+            new_state_name,
+            digit,
+            created_timestamp
+        );
+        let word = text(found.role)?;
+        let role = role_of(&word);
+        let mut entry = Entry { role, ..Entry::default() };
+        let said = match role {
+            Role::ToolCall => {
+                entry.tool = text(found.name);
+                entry.tool_type = text(item.get("type"));
+                found.arguments
             }
-        }
-        let word = text(role)?;
-        entry.role = role_of(&word);
-        let said = match entry.role {
-            Role::ToolCall => text(arguments),
-            Role::Node => node.or(state).or(node_id),
-            Role::Dtmf => text(digit),
-            _ => text(content),
+            Role::Node => [found.new_node_name, found.new_state_name, found.new_node_id]
+                .into_iter()
+                .flatten()
+                .find(|name| !name.is_missing()),
+            Role::Dtmf => found.digit,
+            _ => found.content,
         };
-        entry.content = said.unwrap_or_default();
-        entry.role_raw = (entry.role == Role::Other).then_some(word);
-        entry.successful = if entry.role == Role::ToolResult { successful } else { None };
-        if entry.role != Role::ToolCall {
-            (entry.tool, entry.tool_type) = (None, None);
+        entry.content = text(said).unwrap_or_default();
+        match role {
+            Role::ToolCall | Role::ToolResult => entry.tool_call_id = text(found.tool_call_id),
+            Role::Other => entry.role_raw = Some(word),
+            _ => {}
         }
-        if !matches!(entry.role, Role::ToolCall | Role::ToolResult) {
-            entry.tool_call_id = None;
+        if role == Role::ToolResult {
+            entry.successful = found.successful.and_then(Value::bool);
         }
-        if entry.role.speaks() {
-            for span in entry.spans() {
-                entry.start_ms = Some(entry.start_ms.map_or(span.start, |start| start.min(span.start)));
-                entry.end_ms = Some(entry.end_ms.map_or(span.end, |end| end.max(span.end)));
-            }
-        }
-        entry.start_ms = entry.start_ms.or_else(|| seconds(time_sec)).or_else(|| {
-            let created = created?.number()?.rounded()?;
+        entry.words = found.words.filter(|_| role.speaks());
+        entry.start_ms = seconds(found.time_sec).or_else(|| {
+            let created = found.created_timestamp?.number()?.rounded()?;
             Some(Millis(created).since(chat_start?)).filter(|ms| *ms >= 0)
         });
         Some(entry)
     }
 
-    /// Places of the words that have usable ones.
-    pub(super) fn spans(&self) -> impl Iterator<Item = Span> + use<'a> {
-        words(self.words).filter_map(|(_, span)| span)
+    /// Tells the places of the words that have usable ones, and takes the entry's own times from them, which are more exact than
+    /// others it may have.
+    pub(super) fn spans(&mut self, mut tell: impl FnMut(Span)) {
+        let mut own: Option<Span> = None;
+        for span in words(self.words).filter_map(|(_, span)| span) {
+            tell(span);
+            own = Some(own.map_or(span, |own| Span {
+                start: own.start.min(span.start),
+                end: own.end.max(span.end),
+            }));
+        }
+        if let Some(own) = own {
+            (self.start_ms, self.end_ms) = (Some(own.start), Some(own.end));
+        }
     }
 
     /// The form that is shown and stored.
@@ -191,21 +198,13 @@ impl<'a> Entry<'a> {
 
 /// Text and place of each word; a place needs both times, the end not before the start.
 fn words<'a>(list: Option<Value<'a>>) -> impl Iterator<Item = (Option<Value<'a>>, Option<Span>)> {
-    list.into_iter().flat_map(Value::elements).map(|word| {
-        let (mut text, mut start, mut end) = (None, None, None);
-        for (name, value) in word.members() {
-            match &*name.name() {
-                "word" => text = Some(value),
-                "start" => start = Some(value),
-                "end" => end = Some(value),
-                _ => {}
-            }
-        }
-        let span = seconds(start)
-            .zip(seconds(end))
-            .filter(|(start, end)| start <= end)
-            .map(|(start, end)| Span { start, end });
-        (text, span)
+    list.into_iter().flat_map(Value::elements).map(|item| {
+        let found = last_of_each!(item, word, start, end);
+        let times = seconds(found.start).zip(seconds(found.end));
+        (
+            found.word,
+            times.filter(|(start, end)| start <= end).map(|(start, end)| Span { start, end }),
+        )
     })
 }
 

@@ -53,7 +53,8 @@ pub(super) struct Listener {
 }
 
 impl Listener {
-    pub fn hear(&mut self, turn: &Entry<'_>) {
+    /// Hears one turn and tells it its own times.
+    pub fn hear(&mut self, turn: &mut Entry<'_>) {
         self.turns += 1;
         self.characters += turn.content.chars().count() as u64;
         self.scripts.see(&turn.content);
@@ -66,15 +67,13 @@ impl Listener {
                 self.user_turns += 1;
                 &mut self.user
             }
-            _ => return,
+            _ => return turn.spans(|_| {}),
         };
-        for span in turn.spans() {
+        turn.spans(|span| match spans.last_mut() {
             // Words follow each other without a gap: most turns become one span.
-            match spans.last_mut() {
-                Some(last) if last.start <= span.start && span.start <= last.end => last.end = last.end.max(span.end),
-                _ => spans.push(span),
-            }
-        }
+            Some(last) if last.start <= span.start && span.start <= last.end => last.end = last.end.max(span.end),
+            _ => spans.push(span),
+        });
         if let (Some(start), Some(end)) = (turn.start_ms, turn.end_ms) {
             self.timed.push((start, turn.role != Role::User, end));
         }

@@ -20,7 +20,7 @@ fn b4_what_proves_that_a_call_runs() {
         chat("chat_started", json!({})),
         chat("transcript_updated", json!({})),
     ] {
-        let facts = facts_of(&[body.clone()]);
+        let facts = facts_of(std::slice::from_ref(&body));
         assert_eq!(facts.state, CallState::Ongoing, "{body}");
         assert!(!facts.end_inferred && !facts.presumed_ended);
     }
@@ -37,7 +37,7 @@ fn b4_what_proves_that_a_call_is_over_and_when_that_is_inferred() {
         (chat("chat_ended", json!({})), false),
         (chat("chat_analyzed", json!({})), true),
     ] {
-        let facts = facts_of(&[body.clone()]);
+        let facts = facts_of(std::slice::from_ref(&body));
         assert_eq!((facts.state, facts.end_inferred), (CallState::Ended, inferred), "{body}");
     }
     let later = facts_of(&[voice("call_analyzed", json!({})), voice("call_ended", json!({}))]);

@@ -31,8 +31,8 @@ fn b9_a_timestamp_is_usable_from_2015_to_a_day_after_its_receipt() {
 #[test]
 fn b9_seconds_are_multiplied_first_then_rounded_and_flagged() {
     assert_eq!(start(json!(START / 1000)), (Some(START), true));
-    assert_eq!(start(json!(1_793_541_600.1234)), (Some(START + 123), true));
-    assert_eq!(start(json!(1_793_541_600.1235)), (Some(START + 124), true));
+    assert_eq!(start(json!(1_793_541_600.123_4)), (Some(START + 123), true));
+    assert_eq!(start(json!(1_793_541_600.123_5)), (Some(START + 124), true));
     assert_eq!(start(json!(1_420_070_399.999)), (None, false));
     assert_eq!(start(json!(START as f64 + 0.5)), (Some(START + 1), false));
 }

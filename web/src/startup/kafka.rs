@@ -1,0 +1,29 @@
+//! Turns the settings of Kafka into what its log wants.
+
+use secrecy::ExposeSecret;
+use trunkline_stores::log::kafka::KafkaOptions;
+
+use crate::settings::Settings;
+
+/// Options of the Kafka log.
+pub fn options(settings: &Settings) -> KafkaOptions {
+    let kafka = &settings.kafka;
+    let mut options = KafkaOptions {
+        partitions: settings.log.partitions,
+        replication: kafka.replication,
+        ..KafkaOptions::new(&kafka.brokers, &kafka.topic)
+    };
+    let ca_file = kafka.ca_file.display().to_string();
+    for (name, value) in [
+        ("security.protocol", kafka.security_protocol.as_str()),
+        ("sasl.mechanisms", &kafka.sasl_mechanism),
+        ("sasl.username", &kafka.sasl_user),
+        ("sasl.password", kafka.sasl_password.expose_secret()),
+        ("ssl.ca.location", &ca_file),
+    ] {
+        if !value.is_empty() {
+            options.properties.insert(name.to_owned(), value.to_owned());
+        }
+    }
+    options
+}
