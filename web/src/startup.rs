@@ -14,7 +14,7 @@ use anyhow::Context;
 use metrics_exporter_prometheus::PrometheusHandle;
 use stores::Stores;
 use tokio_util::sync::CancellationToken;
-use trunkline_actors::{Engine, EngineOptions};
+use trunkline_actors::{Engine, EngineOptions, Facts, FactsOptions, Roles};
 
 use crate::api::cursor::CursorKey;
 use crate::identity::cross_site;
@@ -55,6 +55,7 @@ pub struct Product {
     pub senders: Arc<Senders>,
     listeners: Listeners,
     engine: Engine,
+    facts: Facts,
     stores: Stores,
     tasks: CancellationToken,
 }
@@ -66,16 +67,21 @@ pub async fn start(settings: Settings) -> anyhow::Result<Product> {
     let stores = Stores::open(&settings).await?;
     let tasks = CancellationToken::new();
     let directory = stores.config.clone().watch(tasks.clone()).await.context("read the configuration")?;
+    let roles = Roles::default();
     let options = EngineOptions {
         on_failure: Some(Arc::new(|role| {
             // A guardian that gave up leaves boards that stand still; a fresh process rebuilds them from the log.
             tracing::error!(role, "a role could not be kept alive; leaving so that the process is started again");
             std::process::exit(ROLE_LOST);
         })),
+        roles: roles.clone(),
         ..EngineOptions::default()
     };
     let engine = Engine::start(stores.log.clone(), directory.clone(), options).context("start the live group")?;
+    let options = FactsOptions::new(stores::log_name(&settings));
+    let facts = Facts::start(stores.log.clone(), stores.analytics.clone(), directory.clone(), &roles, options);
     let state = AppState {
+        facts: facts.watcher(),
         live: engine.live(),
         streams: Arc::new(Streams::new(settings.server.streams_max, tokio::runtime::Handle::current())),
         cursors: CursorKey::load(&settings.data.directory)?,
@@ -114,6 +120,7 @@ pub async fn start(settings: Settings) -> anyhow::Result<Product> {
         senders,
         listeners,
         engine,
+        facts,
         stores,
         tasks,
     })
@@ -132,7 +139,8 @@ impl Product {
                 let _ = task.await;
             }
             self.tasks.cancel();
-            self.engine.stop().await;
+            // The groups do not know each other, so they leave at the same time.
+            tokio::join!(self.engine.stop(), self.facts.stop());
             drop(self.state);
             self.stores.close().await;
         };

@@ -3,7 +3,7 @@
 use std::sync::{Arc, LazyLock};
 
 use tokio::sync::watch;
-use trunkline_actors::Live;
+use trunkline_actors::{FactsWatcher, Live};
 use trunkline_stores::clickhouse::Analytics;
 use trunkline_stores::log::EventLog;
 use trunkline_stores::postgres::{Config, Directory};
@@ -56,6 +56,8 @@ pub struct AppState {
     pub analytics: Analytics,
     /// Live figures.
     pub live: Live,
+    /// How far the facts group is.
+    pub facts: FactsWatcher,
     /// Open streams.
     pub streams: Arc<Streams>,
     /// Signs page cursors.

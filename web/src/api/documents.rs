@@ -45,7 +45,20 @@ impl Modify for Credential {
 
 /// The OpenAPI document.
 pub fn description() -> Value {
-    serde_json::to_value(Description::openapi()).expect("the document holds texts and lists only")
+    sorted(serde_json::to_value(Description::openapi()).expect("the document holds texts and lists only"))
+}
+
+/// Names in order, whatever the JSON library was built to do: the committed text must not depend on it.
+fn sorted(value: Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let mut fields: Vec<(String, Value)> = fields.into_iter().collect();
+            fields.sort_by(|(a, _), (b, _)| a.cmp(b));
+            Value::Object(fields.into_iter().map(|(name, value)| (name, sorted(value))).collect())
+        }
+        Value::Array(values) => Value::Array(values.into_iter().map(sorted).collect()),
+        plain => plain,
+    }
 }
 
 static JSON: LazyLock<String> = LazyLock::new(|| format!("{:#}\n", description()));

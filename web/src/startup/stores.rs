@@ -186,6 +186,14 @@ pub async fn open_log(settings: &Settings, database: &Database) -> anyhow::Resul
     }
 }
 
+/// Name of the log in the facts: another log has other offsets.
+pub fn log_name(settings: &Settings) -> String {
+    match settings.log.store {
+        LogStore::Postgres => "postgres".to_owned(),
+        LogStore::Kafka => format!("kafka:{}", settings.kafka.topic),
+    }
+}
+
 /// Where the engine's library is: as set, beside the program, in the data directory, or where deploy/clickhouse-engine puts it.
 pub fn library(settings: &Settings) -> PathBuf {
     let set = &settings.clickhouse.library;

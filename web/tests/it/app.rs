@@ -1,0 +1,324 @@
+//! The product as its users have it: the real program in a process of its own, on ports the system chose, with embedded stores.
+//! One for all tests of this binary; each test makes organisations and workspaces of its own.
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{ChildStdin, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use reqwest::{Client, Response, StatusCode};
+use secrecy::SecretString;
+use serde_json::Value;
+use trunkline_core::id::{TenantId, WorkspaceId};
+use trunkline_core::instant::Millis;
+use trunkline_core::signature::{SigningKey, sign};
+use trunkline_stores::postgres::row::NewWorkspace;
+use trunkline_stores::postgres::{Config, Database, EmbeddedOptions, EmbeddedPostgres, PostgresOptions};
+
+/// Longest wait for something that the product does by itself (an event on a board, a row in ClickHouse).
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The running product.
+pub struct App {
+    /// Pages and API.
+    pub site: SocketAddr,
+    /// Webhooks.
+    pub intake: SocketAddr,
+    /// Health and metrics.
+    pub admin: SocketAddr,
+    /// Its data directory.
+    pub data: PathBuf,
+    /// Process id.
+    pub pid: u32,
+    _sweeper: ChildStdin,
+}
+
+/// The product all tests share.
+pub fn app() -> &'static App {
+    static APP: OnceLock<App> = OnceLock::new();
+    APP.get_or_init(|| {
+        App::start(
+            &tempfile::Builder::new().prefix("trunkline-web-").tempdir().unwrap().keep(),
+            true,
+            &[],
+        )
+    })
+}
+
+/// Where the engine's library is; says what to run when it is missing.
+pub fn library() -> PathBuf {
+    let beside = || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../.engine/libchdb.so"));
+    let path = std::env::var_os("TRUNKLINE_CHDB_LIBRARY").map_or_else(beside, PathBuf::from);
+    assert!(
+        path.is_file(),
+        "no ClickHouse engine at {}: run deploy/clickhouse-engine.sh, or set TRUNKLINE_CHDB_LIBRARY",
+        path.display()
+    );
+    path
+}
+
+/// The program with settings for tests.
+pub fn program(data: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_trunkline"));
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("TRUNKLINE_")) {
+        command.env_remove(name);
+    }
+    command
+        .env("TRUNKLINE_DATA__DIRECTORY", data)
+        .env("TRUNKLINE_CLICKHOUSE__LIBRARY", library());
+    command
+        .env("TRUNKLINE_LOG__PARTITIONS", "4")
+        .env("TRUNKLINE_SERVER__DRAIN_SECONDS", "0");
+    for setting in ["SERVER", "INTAKE", "ADMIN"] {
+        command.env(format!("TRUNKLINE_{setting}__BIND"), "127.0.0.1:0");
+    }
+    command
+}
+
+impl App {
+    /// Starts the product in `data`; `forget` removes the directory when this process ends.
+    pub fn start(data: &Path, forget: bool, settings: &[(&str, &str)]) -> App {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let mut child = program(data)
+            .arg("serve")
+            .envs(settings.iter().copied())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let sweeper = sweeper(child.id(), forget.then_some(data));
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut seen = Vec::new();
+        let serving = loop {
+            let line = lines.next().unwrap_or_else(|| panic!("the product ended: {seen:#?}")).unwrap();
+            match serde_json::from_str::<Value>(&line) {
+                Ok(entry) if entry["message"] == "serving" => break entry,
+                _ => seen.push(line),
+            }
+        };
+        let pid = child.id();
+        // Its log must be read on, or it would wait for room in the pipe; and its end must be waited for, or it stays a zombie.
+        std::thread::spawn(move || {
+            let loud = std::env::var_os("TEST_LOUD").is_some();
+            for line in lines.map_while(Result::ok) {
+                if loud {
+                    eprintln!("{line}");
+                }
+            }
+            let _ = child.wait();
+        });
+        let address = |name: &str| serving[name].as_str().unwrap().parse().unwrap();
+        App {
+            site: address("site"),
+            intake: address("intake"),
+            admin: address("admin"),
+            data: data.to_owned(),
+            pid,
+            _sweeper: sweeper,
+        }
+    }
+
+    /// A handle on its configuration; made anew in each test, because connections end with the runtime they were made on.
+    pub async fn config(&self) -> Config {
+        let server = EmbeddedPostgres::start_or_attach(&EmbeddedOptions::new(&self.data)).await.unwrap();
+        let options = PostgresOptions {
+            pool_size: 3,
+            ..server.options()
+        };
+        Config::new(Database::connect(&options).await.unwrap())
+    }
+
+    /// An organisation and a workspace of its own, known to the intake.
+    pub async fn line(&'static self) -> Line {
+        let config = self.config().await;
+        let tenant = config.ensure_organisation(&fresh("org")).await.unwrap();
+        self.line_of(config, tenant).await
+    }
+
+    /// A workspace in an organisation, known to the intake.
+    pub async fn line_of(&'static self, config: Config, tenant: TenantId) -> Line {
+        let (token, key) = (hex::encode(rand::random::<[u8; 20]>()), fresh("key"));
+        let new = NewWorkspace {
+            name: fresh("workspace"),
+            token: token.clone(),
+            signing_keys: vec![SecretString::from(key.clone())],
+            api_key: None,
+            zone: "UTC".to_owned(),
+        };
+        let workspace = config.create_workspace(tenant, &new).await.unwrap();
+        let line = Line {
+            app: self,
+            config,
+            tenant,
+            workspace,
+            token,
+            key: SigningKey::new(&key),
+        };
+        line.until_intake_answers(StatusCode::METHOD_NOT_ALLOWED).await;
+        line
+    }
+
+    /// An address of pages or API.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.site)
+    }
+
+    /// Metrics as text.
+    pub async fn metrics(&self) -> String {
+        client()
+            .get(format!("http://{}/metrics", self.admin))
+            .send()
+            .await
+            .unwrap()
+            .text()
+            .await
+            .unwrap()
+    }
+}
+
+/// One workspace with its address and key.
+pub struct Line {
+    /// The product.
+    pub app: &'static App,
+    /// Its configuration.
+    pub config: Config,
+    /// Whose.
+    pub tenant: TenantId,
+    /// Which.
+    pub workspace: WorkspaceId,
+    /// End of its intake address.
+    pub token: String,
+    /// Its key.
+    pub key: SigningKey,
+}
+
+impl Line {
+    /// Its intake address.
+    pub fn address(&self) -> String {
+        format!("http://{}{}", self.app.intake, self.path())
+    }
+
+    /// Path of its intake address.
+    pub fn path(&self) -> String {
+        format!("/v1/retell/{}", self.token)
+    }
+
+    /// Sends a signed body as Retell does.
+    pub async fn send(&self, body: impl Into<Vec<u8>>) -> Response {
+        let body = body.into();
+        let signature = sign(&body, &self.key, now());
+        client()
+            .post(self.address())
+            .header("x-retell-signature", signature)
+            .body(body)
+            .send()
+            .await
+            .unwrap()
+    }
+
+    /// Sends an event that has to be kept.
+    pub async fn keep(&self, event: &Value) {
+        assert_eq!(self.send(event.to_string()).await.status(), StatusCode::NO_CONTENT);
+    }
+
+    /// An API key of the organisation with these scopes.
+    pub async fn api_key(&self, scopes: &[&str]) -> String {
+        trunkline_web::identity::key::create(&self.config, self.tenant, "test", scopes, None)
+            .await
+            .unwrap()
+            .1
+    }
+
+    /// Asks the API, with all scopes to read.
+    pub async fn get(&self, key: &str, path: &str) -> (StatusCode, Value) {
+        let response = client().get(self.app.url(path)).bearer_auth(key).send().await.unwrap();
+        let status = response.status();
+        (status, response.json().await.unwrap_or_default())
+    }
+
+    /// Asks the API until the answer is as wanted.
+    pub async fn until(&self, key: &str, path: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        let begun = Instant::now();
+        loop {
+            let (status, answer) = self.get(key, path).await;
+            if wanted(&answer) {
+                return answer;
+            }
+            assert!(begun.elapsed() < PATIENCE, "GET {path}: {status} {answer:#}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// Changes of the configuration reach the intake a moment later; a GET tells without sending an event.
+    pub async fn until_intake_answers(&self, status: StatusCode) {
+        let begun = Instant::now();
+        loop {
+            let found = client().get(self.address()).send().await.unwrap().status();
+            if found == status {
+                return;
+            }
+            assert!(begun.elapsed() < PATIENCE, "intake answers {found}, not {status}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+/// A client without a pool: tests have runtimes of their own.
+pub fn client() -> Client {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Client::builder()
+        .pool_max_idle_per_host(0)
+        .timeout(Duration::from_secs(60))
+        .build()
+        .unwrap()
+}
+
+/// Wall clock.
+pub fn now() -> Millis {
+    Millis(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64)
+}
+
+/// A name nobody else uses.
+pub fn fresh(what: &str) -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    format!("{what}-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// A call's event as Retell sends it.
+pub fn event(name: &str, call_id: &str) -> Value {
+    let started = now().0 - 60_000;
+    let mut call = serde_json::json!({
+        "call_id": call_id, "call_type": "phone_call", "agent_id": "agent_1", "agent_name": "Reception", "agent_version": 3,
+        "direction": "inbound", "from_number": "+12025550101", "to_number": "+12025550102", "start_timestamp": started,
+        "call_status": "ongoing",
+    });
+    if name != "call_started" {
+        call["call_status"] = "ended".into();
+        call["end_timestamp"] = (started + 42_000).into();
+        call["duration_ms"] = 42_000.into();
+        call["disconnection_reason"] = "user_hangup".into();
+        call["transcript_object"] = serde_json::json!([
+            { "role": "agent", "content": "Hello, how can I help?" }, { "role": "user", "content": "I would like a table for two." },
+        ]);
+    }
+    serde_json::json!({ "event": name, "call": call })
+}
+
+/// Stops the product, and forgets its directory, when this process ends, however it ends: its end closes the pipe.
+fn sweeper(pid: u32, forget: Option<&Path>) -> ChildStdin {
+    const SCRIPT: &str = "trap '' INT TERM HUP; cat >/dev/null; kill -TERM \"$1\" 2>/dev/null; n=0; \
+         while kill -0 \"$1\" 2>/dev/null && [ $n -lt 100 ]; do sleep 0.1; n=$((n+1)); done; kill -KILL \"$1\" 2>/dev/null; \
+         [ -z \"$2\" ] || rm -rf \"$2\"";
+    let mut command = Command::new("sh");
+    command.args(["-c", SCRIPT, "sweeper", &pid.to_string()]);
+    command.arg(forget.map(|path| path.display().to_string()).unwrap_or_default());
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap()
+}
