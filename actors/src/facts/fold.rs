@@ -13,8 +13,8 @@ use uuid::Uuid;
 use super::cache::{Cache, Held};
 use super::reading::{Entry, poison};
 
-/// Calls that are loaded with one question: bounds its answer.
-const LOAD_CALLS: usize = 200;
+/// Calls that are loaded with one question: bounds its answer, since each has every update of its transcript among its records.
+const LOAD_CALLS: usize = 50;
 
 /// A call and the entries of the batch that are its events.
 pub(super) struct Touched {

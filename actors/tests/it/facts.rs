@@ -1,5 +1,6 @@
 //! The facts group at work: what folding the log gives is what ClickHouse has.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -38,6 +39,47 @@ async fn records_of_every_kind_become_the_rows_that_folding_them_gives() {
     house.agrees().await;
     assert_eq!(house.analytics.call(TENANT, Kind::Call, "only_dreamt").await.unwrap(), None);
     assert_eq!(house.analytics.set_aside(TENANT, Millis(NOON + 1), 10).await.unwrap().len(), 2);
+    facts.stop().await;
+    house.close().await;
+}
+
+/// The directory of Retell's samples: `TRUNKLINE_SHARED`, else `../shared` beside the checkout.
+fn samples() -> Vec<(String, Vec<u8>)> {
+    let beside = || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared"));
+    let folder = std::env::var_os("TRUNKLINE_SHARED")
+        .map_or_else(beside, PathBuf::from)
+        .join("retell/payloads");
+    assert!(
+        folder.is_dir(),
+        "no samples at {}: set TRUNKLINE_SHARED to the directory that holds retell/payloads",
+        folder.display()
+    );
+    let mut samples: Vec<(String, Vec<u8>)> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|ending| ending == "json"))
+        .map(|path| {
+            (
+                path.file_stem().unwrap().to_str().unwrap().to_owned(),
+                std::fs::read(&path).unwrap(),
+            )
+        })
+        .collect();
+    samples.sort();
+    samples
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_sample_of_retell_is_a_row_and_the_sums_are_those_of_the_core() {
+    let house = House::new("facts_samples").await;
+    let facts = house.start();
+    let samples = samples();
+    for (n, (_, body)) in samples.iter().enumerate() {
+        house.post(body.clone(), NOON + n as i64).await;
+    }
+    let state = house.written(&facts).await;
+    assert_eq!(state.events_written, samples.len() as u64);
+    house.agrees().await;
     facts.stop().await;
     house.close().await;
 }

@@ -139,7 +139,8 @@ mod tests {
         assert_eq!(shown("I want a Refund, refund!", "refund"), "I want a [Refund], [refund]!");
         assert_eq!(shown("今日は元気です", "元気"), "今日は[元気]です");
         assert_eq!(shown("İstanbul'da ÄRGER", "ärger"), "İstanbul'da [ÄRGER]");
-        assert_eq!(shown("banana", "ana nan"), "b[ana][na]");
+        // Words that overlap are marked once.
+        assert_eq!(shown("banana", "ana nan"), "b[ana][n]a");
         assert_eq!(shown("nothing", "else"), "nothing");
     }
 

@@ -124,3 +124,58 @@ fn quoted(name: &str) -> String {
 fn statements(text: &str) -> impl Iterator<Item = &str> {
     text.split(";\n").map(str::trim).filter(|statement| !statement.is_empty())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::client::AnalyticsOptions;
+    use super::*;
+
+    fn rendered(change: impl FnOnce(&mut AnalyticsOptions)) -> Vec<String> {
+        let mut options = AnalyticsOptions::new("http://127.0.0.1:1", "u", String::new().into(), "d`b");
+        change(&mut options);
+        let analytics = Analytics::connect(options);
+        let texts = STEPS.iter().map(|(_, _, text)| *text).chain([DATABASE, LEDGER]);
+        texts
+            .flat_map(|text| statements(&analytics.render(text)).map(str::to_owned).collect::<Vec<_>>())
+            .collect()
+    }
+
+    #[test]
+    fn a_single_node_gets_plain_engines_and_no_retention() {
+        for statement in rendered(|_| {}) {
+            assert!(
+                !statement.contains("Replicated") && !statement.contains("ON CLUSTER") && !statement.contains("TTL "),
+                "{statement}"
+            );
+            assert!(
+                !statement.contains("{on_") && !statement.contains("_ttl}") && !statement.contains("{replicated}"),
+                "{statement}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_cluster_gets_replicated_engines_everywhere() {
+        let statements = rendered(|options| {
+            options.cluster = Some("main".into());
+            options.replicated = true;
+            options.events_keep_days = Some(400);
+        });
+        for statement in &statements {
+            assert!(statement.contains("ON CLUSTER `main`"), "{statement}");
+            assert_eq!(
+                statement.contains("CREATE TABLE"),
+                statement.contains("ENGINE = Replicated"),
+                "{statement}"
+            );
+        }
+        assert_eq!(
+            statements.iter().filter(|statement| statement.contains("INTERVAL 400 DAY")).count(),
+            1
+        );
+        assert!(
+            statements.iter().any(|statement| statement.contains("`d\\`b`")),
+            "the name of the database is quoted"
+        );
+    }
+}

@@ -2,8 +2,10 @@
 
 use clickhouse::Row;
 use serde::{Deserialize, Serialize};
+use trunkline_core::call::Call;
+use trunkline_core::event::{Reading, read};
 use trunkline_core::facts::{CallFacts, Item, Word};
-use trunkline_core::id::{BusinessId, Kind, TenantId};
+use trunkline_core::id::{BusinessId, CallKey, Kind, TenantId};
 use trunkline_core::instant::Millis;
 use uuid::Uuid;
 
@@ -139,15 +141,38 @@ impl Analytics {
         let Some(row) = answer(attempt, query.fetch_optional::<CallStory>()).await? else {
             return Ok(None);
         };
-        let facts = serde_json::from_str(&row.facts).map_err(|error| AnalyticsError::Unreadable {
-            attempt,
-            reason: in_words(&error),
-        })?;
+        let facts = match serde_json::from_str(&row.facts) {
+            Ok(facts) => facts,
+            // Written in a form that this version does not read: the records say the same.
+            Err(error) => self.folded(tenant, kind, id).await?.ok_or_else(|| AnalyticsError::Unreadable {
+                attempt,
+                reason: in_words(&error),
+            })?,
+        };
         Ok(Some(StoredCall {
             business: BusinessId(row.business),
             version: row.version,
             facts,
         }))
+    }
+
+    /// The facts of a call from its records; `None` when they are gone.
+    async fn folded(&self, tenant: TenantId, kind: Kind, id: &str) -> Result<Option<CallFacts>, AnalyticsError> {
+        let key = CallKey {
+            tenant,
+            kind,
+            id: id.into(),
+        };
+        let mut records = self.records_of(std::slice::from_ref(&key)).await?.remove(&key).unwrap_or_default();
+        records.sort_by_key(|record| record.header.received_at);
+        let Some(first) = records.first() else { return Ok(None) };
+        let mut call = Call::new(key, first.header.workspace);
+        for record in &records {
+            if let Reading::Event(event) = read(record) {
+                call.apply(&event);
+            }
+        }
+        Ok(call.exists().then(|| call.facts()))
     }
 
     /// The transcript of one call, tool calls and all; empty when there is none.

@@ -1,204 +1,14 @@
-//! The analytics store on the real engine: schema, repeats, lists, stories, the auditor's questions.
+//! The analytics store on the real engine: schema, repeats, stories, the auditor's questions.
 
-use std::sync::Arc;
-
-use trunkline_core::facts::*;
-use trunkline_core::id::{BusinessId, CallKey, Kind, TenantId, WorkspaceId};
+use trunkline_core::id::{CallKey, Kind};
 use trunkline_core::instant::Millis;
 use trunkline_stores::clickhouse::{
-    Analytics, AnalyticsError, AnalyticsOptions, CallFilter, CallRow, EventRow, Known, Place, Raw, TranscriptRow, Turning, Words, after,
-    place,
+    Analytics, AnalyticsError, AnalyticsOptions, CallFilter, CallRow, Known, Place, TranscriptRow, Turning, after, place,
 };
 use uuid::Uuid;
 
+use crate::analytics_given::*;
 use crate::engine::engine;
-
-/// 2026-11-22T12:00:00Z.
-const NOON: i64 = 1_795_348_800_000;
-
-/// A migrated database of its own.
-async fn analytics(name: &str) -> Analytics {
-    let engine = engine();
-    let analytics = Analytics::connect(AnalyticsOptions::new(&engine.url, &engine.user, engine.password.clone(), name));
-    analytics.migrate().await.unwrap();
-    analytics
-}
-
-fn tenant(n: u128) -> TenantId {
-    TenantId(Uuid::from_u128(n))
-}
-
-fn business(n: u128) -> BusinessId {
-    BusinessId(Uuid::from_u128(n))
-}
-
-fn facts(tenant_number: u128, id: &str, opened_at: i64) -> CallFacts {
-    CallFacts {
-        key: CallKey {
-            tenant: tenant(tenant_number),
-            kind: Kind::Call,
-            id: id.into(),
-        },
-        workspace: WorkspaceId(Uuid::from_u128(77)),
-        owner_agent: Some("agent_1".into()),
-        agent_id: Some("agent_1".into()),
-        agent_version: Some(3),
-        agent_name: Some("Front desk".into()),
-        agent_tag: None,
-        channel: Channel::Phone,
-        direction: Direction::Inbound,
-        from_number: Some("+49301234567".into()),
-        to_number: Some("+14155550100".into()),
-        state: CallState::Ended,
-        end_inferred: false,
-        presumed_ended: false,
-        status_raw: Some("ended".into()),
-        reason: Some("user_hangup".into()),
-        reason_class: Some(ReasonClass::Normal),
-        connected: true,
-        first_received_at: Millis(opened_at + 5),
-        last_received_at: Millis(opened_at + 61_000),
-        started_at: Some(Millis(opened_at)),
-        ended_at: Some(Millis(opened_at + 60_000)),
-        transfer_ended_at: None,
-        transfer_destination: None,
-        duration_ms: Some(60_000),
-        repaired: false,
-        ended_event_at: Some(Millis(opened_at + 60_500)),
-        analysis_event_at: None,
-        analysed: true,
-        analysis: Analysis {
-            summary: Some("Booked a table".into()),
-            successful: Some(true),
-            sentiment: Some(Sentiment::Positive),
-            sentiment_raw: Some("Positive".into()),
-            in_voicemail: Some(false),
-            custom: vec![("party".into(), "4".into()), ("name".into(), "\"Ada \\\"L\\\"\"".into())],
-        },
-        speech: Speech {
-            turns: 2,
-            agent_turns: 1,
-            user_turns: 1,
-            characters: 30,
-            ..Speech::default()
-        },
-        tool_calls: 1,
-        tool_failures: 0,
-        transfers: vec![Transfer {
-            destination: "+15551234567".into(),
-            extension: None,
-            started_at: Some(Millis(opened_at + 10_000)),
-            bridged_at: Some(Millis(opened_at + 14_000)),
-            cancelled_at: None,
-            ended_at: None,
-            bridged_inferred: false,
-            waited_ms: Some(4_000),
-        }],
-        latency: vec![(Stage::E2e, Arc::from([800.0, 1200.5])), (Stage::Llm, Arc::from([300.0]))],
-        cost: Some(Cost {
-            combined_cents: Some(12.5),
-            parts_cents: Some(12.5),
-            parts: vec![("elevenlabs_tts".into(), 7.5), ("gpt".into(), 5.0)],
-            ..Cost::default()
-        }),
-        language: Some("en".into()),
-        recording_url: Some("https://example.test/r.wav".into()),
-        metadata: vec![("order".into(), "\"A-17\"".into()), ("tier".into(), "{\"a\":1}".into())],
-        variables: vec![],
-        collected: vec![],
-        last_said: Some((Role::User, "bye".into())),
-        last_said_at: Some(Millis(opened_at + 59_000)),
-        records: 3,
-        repeats: 1,
-        revisions: 0,
-        unreadable: vec![("call.cost".into(), 2)],
-        events: vec![EventNote {
-            event: "call_started".into(),
-            received_at: Millis(opened_at + 5),
-            repeats: 1,
-            revision: false,
-            unknown: false,
-        }],
-    }
-}
-
-fn said(role: Role, text: &str) -> Item {
-    Item {
-        role,
-        role_raw: None,
-        content: text.into(),
-        start_ms: Some(1_000),
-        end_ms: Some(2_000),
-        tool: None,
-        tool_call_id: None,
-        tool_type: None,
-        successful: None,
-        words: Arc::from([Word {
-            text: "word".into(),
-            start_ms: 1_000,
-            end_ms: 2_000,
-        }]),
-    }
-}
-
-fn items() -> Vec<Item> {
-    let tool = Item {
-        tool: Some("book".into()),
-        tool_call_id: Some("t1".into()),
-        tool_type: Some("custom".into()),
-        words: Arc::from([]),
-        ..said(Role::ToolCall, "{\"guests\":4, \"secret\":\"refund\"}")
-    };
-    let result = Item {
-        successful: Some(true),
-        tool: None,
-        tool_type: None,
-        start_ms: None,
-        ..tool.clone()
-    };
-    vec![
-        said(Role::Agent, "Hello, how may I help?"),
-        said(Role::User, "A TABLE for vier, 元気です"),
-        tool,
-        Item {
-            role: Role::ToolResult,
-            ..result
-        },
-    ]
-}
-
-fn measures() -> (Vec<f64>, Vec<f64>) {
-    (vec![1.0, 60_000.0], vec![1.0, 1.0])
-}
-
-async fn write(analytics: &Analytics, facts: &CallFacts, home: BusinessId, version: u64, token: &str) {
-    let rows = [CallRow::live(facts, home, version, 4, measures())];
-    analytics.insert_calls(&rows, token).await.unwrap();
-    analytics
-        .insert_transcripts(&[TranscriptRow::live(facts, &items(), home, version)], token)
-        .await
-        .unwrap();
-}
-
-fn event(tenant_number: u128, offset: i64, id: &str, received_at: i64, body: &'static [u8]) -> EventRow {
-    EventRow {
-        tenant: Uuid::from_u128(tenant_number),
-        workspace: Uuid::from_u128(77),
-        log: "log-a".into(),
-        log_partition: 4,
-        log_offset: offset,
-        received_at,
-        event: if id.is_empty() { String::new() } else { "call_started".into() },
-        kind: if id.is_empty() { String::new() } else { "call".into() },
-        call_id: id.into(),
-        routing_key: id.into(),
-        content: "ab".repeat(32),
-        source: "webhook".into(),
-        set_aside: if id.is_empty() { "not_utf8".into() } else { String::new() },
-        masked: false,
-        body: Raw(bytes::Bytes::from_static(body)),
-    }
-}
 
 #[tokio::test]
 async fn the_schema_is_made_once_and_a_second_run_changes_nothing() {
@@ -396,222 +206,6 @@ async fn a_moved_call_stands_in_one_place() {
 }
 
 #[tokio::test]
-async fn pages_go_both_ways_without_gaps_or_repeats() {
-    let analytics = analytics("pages").await;
-    // Several calls open in the same millisecond, so the id has to break the tie.
-    let rows: Vec<CallRow> = (0..23)
-        .map(|n| CallRow::live(&facts(1, &format!("c{n:02}"), NOON + n / 4), business(9), 3 << 16, 4, measures()))
-        .collect();
-    analytics.insert_calls(&rows, "pages").await.unwrap();
-    let filter = CallFilter::default();
-    let (mut turning, mut seen, mut pages) = (Turning::First, Vec::new(), Vec::new());
-    loop {
-        let page = analytics.calls(tenant(1), &filter, &turning, 5).await.unwrap();
-        seen.extend(page.calls.iter().map(|call| call.call_id.clone()));
-        let older = page.older.clone();
-        pages.push(page);
-        match older {
-            Some(cursor) => turning = Turning::Older(cursor.to_string().parse().unwrap()),
-            None => break,
-        }
-    }
-    let mut wanted: Vec<String> = (0..23).map(|n| format!("c{n:02}")).collect();
-    wanted.reverse();
-    assert_eq!(seen, wanted);
-    assert_eq!(pages[0].newer, None);
-    for pair in pages.windows(2) {
-        let back = Turning::Newer(pair[1].newer.clone().unwrap());
-        let page = analytics.calls(tenant(1), &filter, &back, 5).await.unwrap();
-        assert_eq!(page.calls, pair[0].calls);
-    }
-    let total = analytics.calls_total(tenant(1), &filter).await.unwrap();
-    assert_eq!((total.calls, total.exact), (23, true));
-    assert!(
-        analytics
-            .calls(tenant(2), &filter, &Turning::First, 5)
-            .await
-            .unwrap()
-            .calls
-            .is_empty()
-    );
-}
-
-#[tokio::test]
-async fn every_filter_finds_its_call_and_leaves_the_other() {
-    let analytics = analytics("filters").await;
-    let wanted = facts(1, "call_wanted", NOON);
-    let mut other = facts(1, "call_other", NOON - 86_400_000);
-    other.agent_id = Some("agent_2".into());
-    other.direction = Direction::Outbound;
-    other.channel = Channel::Web;
-    other.state = CallState::Ongoing;
-    other.reason = Some("dial_busy".into());
-    other.reason_class = Some(ReasonClass::Callee);
-    other.analysis.sentiment = Some(Sentiment::Negative);
-    other.analysis.successful = Some(false);
-    other.from_number = Some("anonymous".into());
-    other.to_number = None;
-    other.duration_ms = None;
-    other.transfers.clear();
-    other.key.kind = Kind::Chat;
-    write(&analytics, &wanted, business(9), 3 << 16, "wanted").await;
-    analytics
-        .insert_calls(&[CallRow::live(&other, business(8), 3 << 16, 4, measures())], "other")
-        .await
-        .unwrap();
-    analytics
-        .insert_transcripts(
-            &[TranscriptRow::live(
-                &other,
-                &[said(Role::User, "something else")],
-                business(8),
-                3 << 16,
-            )],
-            "other",
-        )
-        .await
-        .unwrap();
-    let none = CallFilter::default;
-    let filters = [
-        CallFilter {
-            from: Some(Millis(NOON)),
-            ..none()
-        },
-        CallFilter {
-            businesses: vec![business(9), business(5)],
-            ..none()
-        },
-        CallFilter {
-            kind: Some(Kind::Call),
-            ..none()
-        },
-        CallFilter {
-            agents: vec!["agent_1".into()],
-            ..none()
-        },
-        CallFilter {
-            directions: vec![Direction::Inbound],
-            ..none()
-        },
-        CallFilter {
-            channels: vec![Channel::Phone, Channel::Other],
-            ..none()
-        },
-        CallFilter {
-            states: vec![CallState::Ended],
-            ..none()
-        },
-        CallFilter {
-            reason_classes: vec![ReasonClass::Normal],
-            ..none()
-        },
-        CallFilter {
-            reasons: vec!["user_hangup".into()],
-            ..none()
-        },
-        CallFilter {
-            sentiments: vec![Sentiment::Positive],
-            ..none()
-        },
-        CallFilter {
-            successful: Some(true),
-            ..none()
-        },
-        CallFilter {
-            number: Some("0049 (0)30 / 123-45 67".into()),
-            ..none()
-        },
-        CallFilter {
-            number: Some("(415) 555-0100".into()),
-            ..none()
-        },
-        CallFilter {
-            id: Some("call_w".into()),
-            ..none()
-        },
-        CallFilter {
-            duration_min_ms: Some(60_000),
-            ..none()
-        },
-        CallFilter {
-            duration_max_ms: Some(60_000),
-            ..none()
-        },
-        CallFilter {
-            transferred: Some(true),
-            ..none()
-        },
-        CallFilter {
-            words: Words::typed("table \"vier, 元気\""),
-            ..none()
-        },
-    ];
-    for filter in filters {
-        let page = analytics.calls(tenant(1), &filter, &Turning::First, 10).await.unwrap();
-        let ids: Vec<&str> = page.calls.iter().map(|call| call.call_id.as_str()).collect();
-        assert_eq!(ids, ["call_wanted"], "{filter:?}");
-        assert_eq!(analytics.calls_total(tenant(1), &filter).await.unwrap().calls, 1, "{filter:?}");
-    }
-    let missing = [
-        CallFilter {
-            words: Words::typed("refund"),
-            ..none()
-        },
-        CallFilter {
-            words: Words::typed("t_ble"),
-            ..none()
-        },
-        CallFilter {
-            words: Words::typed("table else"),
-            ..none()
-        },
-        CallFilter {
-            to: Some(Millis(NOON - 86_400_000)),
-            ..none()
-        },
-        CallFilter {
-            id: Some("' OR 1=1 --".into()),
-            ..none()
-        },
-        CallFilter {
-            agents: vec!["x'] OR 1=1 --\\".into()],
-            ..none()
-        },
-    ];
-    for filter in missing {
-        assert!(
-            analytics
-                .calls(tenant(1), &filter, &Turning::First, 10)
-                .await
-                .unwrap()
-                .calls
-                .is_empty(),
-            "{filter:?}"
-        );
-    }
-    let anonymous = CallFilter {
-        number: Some("Anonym".into()),
-        ..none()
-    };
-    assert_eq!(
-        analytics.calls(tenant(1), &anonymous, &Turning::First, 10).await.unwrap().calls[0].call_id,
-        "call_other"
-    );
-    let said = CallFilter {
-        words: Words::typed("TABLE"),
-        ..none()
-    };
-    let page = analytics.calls(tenant(1), &said, &Turning::First, 10).await.unwrap();
-    let marked: Vec<&str> = page.hits[0][0]
-        .parts
-        .iter()
-        .filter(|part| part.hit)
-        .map(|part| part.text.as_str())
-        .collect();
-    assert_eq!((marked, page.hits[0][0].item), (vec!["TABLE"], 1));
-}
-
-#[tokio::test]
 async fn a_call_goes_back_to_fewer_turns_without_left_overs() {
     let analytics = analytics("shrinks").await;
     let facts = facts(1, "a", NOON);
@@ -647,4 +241,35 @@ async fn an_engine_that_is_away_is_told_apart_from_one_that_refuses() {
     let error = missing.insert_events(&[event(1, 0, "a", NOON, b"{}")], "t").await.unwrap_err();
     assert!(matches!(error, AnalyticsError::Refused { .. }), "{error:?}");
     assert!(error.passes());
+}
+
+/// What was written last year must still be read: the file is never edited, a new form gets a new file beside it.
+#[test]
+fn the_stored_story_of_a_call_stays_readable() {
+    let stored = include_str!("../golden/facts-1.json");
+    let read: trunkline_core::facts::CallFacts = serde_json::from_str(stored).unwrap();
+    assert_eq!(read, facts(1, "a", NOON));
+    let written = CallRow::live(&read, business(9), 1, 0, measures()).facts;
+    let value = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+    assert_eq!(
+        value(&written),
+        value(stored),
+        "the stored form has changed: keep reading this file and add a new one"
+    );
+}
+
+#[tokio::test]
+async fn a_story_that_cannot_be_read_is_told_from_the_records() {
+    let analytics = analytics("unreadable_story").await;
+    let body = br#"{"event":"call_started","call":{"call_id":"a","call_type":"web_call","agent_id":"agent_9","call_status":"ongoing"}}"#;
+    analytics.insert_events(&[event(1, 0, "a", NOON, body)], "t").await.unwrap();
+    let mut row = CallRow::live(&facts(1, "a", NOON), business(9), 1 << 16, 4, measures());
+    row.facts = "{\"of\":\"another version\"}".to_owned();
+    analytics.insert_calls(&[row.clone()], "t").await.unwrap();
+    let story = analytics.call(tenant(1), Kind::Call, "a").await.unwrap().unwrap();
+    assert_eq!((story.business, story.facts.agent_id.as_deref()), (business(9), Some("agent_9")));
+    row.call_id = "without records".into();
+    analytics.insert_calls(&[row], "t2").await.unwrap();
+    let error = analytics.call(tenant(1), Kind::Call, "without records").await.unwrap_err();
+    assert!(matches!(error, AnalyticsError::Unreadable { .. }), "{error:?}");
 }

@@ -1,6 +1,8 @@
 //! One binary for all integration tests of the stores.
 
 mod analytics;
+mod analytics_given;
+mod analytics_list;
 mod broker;
 mod config;
 mod door;
