@@ -50,15 +50,31 @@ pub struct Routed {
 
 /// Routes `body` and gives it back, the same memory unless a credential had to be overwritten.
 pub fn route(body: Bytes) -> (Routed, Bytes) {
-    let Ok(text) = std::str::from_utf8(&body) else {
-        return unreadable(SetAside::NotUtf8, body);
+    let reason = match readable(&body) {
+        Ok((routed, tokens)) => return finish(routed, body, &tokens),
+        Err(reason) => reason,
     };
+    // A body that is no JSON: credentials are overwritten by a byte scan. What was broken may have been the credential alone; the
+    // stored body is what counts, so it is looked at once more.
+    let tokens = mask::scan(&body);
+    let (body, masked) = mask::overwrite(body, &tokens);
+    let again = if masked { readable(&body) } else { Err(reason) };
+    let (mut routed, body) = match again {
+        Ok((routed, tokens)) => finish(routed, body, &tokens),
+        Err(reason) => finish(Routed::unreadable(reason), body, &[]),
+    };
+    routed.masked = masked;
+    (routed, body)
+}
+
+/// Where a body belongs, the key still empty unless it is an id, and the places of credentials in it.
+fn readable(body: &[u8]) -> Result<(Routed, Vec<(usize, usize)>), SetAside> {
+    let text = std::str::from_utf8(body).map_err(|_| SetAside::NotUtf8)?;
     let mut finder = Finder::new(text);
-    match walk(text.as_bytes(), &mut finder) {
-        Ok(()) => {}
-        Err(Bad::Syntax) => return unreadable(SetAside::NotJson, body),
-        Err(Bad::TooDeep) => return unreadable(SetAside::TooDeep, body),
-    }
+    walk(text.as_bytes(), &mut finder).map_err(|bad| match bad {
+        Bad::Syntax => SetAside::NotJson,
+        Bad::TooDeep => SetAside::TooDeep,
+    })?;
     let Destination {
         event,
         family,
@@ -66,24 +82,39 @@ pub fn route(body: Bytes) -> (Routed, Bytes) {
         set_aside,
         ..
     } = Destination::of(&finder.found());
-    let tokens = finder.tokens;
-    let (event, known) = (event.into_owned(), id.map(|(kind, id)| (kind, id.into_owned())));
-    let (body, masked) = mask::overwrite(body, &tokens);
-    let (key, kind) = match known {
-        Some((kind, id)) => (id, Some(kind)),
-        None => (hash(&body), None),
+    let (kind, key) = id.map_or((None, String::new()), |(kind, id)| (Some(kind), id.into_owned()));
+    let routed = Routed {
+        event: event.into_owned(),
+        key,
+        family,
+        set_aside,
+        masked: false,
+        kind,
     };
-    (
+    Ok((routed, finder.tokens))
+}
+
+/// Overwrites credentials and gives a key to what has no id: the hash of the masked body (rules A7, A12).
+fn finish(mut routed: Routed, body: Bytes, tokens: &[(usize, usize)]) -> (Routed, Bytes) {
+    let (body, masked) = mask::overwrite(body, tokens);
+    routed.masked = masked;
+    if routed.kind.is_none() {
+        routed.key = hex::encode(Sha256::digest(&body));
+    }
+    (routed, body)
+}
+
+impl Routed {
+    fn unreadable(reason: SetAside) -> Routed {
         Routed {
-            event,
-            key,
-            family,
-            set_aside,
-            masked,
-            kind,
-        },
-        body,
-    )
+            event: String::new(),
+            key: String::new(),
+            family: Family::Unknown,
+            set_aside: Some(reason),
+            masked: false,
+            kind: None,
+        }
+    }
 }
 
 /// The record to store.
@@ -100,25 +131,6 @@ pub fn record(routed: Routed, body: Bytes, received_at: Millis, tenant: TenantId
         crc32: crc32fast::hash(&body),
     };
     Record { header, body }
-}
-
-/// A body that is no JSON: keyed by its hash, credentials overwritten by a byte scan.
-fn unreadable(reason: SetAside, body: Bytes) -> (Routed, Bytes) {
-    let tokens = mask::scan(&body);
-    let (body, masked) = mask::overwrite(body, &tokens);
-    let routed = Routed {
-        event: String::new(),
-        key: hash(&body),
-        family: Family::Unknown,
-        set_aside: Some(reason),
-        masked,
-        kind: None,
-    };
-    (routed, body)
-}
-
-fn hash(body: &[u8]) -> String {
-    hex::encode(Sha256::digest(body))
 }
 
 /// The inside of a string and whether there are escapes in it.

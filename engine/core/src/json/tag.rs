@@ -14,8 +14,7 @@ pub const fn tag(name: &str) -> u64 {
     tag << 8 | if bytes.len() < 255 { bytes.len() as u64 } else { 255 }
 }
 
-/// Values of the members of `$object` that are read, the last of each name (rule A6), as fields of a struct. Two names of
-/// one tag would make an unreachable pattern, which the compiler reports.
+/// Values of the members of `$object` that are read, the last of each name (rule A6), as fields of a struct.
 macro_rules! last_of_each {
     ($object:expr, $($name:ident),+ $(,)?) => {{
         #[allow(non_upper_case_globals)]
@@ -27,11 +26,7 @@ macro_rules! last_of_each {
         let mut members = Members::default();
         for (name, value) in $object.members() {
             match name.tag() {
-                $(tags::$name => {
-                    if name.is(stringify!($name)) {
-                        members.$name = Some(value);
-                    }
-                })+
+                $(tags::$name if name.is(stringify!($name)) => members.$name = Some(value),)+
                 _ => {}
             }
         }

@@ -264,6 +264,22 @@ fn a12_in_a_body_that_is_no_json_a_byte_scan_overwrites_up_to_the_quote_or_the_e
 }
 
 #[test]
+fn a12_a_body_broken_in_its_credential_alone_is_readable_once_that_is_overwritten() {
+    let body = [
+        br#"{"event":"call_started","call":{"call_id":"c","access_token":"a"#.as_slice(),
+        b"\xFF",
+        br#"b\q"}}"#,
+    ]
+    .concat();
+    let (routed, stored) = route(Bytes::from(body));
+    assert_eq!(
+        (&*routed.key, routed.kind, routed.set_aside, routed.masked),
+        ("c", Some(Kind::Call), None, true)
+    );
+    assert!(stored.ends_with(br#""access_token":"*****"}}"#));
+}
+
+#[test]
 fn a12_hashes_are_taken_of_the_masked_bytes() {
     let body = r#"{"event":"call_inbound","call":{"access_token":"abc"}}"#;
     let masked = r#"{"event":"call_inbound","call":{"access_token":"***"}}"#;

@@ -2,6 +2,7 @@
 
 mod call;
 mod door;
+mod fuzz;
 mod given;
 mod json;
 mod metric;

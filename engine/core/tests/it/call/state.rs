@@ -151,3 +151,16 @@ fn c_connected_by_evidence_or_by_start_status_and_reason_or_by_a_turn_of_the_use
         "said of calls, not of chats"
     );
 }
+
+#[test]
+fn b4_a_record_of_the_reaper_presumes_the_end_and_is_no_event_of_the_call() {
+    let mut record = crate::given::record(&voice("trunkline_presumed_ended", json!({})), 60_000);
+    record.header.source = trunkline_core::record::Source::Reaper;
+    let mut call = call_of(&[event(&voice("call_started", json!({})), 0)]);
+    assert!(apply(&mut call, &crate::given::event_in(&record)).state);
+    let facts = call.facts();
+    assert_eq!(
+        (facts.state, facts.presumed_ended, facts.records, facts.events.len()),
+        (CallState::Ended, true, 1, 1)
+    );
+}
