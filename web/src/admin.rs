@@ -1,13 +1,19 @@
 //! The admin port: is it alive, is it ready, what do its metrics say.
 
+use std::time::Duration;
+
 use actix_web::http::header;
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::json;
 
 use crate::error::{Kind, Problem};
+use crate::intake::Intake;
 use crate::shutdown::Phase;
 use crate::state::{AppState, BUILD};
+
+/// The log has to answer a check within this time; probes wait a second or two.
+const LOG_WAIT: Duration = Duration::from_secs(1);
 
 /// The process can answer; no dependencies.
 pub async fn alive() -> HttpResponse {
@@ -22,12 +28,39 @@ pub async fn started(state: web::Data<AppState>) -> Result<HttpResponse, Problem
     }
 }
 
-/// Events can be taken: started, not leaving, log reachable.
-pub async fn ready(state: web::Data<AppState>) -> Result<HttpResponse, Problem> {
-    match state.lifecycle.phase() {
-        Phase::Ready => Ok(HttpResponse::Ok().body("ok\n")),
-        Phase::Starting => Err(Problem::new(Kind::Unavailable, "Starting.")),
-        Phase::Draining | Phase::Closing => Err(Problem::new(Kind::Unavailable, "Leaving.")),
+/// Events can be taken: started, not leaving, log reachable. ClickHouse being away never makes intake unready.
+/// `?verbose` lists the checks.
+pub async fn ready(request: HttpRequest, state: web::Data<AppState>, intake: web::Data<Intake>) -> Result<HttpResponse, Problem> {
+    let phase = match state.lifecycle.phase() {
+        Phase::Ready => None,
+        Phase::Starting => Some("Starting."),
+        Phase::Draining | Phase::Closing => Some("Leaving."),
+    };
+    let log = match tokio::time::timeout(LOG_WAIT, state.log.healthy()).await {
+        Ok(Ok(())) => None,
+        Ok(Err(error)) => Some(error.to_string()),
+        Err(_) => Some("the event log does not answer".to_owned()),
+    };
+    let refusal = phase.map(str::to_owned).or(log.clone());
+    if request.query_string() == "verbose" {
+        let (requests, bytes) = intake.caps.in_flight();
+        let checks = json!({
+            "ready": refusal.is_none(), "phase": phase.unwrap_or("ready"), "log": log.unwrap_or_else(|| "ok".to_owned()),
+            // A wrong clock refuses every webhook, but another node with the same clock would too (RX-08).
+            "clock": if intake.meters.clock_is_doubtful() { "doubtful: many signatures are outside their time" } else { "ok" },
+            "rebuilding": state.live.completeness_of_all().rebuilding, "facts_behind_records": state.facts.state().behind_records,
+            "requests_in_flight": requests, "bytes_in_flight": bytes, "streams": state.streams.open(),
+        });
+        let mut response = if refusal.is_none() {
+            HttpResponse::Ok()
+        } else {
+            HttpResponse::ServiceUnavailable()
+        };
+        return Ok(response.json(checks));
+    }
+    match refusal {
+        None => Ok(HttpResponse::Ok().body("ok\n")),
+        Some(sentence) => Err(Problem::new(Kind::Unavailable, sentence)),
     }
 }
 

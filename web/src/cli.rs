@@ -6,6 +6,7 @@ mod doctor;
 mod migrate;
 mod openapi;
 mod people;
+mod replay;
 mod serve;
 mod simulate;
 
@@ -59,6 +60,11 @@ enum Command {
     Migrate,
     /// Check that everything is there that the product needs; exit 3 when something is not.
     Doctor,
+    /// Show records of the event log, or write them to ClickHouse again.
+    Replay {
+        #[command(subcommand)]
+        action: replay::Action,
+    },
     /// Users.
     User {
         #[command(subcommand)]
@@ -147,6 +153,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Demo(args) => demo::run(context, args),
         Command::Migrate => migrate::run(context),
         Command::Doctor => doctor::run(context),
+        Command::Replay { action } => replay::run(context, action),
         Command::User { action } => people::user(context, action),
         Command::Key { action } => people::key(context, action),
         Command::Openapi => Ok(openapi::run()),

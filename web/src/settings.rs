@@ -127,6 +127,8 @@ pub struct Kafka {
     pub topic: String,
     /// Replication factor.
     pub replication: u16,
+    /// Days that events are kept at least.
+    pub retention_days: u32,
     /// Transport.
     pub security_protocol: String,
     /// SASL mechanism.

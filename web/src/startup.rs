@@ -8,13 +8,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::{Server, ServerHandle};
-use actix_web::middleware::from_fn;
+use actix_web::middleware::{Compress, from_fn};
 use actix_web::{App, HttpServer, web};
 use anyhow::Context;
 use metrics_exporter_prometheus::PrometheusHandle;
 use stores::Stores;
 use tokio_util::sync::CancellationToken;
 use trunkline_actors::{Engine, EngineOptions, Facts, FactsOptions, Roles};
+use trunkline_core::limit::API_BODY_BYTES;
 
 use crate::api::cursor::CursorKey;
 use crate::identity::cross_site;
@@ -134,10 +135,11 @@ impl Product {
         self.state.lifecycle.enter(Phase::Closing);
         let deadline = Duration::from_secs(self.state.settings.server.shutdown_seconds);
         let leave = async {
-            for (handle, task) in self.listeners {
+            let ends = self.listeners.into_iter().map(|(handle, task)| async move {
                 handle.stop(true).await;
                 let _ = task.await;
-            }
+            });
+            futures::future::join_all(ends).await;
             self.tasks.cancel();
             // The groups do not know each other, so they leave at the same time.
             tokio::join!(self.engine.stop(), self.facts.stop());
@@ -179,6 +181,9 @@ fn listen_site(state: &AppState, listeners: &mut Listeners) -> anyhow::Result<So
     let app = move || {
         App::new()
             .app_data(data.clone())
+            .app_data(web::PayloadConfig::new(API_BODY_BYTES))
+            .app_data(web::FormConfig::default().limit(API_BODY_BYTES))
+            .wrap(Compress::default())
             .wrap(from_fn(cross_site::refuse))
             .wrap(from_fn(request::wrap))
             .configure(routes::site)

@@ -9,6 +9,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use crate::error::ALL_KINDS;
+use crate::pages::assets;
 
 /// Everything under `/v1`.
 #[derive(OpenApi)]
@@ -92,7 +93,8 @@ fn frame(title: &str, body: &str) -> String {
     format!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title}</title>\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
-         <link rel=\"stylesheet\" href=\"/static/css/plain.css\"></head><body><main>{body}</main></body></html>"
+         <link rel=\"stylesheet\" href=\"{}/css/plain.css\"></head><body><main>{body}</main></body></html>",
+        assets::prefix()
     )
 }
 

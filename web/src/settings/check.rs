@@ -133,6 +133,14 @@ fn kafka(settings: &Settings, refuse: &mut impl FnMut(bool, String)) {
         used && kafka.replication == 0,
         "kafka.replication = 0 would keep no copy; set at least 1".to_owned(),
     );
+    // A start reads the last 26 hours; what ClickHouse misses while it is away must still be there.
+    refuse(
+        used && kafka.retention_days < 2,
+        format!(
+            "kafka.retention_days = {} is too short to start from; set at least 2",
+            kafka.retention_days
+        ),
+    );
     let protocols = ["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"];
     refuse(
         !protocols.contains(&kafka.security_protocol.as_str()),

@@ -35,7 +35,7 @@ pub fn redacted(settings: &Settings) -> Value {
         "data": { "directory": data.directory },
         "log": { "store": match log.store { LogStore::Postgres => "postgres", LogStore::Kafka => "kafka" }, "partitions": log.partitions },
         "kafka": {
-            "brokers": kafka.brokers, "topic": kafka.topic, "replication": kafka.replication,
+            "brokers": kafka.brokers, "topic": kafka.topic, "replication": kafka.replication, "retention_days": kafka.retention_days,
             "security_protocol": kafka.security_protocol, "sasl_mechanism": kafka.sasl_mechanism, "sasl_user": kafka.sasl_user,
             "sasl_password": hidden(&kafka.sasl_password), "ca_file": kafka.ca_file,
         },

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use secrecy::ExposeSecret;
@@ -214,7 +215,7 @@ pub fn library(settings: &Settings) -> PathBuf {
 
 /// Tries until the schema is there.
 async fn migrate_later(analytics: Analytics) {
-    const AGAIN: std::time::Duration = std::time::Duration::from_secs(10);
+    const AGAIN: Duration = Duration::from_secs(10);
     loop {
         tokio::time::sleep(AGAIN).await;
         match analytics.migrate().await {

@@ -2,8 +2,11 @@
 
 mod api;
 mod app;
+mod command;
 mod house_rules;
+mod identity;
 mod intake;
 mod intake_pressure;
+mod lifecycle;
 mod openapi;
 mod stream;
