@@ -69,9 +69,12 @@ pub struct Simulate {
     api: Option<std::net::SocketAddr>,
 }
 
+/// Reads `90s`, `30m` or `6h`.
 pub fn span(text: &str) -> Result<Duration, String> {
     let wrong = || format!("\"{text}\" is not a span of time; write it like 90s, 30m or 6h");
-    let (number, unit) = text.split_at(text.len().saturating_sub(1));
+    // The last character, which need not be one byte.
+    let last = text.char_indices().last().map_or(0, |(at, _)| at);
+    let (number, unit) = text.split_at(last);
     let number: u64 = number.parse().map_err(|_| wrong())?;
     let seconds = match unit {
         "s" => 1,
