@@ -22,7 +22,12 @@ pub fn used(pid: u32) -> Result<Duration> {
 
 /// Resident memory of this process in bytes.
 pub fn resident() -> Result<u64> {
-    let statm = std::fs::read_to_string("/proc/self/statm").context("read own memory")?;
+    resident_of(std::process::id())
+}
+
+/// Resident memory of a process in bytes.
+pub fn resident_of(pid: u32) -> Result<u64> {
+    let statm = std::fs::read_to_string(format!("/proc/{pid}/statm")).with_context(|| format!("read memory of process {pid}"))?;
     let pages = statm.split_ascii_whitespace().nth(1).and_then(|field| field.parse::<u64>().ok());
     Ok(pages.context("read resident pages")? * PAGE_BYTES)
 }

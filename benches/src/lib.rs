@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod board;
 pub mod child;
 pub mod consume;
 pub mod cpu;

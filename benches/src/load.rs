@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 /// Answers are short; a longer head is none of ours.
-const ANSWER_BYTES: usize = 4_096;
+pub(crate) const ANSWER_BYTES: usize = 4_096;
 
 /// What came of a stretch of load.
 pub struct Outcome {
@@ -55,7 +55,8 @@ pub async fn closed_loop(to: SocketAddr, requests: Arc<Vec<Bytes>>, connections:
     Ok(total)
 }
 
-fn histogram() -> Result<Histogram<u64>> {
+/// Microseconds up to a minute, to three digits.
+pub(crate) fn histogram() -> Result<Histogram<u64>> {
     Ok(Histogram::new_with_bounds(1, 60_000_000, 3)?)
 }
 
@@ -84,7 +85,7 @@ async fn one(
 }
 
 /// Reads one answer to its end and gives its status.
-async fn answer(stream: &mut TcpStream, buffer: &mut [u8]) -> Result<u16> {
+pub(crate) async fn answer(stream: &mut TcpStream, buffer: &mut [u8]) -> Result<u16> {
     let mut filled = 0;
     let head = loop {
         let read = stream.read(&mut buffer[filled..]).await.context("read answer")?;

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use trunkline_benches::{consume, door, memory};
+use trunkline_benches::{board, consume, door, memory};
 
 /// How fast, beside what.
 #[derive(Debug, Parser)]
@@ -21,6 +21,8 @@ enum Bench {
     ServeDoor(door::ServeDoor),
     /// Events per CPU second from Kafka to live figures, beside a consumer that only counts.
     Consume(consume::Consume),
+    /// Time from an event's arrival to the screens that show it, with many boards open.
+    Board(board::Board),
     /// Bytes that a live call takes beyond what was said.
     Memory(memory::Memory),
     /// One reader as a process under test (started by `consume`).
@@ -32,6 +34,7 @@ fn main() -> Result<()> {
     match Cli::parse().bench {
         Bench::Door(door) => runtime()?.block_on(door.run()),
         Bench::Consume(consume) => runtime()?.block_on(consume.run()),
+        Bench::Board(board) => runtime()?.block_on(board.run()),
         Bench::Memory(memory) => memory.run(),
         Bench::ReadTopic(reader) => runtime()?.block_on(reader.run()),
         Bench::ServeDoor(server) => actix_web::rt::System::new().block_on(server.run()),
