@@ -218,7 +218,7 @@ fn spoken(call: usize, turn: usize, at: Duration) -> Entry {
         .enumerate()
         .map(|(place, word)| (format!("{word} "), from + place as f64 * 0.04, from + place as f64 * 0.04 + 0.03))
         .collect();
-    let role = if turn % 2 == 0 { "agent" } else { "user" };
+    let role = if turn.is_multiple_of(2) { "agent" } else { "user" };
     Entry::Said { role, text, words }
 }
 
