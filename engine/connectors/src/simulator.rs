@@ -6,6 +6,7 @@
 
 pub mod body;
 pub mod disorder;
+pub mod entry;
 pub mod life;
 pub mod script;
 pub mod sender;

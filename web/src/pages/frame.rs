@@ -83,7 +83,7 @@ pub async fn agents(state: &AppState, caller: &Caller) -> Vec<(String, String)> 
         }
     }
     let mut agents: Vec<(String, String)> = known.into_iter().collect();
-    agents.sort_by(|a, b| a.1.to_lowercase().cmp(&b.1.to_lowercase()));
+    agents.sort_by_key(|agent| agent.1.to_lowercase());
     agents
 }
 
@@ -112,7 +112,7 @@ fn businesses(state: &AppState, tenant: TenantId, chosen: Option<BusinessId>) ->
             selected: chosen == Some(*id),
         })
         .collect();
-    scopes.sort_by(|a, b| a.name.to_lowercase().cmp(&b.name.to_lowercase()));
+    scopes.sort_by_key(|scope| scope.name.to_lowercase());
     scopes
 }
 

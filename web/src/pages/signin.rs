@@ -127,9 +127,8 @@ fn go(next: &str) -> HttpResponse {
 /// Only a path of ours: nobody is sent to another site by a link to our sign-in.
 fn local(next: &str) -> &str {
     let plain = next.starts_with('/') && !next.starts_with("//") && !next.contains(['\\', '\r', '\n', '\t']);
-    if plain && !next.starts_with("/signin") {
-        next
-    } else if next == "/signin" {
+    // Back to the form only after signing out; a link that leads there after signing in would go in a circle.
+    if plain && (next == "/signin" || !next.starts_with("/signin")) {
         next
     } else {
         "/wall"

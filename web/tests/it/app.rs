@@ -4,7 +4,7 @@
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{ChildStdin, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -33,7 +33,7 @@ pub struct App {
     pub data: PathBuf,
     /// Process id.
     pub pid: u32,
-    _sweeper: ChildStdin,
+    _sweeper: Child,
 }
 
 /// The product all tests share.
@@ -308,18 +308,17 @@ pub fn event(name: &str, call_id: &str) -> Value {
 
 /// Stops the product, and forgets its directory, when this process ends, however it ends: its end closes the pipe.
 #[allow(clippy::zombie_processes)] // it outlives this process: that is its purpose
-fn sweeper(pid: u32, forget: Option<&Path>) -> ChildStdin {
+fn sweeper(pid: u32, forget: Option<&Path>) -> Child {
     const SCRIPT: &str = "trap '' INT TERM HUP; cat >/dev/null; kill -TERM \"$1\" 2>/dev/null; n=0; \
          while kill -0 \"$1\" 2>/dev/null && [ $n -lt 100 ]; do sleep 0.1; n=$((n+1)); done; kill -KILL \"$1\" 2>/dev/null; \
          [ -z \"$2\" ] || rm -rf \"$2\"";
     let mut command = Command::new("sh");
     command.args(["-c", SCRIPT, "sweeper", &pid.to_string()]);
     command.arg(forget.map(|path| path.display().to_string()).unwrap_or_default());
-    let mut child = command
+    command
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
-        .unwrap();
-    child.stdin.take().unwrap()
+        .unwrap()
 }

@@ -4,7 +4,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::life::{Entry, Plan, Step};
+use super::entry::Entry;
+use super::life::{Plan, Step};
 use super::world::{Job, World};
 
 /// The event's name and body for `step` of `plan`.

@@ -237,21 +237,20 @@ pub fn calls() -> Vec<LiveRow> {
         ),
         ("registered", 12, "Recall · v7", "+1 555 ··· 0124", None, "", 0, 0, "outbound", "en"),
     ];
-    let row = |(i, (state, age, agent, caller, who, text, quiet, failures, way, lang)): (
-        usize,
-        (
-            &'static str,
-            i64,
-            &str,
-            &str,
-            Option<trunkline_core::facts::Role>,
-            &str,
-            i64,
-            u32,
-            &'static str,
-            &str,
-        ),
-    )| LiveRow {
+    /// State, age in s, agent, other side, who spoke last, what, silence in s, failed tools, direction, language.
+    type Given<'a> = (
+        &'static str,
+        i64,
+        &'a str,
+        &'a str,
+        Option<trunkline_core::facts::Role>,
+        &'a str,
+        i64,
+        u32,
+        &'static str,
+        &'a str,
+    );
+    let row = |(i, (state, age, agent, caller, who, text, quiet, failures, way, lang)): (usize, Given<'_>)| LiveRow {
         kind: trunkline_core::id::Kind::Call,
         id: format!("call_{i:028}"),
         state,
