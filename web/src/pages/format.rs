@@ -22,7 +22,9 @@ pub fn count(value: u64) -> String {
 
 /// A number with this many decimals and grouped thousands.
 pub fn decimal(value: f64, decimals: usize) -> String {
-    let text = format!("{:.*}", decimals, value.abs());
+    // Halves are rounded up, as browsers do; the formatter alone would round them to even.
+    let scale = 10_f64.powi(decimals as i32);
+    let text = format!("{:.*}", decimals, (value.abs() * scale).round() / scale);
     let (whole, rest) = text
         .split_once('.')
         .map_or((text.as_str(), None), |(whole, rest)| (whole, Some(rest)));

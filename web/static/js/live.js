@@ -31,6 +31,9 @@ function gap() {
   return tr;
 }
 
+/** Space for rows that are not drawn. @param {HTMLElement} tr @param {number} height */
+function room(tr, height) { if (tr.firstElementChild) /** @type {HTMLElement} */ (tr.firstElementChild).style.blockSize = `${height}px`; }
+
 const rank = { breach: 2, watch: 1 };
 /** @param {import("./rows.js").Row} row @param {number} now @returns {number | string} */
 function sortKey(row, now) {
@@ -80,8 +83,8 @@ function paint() {
   const window = shown.slice(first, last);
   const keep = new Set(window.map(keyOf));
   for (const [key, tr] of elements) if (!keep.has(key) && !tr.contains(document.activeElement)) { tr.remove(); elements.delete(key); }
-  before.firstElementChild?.setAttribute("height", String(first * height));
-  after.firstElementChild?.setAttribute("height", String((shown.length - last) * height));
+  room(before, first * height);
+  room(after, (shown.length - last) * height);
   if (body.firstElementChild !== before) body.prepend(before);
   /** @type {Element} */
   let place = before;

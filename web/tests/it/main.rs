@@ -2,6 +2,7 @@
 
 mod api;
 mod app;
+mod browser;
 mod command;
 mod house_rules;
 mod identity;
