@@ -7,6 +7,7 @@ mod completeness;
 mod engine;
 mod faults;
 mod gather;
+mod glance;
 mod homing;
 mod hub;
 mod lag;

@@ -1,9 +1,10 @@
 //! One call as an actor: a thin shell round [`Call`] that applies events in order and answers with a receipt.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use actix::{Actor, ActorContext, Context, Handler, Message, MessageResult};
-use trunkline_core::call::{Call, Ending, Said};
+use trunkline_core::call::{Call, Ending};
 use trunkline_core::event::Event;
 use trunkline_core::facts::CallFacts;
 use trunkline_core::record::Source;
@@ -32,7 +33,7 @@ pub(crate) struct ApplyBatch {
 
 /// Asks the call to end and hand over its state.
 #[derive(Debug, Message)]
-#[rtype(result = "Option<Box<Call>>")]
+#[rtype(result = "Option<Arc<Call>>")]
 pub(crate) struct Retire;
 
 /// How a batch ended.
@@ -48,10 +49,10 @@ pub(crate) enum Receipt {
 #[derive(Debug)]
 pub(crate) struct Settled {
     pub(crate) facts: CallFacts,
+    /// The call itself, shared: whoever keeps it costs a copy with the next change.
+    pub(crate) call: Arc<Call>,
     /// False while only undocumented events have come: they create no call (rule A10).
     pub(crate) exists: bool,
-    /// What was said, when that changed.
-    pub(crate) said: Option<Said>,
     pub(crate) endings: Endings,
     /// Names that Retell does not document (rule A10).
     pub(crate) unknown: Vec<String>,
@@ -67,13 +68,13 @@ pub(crate) struct Endings {
 
 /// The shell.
 pub(crate) struct CallActor {
-    call: Option<Box<Call>>,
+    call: Option<Arc<Call>>,
     lifeline: Lifeline<Ward>,
     faults: Option<Faults>,
 }
 
 impl CallActor {
-    pub(crate) fn new(call: Box<Call>, lifeline: Lifeline<Ward>, faults: Option<Faults>) -> CallActor {
+    pub(crate) fn new(call: Arc<Call>, lifeline: Lifeline<Ward>, faults: Option<Faults>) -> CallActor {
         CallActor {
             call: Some(call),
             lifeline,
@@ -97,8 +98,8 @@ impl Handler<ApplyBatch> for CallActor {
         if let (Some(faults), Some(call)) = (&self.faults, &self.call) {
             faults.reach(Point::Handle(call.key()));
         }
-        let step = |call: &mut Call| apply(call, &batch.events, self.faults.as_ref());
-        let receipt = match self.call.as_deref_mut().map(|call| catch_unwind(AssertUnwindSafe(|| step(call)))) {
+        let step = |call: &mut Arc<Call>| apply(call, &batch.events, self.faults.as_ref());
+        let receipt = match self.call.as_mut().map(|call| catch_unwind(AssertUnwindSafe(|| step(call)))) {
             Some(Ok(settled)) => Receipt::Settled(Box::new(settled)),
             Some(Err(_)) | None => Receipt::Void,
         };
@@ -110,7 +111,7 @@ impl Handler<ApplyBatch> for CallActor {
 }
 
 impl Handler<Retire> for CallActor {
-    type Result = Option<Box<Call>>;
+    type Result = Option<Arc<Call>>;
 
     fn handle(&mut self, _: Retire, context: &mut Self::Context) -> Self::Result {
         self.lifeline.release();
@@ -119,17 +120,16 @@ impl Handler<Retire> for CallActor {
     }
 }
 
-/// Applies `events` in order; the step that may panic.
-pub(crate) fn apply(call: &mut Call, events: &[Stamped], faults: Option<&Faults>) -> Settled {
+/// Applies `events` in order; the step that may panic. Copies the call first if somebody else holds it.
+pub(crate) fn apply(shared: &mut Arc<Call>, events: &[Stamped], faults: Option<&Faults>) -> Settled {
+    let call = Arc::make_mut(shared);
     let mut endings = Endings::default();
     let mut unknown = Vec::new();
-    let mut transcript = false;
     for Stamped { event, .. } in events {
         if let Some(faults) = faults {
             faults.reach(Point::Apply(event));
         }
         let changes = call.apply(event);
-        transcript |= changes.transcript;
         if changes.ending != Ending::Same && event.known().is_none() && event.source() != Source::Reaper {
             unknown.push(event.name().to_owned());
         }
@@ -142,7 +142,7 @@ pub(crate) fn apply(call: &mut Call, events: &[Stamped], faults: Option<&Faults>
     Settled {
         facts: call.facts(),
         exists: call.exists(),
-        said: transcript.then(|| call.said()),
+        call: Arc::clone(shared),
         endings,
         unknown,
     }

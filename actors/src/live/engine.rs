@@ -255,7 +255,7 @@ async fn write_gauges(shared: Arc<Shared>, stop: CancellationToken) {
                     written_at = now;
                     shared.roles.write_gauges();
                     shared.hub.write_gauges(now, shared.log.partitions());
-                    shared.hub.forget_boards(now);
+                    shared.hub.forget_unseen(now);
                 }
             }
         }

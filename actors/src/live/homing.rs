@@ -23,7 +23,7 @@ impl Partition {
             moved += 1;
             let contribution = entry.folded.clone();
             entry.move_to(key.tenant, home, contribution, &mut changes);
-            if entry.shown.is_some() {
+            if entry.is_shown() {
                 self.dirty.entry(key.tenant).or_default().calls.insert(key.clone());
             }
         }

@@ -7,14 +7,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use dashmap::DashMap;
 use serde::Serialize;
 use tokio::sync::watch;
-use trunkline_core::call::Said;
+use trunkline_core::call::Call;
 use trunkline_core::facts::{CallFacts, CallState};
-use trunkline_core::id::{BusinessId, CallKey, TenantId};
+use trunkline_core::id::{BusinessId, CallKey, Kind, TenantId};
 use trunkline_core::instant::Millis;
 use trunkline_core::metric::Partial;
 
 use super::board_cache::BoardCache;
 use super::completeness::ProgressBook;
+use super::glance::{Fresh, Glance};
 use super::set_aside::SetAsides;
 use super::unknown::Unknowns;
 
@@ -38,20 +39,31 @@ pub struct LiveCall {
     pub version: u64,
 }
 
-/// A call with its transcript, as kept in the hub.
+/// Which call within a tenant.
+type Which = (Kind, Arc<str>);
+
+fn which(key: &CallKey) -> Which {
+    (key.kind, Arc::clone(&key.id))
+}
+
+/// A call as kept in the hub: small, because there are very many and few are looked at.
 #[derive(Debug, Clone)]
 pub(crate) struct Row {
-    pub(crate) call: Arc<LiveCall>,
-    pub(crate) said: Said,
-    pub(crate) partition: u32,
+    /// Shared with its actor until the next event.
+    pub(crate) call: Arc<Call>,
+    pub(crate) glance: Glance,
+    pub(crate) business: Option<BusinessId>,
+    pub(crate) version: u64,
+    partition: u32,
 }
 
 /// A new or changed row.
 #[derive(Debug)]
 pub(crate) struct NewRow {
+    pub(crate) key: CallKey,
     pub(crate) business: Option<BusinessId>,
-    pub(crate) facts: Arc<CallFacts>,
-    pub(crate) said: Said,
+    /// `None`: only its business changed.
+    pub(crate) fresh: Option<Box<Fresh>>,
 }
 
 /// What one partition publishes for one tenant at once.
@@ -74,7 +86,9 @@ struct Walked {
 #[derive(Debug)]
 pub(crate) struct TenantView {
     pub(crate) version: watch::Sender<u64>,
-    pub(crate) calls: DashMap<CallKey, Row>,
+    pub(crate) calls: DashMap<Which, Row>,
+    /// Rows that were looked at lately, so that a hundred viewers of a list cost as much as one.
+    looked_at: DashMap<Which, Arc<LiveCall>>,
     pub(crate) partials: DashMap<(BusinessId, u32), Arc<Partial>>,
     pub(crate) boards: BoardCache,
     agent_names: DashMap<Arc<str>, Arc<str>>,
@@ -92,6 +106,7 @@ impl TenantView {
         TenantView {
             version: watch::channel(0).0,
             calls: DashMap::with_shard_amount(CALL_SHARDS),
+            looked_at: DashMap::with_shard_amount(CALL_SHARDS),
             partials: DashMap::with_shard_amount(CALL_SHARDS),
             boards: BoardCache::default(),
             agent_names: DashMap::with_shard_amount(CALL_SHARDS),
@@ -118,10 +133,33 @@ impl TenantView {
         self.agent_names.get(agent).map(|name| name.to_string())
     }
 
-    fn note_agent(&self, facts: &CallFacts) {
-        let (Some(agent), Some(name)) = (&facts.agent_id, &facts.agent_name) else {
-            return;
-        };
+    /// One call with its row.
+    pub(crate) fn row(&self, key: &CallKey) -> Option<Row> {
+        self.calls.get(&which(key)).map(|row| row.clone())
+    }
+
+    /// Rows that `chosen` holds of. Copied out: to make facts of them must not hold up who publishes.
+    pub(crate) fn rows(&self, chosen: impl Fn(&Row) -> bool) -> Vec<Row> {
+        self.calls.iter().filter(|row| chosen(row)).map(|row| row.clone()).collect()
+    }
+
+    /// A row as lists show it.
+    pub(crate) fn live_call(&self, row: &Row) -> Arc<LiveCall> {
+        let which = which(row.call.key());
+        if let Some(known) = self.looked_at.get(&which).filter(|known| known.version == row.version) {
+            return Arc::clone(&known);
+        }
+        let made = Arc::new(LiveCall {
+            business: row.business,
+            facts: Arc::new(row.call.facts()),
+            version: row.version,
+        });
+        self.looked_at.insert(which, Arc::clone(&made));
+        made
+    }
+
+    fn note_agent(&self, agent: Option<&Arc<str>>, name: Option<&Arc<str>>) {
+        let (Some(agent), Some(name)) = (agent, name) else { return };
         if self.agent_names.get(agent).is_none_or(|known| *known != *name) && self.agent_names.len() < AGENT_NAMES_MAX {
             self.agent_names.insert(Arc::clone(agent), Arc::clone(name));
         }
@@ -144,10 +182,10 @@ impl TenantView {
                 ..Walked::default()
             };
             for row in &self.calls {
-                let facts = &row.call.facts;
-                let silent = now.since(facts.last_received_at) > quiet_ms;
-                walked.open_without_end += u64::from(facts.state != CallState::Ended && silent);
-                walked.presumed_ended += u64::from(facts.presumed_ended);
+                let glance = &row.glance;
+                let silent = now.since(glance.last_received_at) > quiet_ms;
+                walked.open_without_end += u64::from(glance.state != CallState::Ended && silent);
+                walked.presumed_ended += u64::from(glance.presumed_ended);
             }
         }
         (walked.open_without_end, walked.presumed_ended)
@@ -181,14 +219,27 @@ impl Hub {
         let view = self.tenant(tenant);
         let _order = view.order.lock().unwrap_or_else(PoisonError::into_inner);
         let version = self.version.fetch_add(1, Ordering::Relaxed) + 1;
-        for NewRow { business, facts, said } in publication.rows {
-            view.note_agent(&facts);
-            let key = facts.key.clone();
-            let call = Arc::new(LiveCall { business, facts, version });
-            view.calls.insert(key, Row { call, said, partition });
+        for NewRow { key, business, fresh } in publication.rows {
+            let Some(fresh) = fresh else {
+                if let Some(mut row) = view.calls.get_mut(&which(&key)) {
+                    row.business = business;
+                    row.version = version;
+                }
+                continue;
+            };
+            let Fresh { call, glance, agent_name } = *fresh;
+            view.note_agent(glance.agent.as_ref(), agent_name.as_ref());
+            let row = Row {
+                call,
+                glance,
+                business,
+                version,
+                partition,
+            };
+            view.calls.insert(which(&key), row);
         }
         for key in publication.gone {
-            view.calls.remove(&key);
+            view.calls.remove(&which(&key));
             view.note_gone(version, key);
         }
         for (business, partial) in publication.partials {
@@ -219,21 +270,23 @@ impl Hub {
                 .calls
                 .iter()
                 .filter(|row| row.partition == partition)
-                .map(|row| row.key().clone())
+                .map(|row| row.call.key().clone())
                 .collect();
             view.partials.retain(|(_, of), _| *of != partition);
             for key in keys {
-                view.calls.remove(&key);
+                view.calls.remove(&which(&key));
                 view.note_gone(version, key);
             }
             view.version.send_replace(version);
         }
     }
 
-    /// Drops boards that nobody looks at any more.
-    pub(crate) fn forget_boards(&self, now: Millis) {
+    /// Drops boards that nobody looks at any more, and what was made of rows; called once a second.
+    pub(crate) fn forget_unseen(&self, now: Millis) {
         for view in &self.tenants {
             view.boards.forget(now);
+            view.looked_at.clear();
+            view.looked_at.shrink_to_fit();
         }
     }
 
@@ -245,8 +298,8 @@ impl Hub {
         let mut active = std::collections::BTreeMap::from([("inbound", 0u64), ("none", 0), ("outbound", 0)]);
         for view in &self.tenants {
             for row in &view.calls {
-                if row.call.facts.state == CallState::Ongoing {
-                    let direction = match row.call.facts.direction {
+                if row.glance.state == CallState::Ongoing {
+                    let direction = match row.glance.direction {
                         trunkline_core::facts::Direction::Inbound => "inbound",
                         trunkline_core::facts::Direction::Outbound => "outbound",
                         trunkline_core::facts::Direction::None => "none",

@@ -9,16 +9,17 @@ use std::sync::Arc;
 use actix::{Actor, Context};
 use futures::future::join_all;
 use tokio::sync::mpsc;
-use trunkline_core::call::{Call, Said};
-use trunkline_core::facts::CallFacts;
+use trunkline_core::call::Call;
+use trunkline_core::facts::CallState;
 use trunkline_core::id::{BusinessId, CallKey, TenantId, WorkspaceId};
 use trunkline_core::instant::Millis;
-use trunkline_core::metric::{Contribution, Partial, contribution};
+use trunkline_core::metric::{PackedContribution, Partial, contribution};
 use trunkline_stores::postgres::Directory;
 
 use super::business_actor::{BusinessActor, Change, Close, Fold, Snapshot};
 use super::call_actor::{ApplyBatch, CallActor, Endings, Receipt, Settled};
 use super::gather::{Gathered, Group};
+use super::glance::{Fresh, Glance, Oddities};
 use super::hub::{NewRow, Publication};
 use super::shared::Shared;
 use super::trail::Trail;
@@ -37,7 +38,7 @@ pub(super) enum Held {
     /// With its actor.
     Live(Mailbox<CallActor>),
     /// Here, compact: ended and idle. A late event wakes it.
-    Idle(Box<Call>),
+    Idle(Arc<Call>),
     /// Nowhere: it was given up. Its events are set aside.
     GivenUp,
 }
@@ -46,22 +47,22 @@ pub(super) enum Held {
 pub(super) struct Entry {
     pub(super) held: Held,
     pub(super) workspace: WorkspaceId,
-    pub(super) shown: Option<Box<Shown>>,
+    /// Where it stands; `None` while only undocumented events came.
+    pub(super) state: Option<CallState>,
+    /// A bridged transfer has not ended.
+    pub(super) open_transfer: bool,
+    /// What the hub has not seen yet.
+    pub(super) fresh: Option<Box<Fresh>>,
+    pub(super) oddities: Option<Box<Oddities>>,
     pub(super) home: Option<BusinessId>,
     pub(super) owner_agent: Option<Arc<str>>,
-    pub(super) folded: Option<Box<Contribution>>,
+    pub(super) folded: Option<PackedContribution>,
     /// Latest receipt of any of its records, the reaper's included.
     pub(super) heard_at: Millis,
     pub(super) trail: Trail,
     pub(super) generation: u32,
     pub(super) deaths: Option<Box<Deaths>>,
     pub(super) asked_at: Option<Millis>,
-}
-
-/// What lists show of a call with an actor.
-pub(super) struct Shown {
-    pub(super) facts: Arc<CallFacts>,
-    pub(super) said: Said,
 }
 
 pub(super) struct Business {
@@ -85,7 +86,8 @@ pub(crate) struct Partition {
     epoch: u64,
     pub(super) shared: Arc<Shared>,
     pub(super) directory: Arc<Directory>,
-    pub(super) calls: HashMap<CallKey, Entry>,
+    /// Boxed, because a table has many empty places.
+    pub(super) calls: HashMap<CallKey, Box<Entry>>,
     pub(super) live: usize,
     pub(super) businesses: HashMap<(TenantId, BusinessId), Business>,
     pub(super) dirty: HashMap<TenantId, Dirty>,
@@ -169,13 +171,15 @@ impl Partition {
     /// Makes sure that the call has an actor, and notes where its records are. False when the call was given up.
     fn reach(&mut self, key: &CallKey, workspace: WorkspaceId, heard_at: Millis, offsets: impl Iterator<Item = i64>) -> bool {
         if !self.calls.contains_key(key) {
-            let call = Box::new(Call::new(key.clone(), workspace));
+            let call = Arc::new(Call::new(key.clone(), workspace));
             let held = Held::Live(self.start_call(key, 0, call));
-            self.calls.insert(key.clone(), Entry::new(held, workspace));
+            self.calls.insert(key.clone(), Box::new(Entry::new(held, workspace)));
             self.live += 1;
         }
         let entry = self.calls.get_mut(key).expect("entry was inserted above");
         entry.heard_at = entry.heard_at.max(heard_at);
+        // The batch ends in something fresher; kept, it would cost a copy of the call.
+        entry.fresh = None;
         for offset in offsets {
             entry.trail.push(offset);
         }
@@ -189,7 +193,7 @@ impl Partition {
         }
     }
 
-    pub(super) fn start_call(&self, key: &CallKey, generation: u32, call: Box<Call>) -> Mailbox<CallActor> {
+    pub(super) fn start_call(&self, key: &CallKey, generation: u32, call: Arc<Call>) -> Mailbox<CallActor> {
         let shared = &self.shared;
         let lifeline = Lifeline::new(
             self.line.clone(),
@@ -220,13 +224,18 @@ impl Partition {
             .directory
             .business_of(key.tenant, entry.workspace, entry.owner_agent.as_deref());
         let now = contribution(&facts, &self.shared.rules);
-        entry.move_to(key.tenant, home, Some(Box::new(now)), changes);
-        let before = entry.shown.take();
-        unknowns.compare(self.number, before.as_deref().map(|shown| &*shown.facts), &facts);
-        let said = settled.said.or(before.map(|shown| shown.said)).unwrap_or_default();
-        entry.shown = Some(Box::new(Shown {
-            facts: Arc::new(facts),
-            said,
+        entry.move_to(key.tenant, home, Some(now.pack()), changes);
+        let oddities = Oddities::of(&facts);
+        if let Some(now) = &oddities {
+            unknowns.compare(self.number, key.tenant, entry.oddities.as_deref(), now);
+        }
+        entry.oddities = oddities;
+        entry.state = Some(facts.state);
+        entry.open_transfer = facts.transfers.iter().any(|t| t.bridged_at.is_some() && t.ended_at.is_none());
+        entry.fresh = Some(Box::new(Fresh {
+            call: settled.call,
+            glance: Glance::of(&facts),
+            agent_name: facts.agent_name,
         }));
         let dirty = self.dirty.entry(key.tenant).or_default();
         dirty.gone.remove(key);
@@ -286,14 +295,12 @@ impl Partition {
                 ..Publication::default()
             };
             for key in dirty.calls {
-                let Some(entry) = self.calls.get(&key) else { continue };
-                if let Some(shown) = &entry.shown {
-                    publication.rows.push(NewRow {
-                        business: entry.home,
-                        facts: Arc::clone(&shown.facts),
-                        said: shown.said.clone(),
-                    });
-                }
+                let Some(entry) = self.calls.get_mut(&key) else { continue };
+                publication.rows.push(NewRow {
+                    business: entry.home,
+                    fresh: entry.fresh.take(),
+                    key,
+                });
             }
             for business in dirty.businesses {
                 publication
@@ -333,7 +340,10 @@ impl Entry {
         Entry {
             held,
             workspace,
-            shown: None,
+            state: None,
+            open_transfer: false,
+            fresh: None,
+            oddities: None,
             home: None,
             owner_agent: None,
             folded: None,
@@ -346,12 +356,12 @@ impl Entry {
     }
 
     /// Takes the old contribution from the old business and gives `new` to `home`; nothing when both are as they were.
-    pub(super) fn move_to(&mut self, tenant: TenantId, home: Option<BusinessId>, new: Option<Box<Contribution>>, changes: &mut Changes) {
+    pub(super) fn move_to(&mut self, tenant: TenantId, home: Option<BusinessId>, new: Option<PackedContribution>, changes: &mut Changes) {
         if self.home == home && self.folded == new {
             return;
         }
-        let old = std::mem::replace(&mut self.folded, new).map(|old| *old);
-        let new = self.folded.as_deref().cloned();
+        let old = std::mem::replace(&mut self.folded, new).map(|old| old.unpack());
+        let new = self.folded.as_ref().map(PackedContribution::unpack);
         let before = std::mem::replace(&mut self.home, home);
         if before == home {
             if let Some(home) = home {

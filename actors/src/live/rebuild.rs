@@ -152,7 +152,8 @@ impl Partition {
         let Some(entry) = self.calls.get_mut(key) else { return };
         let was_live = matches!(std::mem::replace(&mut entry.held, Held::GivenUp), Held::Live(_));
         self.live -= usize::from(was_live);
-        entry.shown = None;
+        entry.fresh = None;
+        entry.state = None;
         let mut changes = Changes::new();
         let home = entry.home;
         entry.move_to(key.tenant, home, None, &mut changes);
@@ -190,7 +191,7 @@ impl Partition {
                 && entry.home == Some(business)
                 && let Some(folded) = &entry.folded
             {
-                partial.add(folded);
+                partial.add(&folded.unpack());
             }
         }
         let generation = self.businesses.get(&(tenant, business)).map_or(0, |held| held.generation + 1);
@@ -217,8 +218,8 @@ fn fold_alone(
     records: &[LogRecord],
     left_out: &[i64],
     faults: Option<&super::faults::Faults>,
-) -> Result<(Box<Call>, Settled), i64> {
-    let mut call = Box::new(Call::new(key.clone(), workspace));
+) -> Result<(Arc<Call>, Settled), i64> {
+    let mut call = Arc::new(Call::new(key.clone(), workspace));
     let mut last: Option<CallFacts> = None;
     for record in records.iter().filter(|record| !left_out.contains(&record.position.offset)) {
         let Said::Event { event, .. } = say(record) else { continue };
@@ -227,13 +228,13 @@ fn fold_alone(
         last = Some(step.map_err(|_| offset)?.facts);
     }
     let facts = last.unwrap_or_else(|| call.facts());
-    let (said, exists) = (Some(call.said()), call.exists());
+    let exists = call.exists();
     Ok((
-        call,
+        Arc::clone(&call),
         Settled {
             facts,
             exists,
-            said,
+            call,
             endings: Endings::default(),
             unknown: Vec::new(),
         },

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use trunkline_core::call::Call;
 use trunkline_core::facts::CallState;
 use trunkline_core::id::CallKey;
 use trunkline_core::instant::Millis;
@@ -10,7 +9,7 @@ use trunkline_core::metric::INTERVAL_MS;
 
 use super::call_actor::Retire;
 use super::limits::{ASK_AGAIN_MS, Limits};
-use super::partition::{Entry, Held, Partition, Shown};
+use super::partition::{Entry, Held, Partition};
 use super::reaper::Silent;
 use crate::system::deliver;
 
@@ -62,20 +61,17 @@ impl Partition {
 
     /// Ends a call's actor; the call stays here in compact form, its figures stay with its business.
     async fn retire(&mut self, key: &CallKey) {
-        let Some(Entry {
-            held: Held::Live(mailbox), ..
-        }) = self.calls.get(key)
-        else {
+        let Some(Held::Live(mailbox)) = self.calls.get(key).map(|entry| &entry.held) else {
             return;
         };
         let Ok(Some(mut call)) = deliver(mailbox, Retire).await else {
             // It died: its death is heard of next, and the next sweep retires what was rebuilt.
             return;
         };
-        call.compact();
+        Arc::make_mut(&mut call).compact();
         let Some(entry) = self.calls.get_mut(key) else { return };
         entry.held = Held::Idle(call);
-        entry.shown = None;
+        entry.fresh = None;
         entry.trail.shrink();
         self.live -= 1;
         let dirty = self.dirty.entry(key.tenant).or_default();
@@ -90,13 +86,7 @@ impl Partition {
             return;
         };
         entry.generation += 1;
-        entry.shown = call.exists().then(|| {
-            Box::new(Shown {
-                facts: Arc::new(call.facts()),
-                said: call.said(),
-            })
-        });
-        let (generation, call): (u32, Box<Call>) = (entry.generation, call);
+        let generation = entry.generation;
         let mailbox = self.start_call(key, generation, call);
         if let Some(entry) = self.calls.get_mut(key) {
             entry.held = Held::Live(mailbox);
@@ -107,24 +97,32 @@ impl Partition {
 }
 
 impl Entry {
+    /// It is on the lists, or will be with the next publication.
+    pub(super) fn is_shown(&self) -> bool {
+        matches!(self.held, Held::Live(_)) && self.state.is_some()
+    }
+
     /// Ended, and nothing more is expected: retire it.
     fn is_over(&self, now: Millis, limits: &Limits) -> bool {
-        let Some(shown) = &self.shown else {
+        let Some(state) = self.state else {
             // Only undocumented events came: no call, but they are kept for one that may come to exist.
             return now.since(self.heard_at) >= limits.grace_ms;
         };
-        if shown.facts.state != CallState::Ended {
+        if state != CallState::Ended {
             return false;
         }
-        let open_transfer = shown.facts.transfers.iter().any(|t| t.bridged_at.is_some() && t.ended_at.is_none());
-        let grace_ms = if open_transfer { limits.transfer_grace_ms } else { limits.grace_ms };
+        let grace_ms = if self.open_transfer {
+            limits.transfer_grace_ms
+        } else {
+            limits.grace_ms
+        };
         now.since(self.heard_at) >= grace_ms
     }
 
     /// In progress, silent for too long, and not asked for lately.
     fn wants_asking(&self, now: Millis, limits: &Limits) -> bool {
-        let Some(shown) = &self.shown else { return false };
-        let silence_ms = match shown.facts.state {
+        let Some(state) = self.state else { return false };
+        let silence_ms = match state {
             CallState::Registered => limits.registered_silence_ms,
             CallState::Ongoing => limits.silence_ms,
             CallState::Ended => return false,

@@ -3,20 +3,20 @@
 /// Offsets of one call's records, rising; four bytes each, because 100,000 live calls keep one of these.
 #[derive(Debug, Default)]
 pub(crate) struct Trail {
-    first: i64,
+    first: Option<i64>,
     later: Vec<u32>,
-    begun: bool,
     /// Offsets that are left out when the call is rebuilt: they panicked.
-    poisoned: Vec<i64>,
+    poisoned: Box<[i64]>,
 }
 
 impl Trail {
     /// Notes the next offset; one that is not beyond the last is known already.
     pub(crate) fn push(&mut self, offset: i64) {
-        if !self.begun {
-            self.first = offset;
-            self.begun = true;
-        } else if let Ok(distance) = u32::try_from(offset - self.first)
+        let Some(first) = self.first else {
+            self.first = Some(offset);
+            return;
+        };
+        if let Ok(distance) = u32::try_from(offset - first)
             && self.later.last().is_none_or(|last| *last < distance)
             && distance > 0
         {
@@ -26,16 +26,14 @@ impl Trail {
 
     /// Leaves `offset` out from now on.
     pub(crate) fn poison(&mut self, offset: i64) {
-        self.poisoned.push(offset);
+        // Rare: a list of its own size takes the least room in all other calls.
+        self.poisoned = self.poisoned.iter().copied().chain([offset]).collect();
     }
 
     /// The offsets to rebuild from.
     pub(crate) fn offsets(&self) -> Vec<i64> {
-        let all = self
-            .begun
-            .then_some(self.first)
-            .into_iter()
-            .chain(self.later.iter().map(|d| self.first + i64::from(*d)));
+        let Some(first) = self.first else { return Vec::new() };
+        let all = std::iter::once(first).chain(self.later.iter().map(|distance| first + i64::from(*distance)));
         all.filter(|offset| !self.poisoned.contains(offset)).collect()
     }
 

@@ -1,11 +1,12 @@
 //! Names that Retell sends and we do not know yet: kept, counted, shown.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
-use trunkline_core::facts::{CallFacts, ReasonClass, Sentiment};
 use trunkline_core::id::TenantId;
+
+use super::glance::Oddities;
 
 /// Different names remembered per kind and partition: a sender of random names must not fill our memory.
 const NAMES_MAX: usize = 200;
@@ -55,27 +56,17 @@ impl Unknowns {
     }
 
     /// Counts the unknown values and unreadable fields that `now` has and `before` had not.
-    pub(crate) fn compare(&self, partition: u32, before: Option<&CallFacts>, now: &CallFacts) {
-        let tenant = now.key.tenant;
-        let was = |facts: &CallFacts| {
-            (facts.reason_class == Some(ReasonClass::New))
-                .then(|| facts.reason.clone())
-                .flatten()
-        };
-        if let Some(reason) = was(now).filter(|reason| before.and_then(was).as_ref() != Some(reason)) {
+    pub(crate) fn compare(&self, partition: u32, tenant: TenantId, before: Option<&Oddities>, now: &Oddities) {
+        let new = |was: fn(&Oddities) -> &Option<Arc<str>>| was(now).as_ref().filter(|is| before.and_then(|b| was(b).as_ref()) != Some(is));
+        if let Some(reason) = new(|odd| &odd.reason) {
             self.add(partition, tenant, UnknownKind::Value, &format!("disconnection_reason={reason}"), 1);
         }
-        let other = |facts: &CallFacts| {
-            (facts.analysis.sentiment == Some(Sentiment::Other))
-                .then(|| facts.analysis.sentiment_raw.clone())
-                .flatten()
-        };
-        if let Some(mood) = other(now).filter(|mood| before.and_then(other).as_ref() != Some(mood)) {
+        if let Some(mood) = new(|odd| &odd.mood) {
             self.add(partition, tenant, UnknownKind::Value, &format!("user_sentiment={mood}"), 1);
         }
         for (name, count) in &now.unreadable {
             let known = before
-                .and_then(|facts| facts.unreadable.iter().find(|(other, _)| other == name))
+                .and_then(|odd| odd.unreadable.iter().find(|(other, _)| other == name))
                 .map_or(0, |(_, count)| *count);
             if *count > known {
                 self.add(partition, tenant, UnknownKind::Unreadable, name, u64::from(count - known));

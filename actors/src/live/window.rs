@@ -12,7 +12,7 @@ use trunkline_stores::postgres::Directory;
 
 use super::board_cache::{BoardScope, Making};
 use super::completeness::{Completeness, PartitionState};
-use super::hub::{Hub, LiveCall, TenantView};
+use super::hub::{Hub, LiveCall, Row, TenantView};
 use super::set_aside::SetAsideNote;
 use super::unknown::Unknown;
 use crate::system::{Clock, RoleState, Roles};
@@ -31,12 +31,12 @@ pub struct CallScope {
 }
 
 impl CallScope {
-    fn holds(&self, call: &LiveCall) -> bool {
-        let facts = &call.facts;
-        self.business.is_none_or(|business| call.business == Some(business))
-            && self.agent.as_deref().is_none_or(|agent| facts.agent_id.as_deref() == Some(agent))
-            && self.direction.is_none_or(|direction| facts.direction == direction)
-            && (self.with_ended || facts.state != CallState::Ended)
+    fn holds(&self, row: &Row) -> bool {
+        let glance = &row.glance;
+        self.business.is_none_or(|business| row.business == Some(business))
+            && self.agent.as_deref().is_none_or(|agent| glance.agent.as_deref() == Some(agent))
+            && self.direction.is_none_or(|direction| glance.direction == direction)
+            && (self.with_ended || glance.state != CallState::Ended)
     }
 }
 
@@ -111,11 +111,11 @@ impl Live {
             };
         };
         let mut calls = Vec::new();
-        for row in view.calls.iter().filter(|row| row.call.version > since) {
-            if scope.holds(&row.call) {
-                calls.push(Arc::clone(&row.call));
+        for row in view.rows(|row| row.version > since) {
+            if scope.holds(&row) {
+                calls.push(view.live_call(&row));
             } else {
-                gone.push(row.key().clone());
+                gone.push(row.call.key().clone());
             }
         }
         Changes {
@@ -129,9 +129,8 @@ impl Live {
     /// One call that is in memory, with its transcript.
     pub fn call(&self, key: &CallKey) -> Option<(Arc<LiveCall>, Arc<[Item]>)> {
         let view = self.hub.tenant(key.tenant);
-        // Cloned out first: unpacking a long transcript must not hold up who publishes.
-        let row = view.calls.get(key)?.clone();
-        Some((row.call, row.said.items()))
+        let row = view.row(key)?;
+        Some((view.live_call(&row), row.call.transcript()))
     }
 
     /// Rises with every publication for this tenant.
@@ -199,9 +198,6 @@ impl Live {
 }
 
 fn select(view: &TenantView, scope: &CallScope) -> Vec<Arc<LiveCall>> {
-    view.calls
-        .iter()
-        .filter(|row| scope.holds(&row.call))
-        .map(|row| Arc::clone(&row.call))
-        .collect()
+    let rows = view.rows(|row| scope.holds(row));
+    rows.iter().map(|row| view.live_call(row)).collect()
 }

@@ -2,10 +2,15 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use crate::event::{Event, word};
 use crate::instant::Millis;
 use crate::limit::{AGENTS_PER_CALL, RECORDS_PER_CALL, UNKNOWN_NAMES_PER_CALL};
 use crate::name::{NAMES, Name};
+
+/// Room that the list of receipts grows by: a live call is copied whenever it is shown, so doubling would not stay.
+const SPARE: usize = 2;
 
 /// The order of records within a call. Of the hashes 8 and 4 bytes are kept: among the records of one call (at most
 /// [`RECORDS_PER_CALL`]) two different contents meet with a chance of 1 in 10^10, at a usual hundred 1 in 10^15; and two equal ones
@@ -84,7 +89,8 @@ pub(super) struct Receipts {
     all: Vec<Receipt>,
     repeats: Vec<Repeat>,
     unknown: Vec<Arc<str>>,
-    agents: Vec<Arc<str>>,
+    /// Nearly always one.
+    agents: SmallVec<[Arc<str>; 1]>,
 }
 
 impl Receipts {
@@ -101,6 +107,9 @@ impl Receipts {
                 content,
                 whole,
             } = order;
+            if self.all.len() == self.all.capacity() {
+                self.all.reserve_exact(SPARE);
+            }
             self.all.push(Receipt {
                 received_at,
                 content,
@@ -238,7 +247,7 @@ impl Receipts {
     }
 
     pub fn heap_bytes(&self) -> usize {
-        let texts = |texts: &Vec<Arc<str>>| texts.iter().map(|text| 32 + text.len()).sum::<usize>();
+        let texts = |texts: &[Arc<str>]| texts.iter().map(|text| 32 + text.len()).sum::<usize>();
         self.all.capacity() * size_of::<Receipt>()
             + self.repeats.capacity() * size_of::<Repeat>()
             + texts(&self.unknown)

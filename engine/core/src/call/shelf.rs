@@ -81,6 +81,8 @@ impl Shelves {
         let place = match found {
             Ok(place) => place,
             Err(place) => {
+                // There are few ranks, and every live call has this list.
+                self.all.reserve_exact(1);
                 self.all.insert(
                     place,
                     Shelf {
@@ -155,6 +157,7 @@ impl Shelf {
             version.own.len() == own.len() && *version.unreadable == *unreadable && own.iter().all(|field| version.own.contains(field))
         };
         let place = self.versions.iter().position(is_equal).unwrap_or_else(|| {
+            self.versions.reserve_exact(1);
             self.versions.push(Version {
                 own,
                 unreadable: unreadable.into(),

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::receipts::Receipts;
 use crate::instant::Millis;
 use crate::name::Name;
@@ -12,21 +14,24 @@ use crate::transcript::Transcript;
 struct Candidate {
     /// `None` once an ending event has brought the one that counts.
     transcript: Option<Arc<Transcript>>,
-    receipts: Vec<u32>,
+    receipts: SmallVec<[u32; 4]>,
 }
+
+/// Nearly always one.
+type Few = SmallVec<[Candidate; 1]>;
 
 /// Versions among which only stamps decide, and stamps may yet turn out earlier.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Voice {
     /// Turns and characters of the largest version before the end.
     largest: (u32, u64),
-    live: Vec<Candidate>,
+    live: Few,
     /// Rank of the highest ending event that brought a turn.
     rank: u8,
-    canonical: Vec<Candidate>,
+    canonical: Few,
 }
 
-fn add(candidates: &mut Vec<Candidate>, place: u32, transcript: &Arc<Transcript>, keep: bool) {
+fn add(candidates: &mut Few, place: u32, transcript: &Arc<Transcript>, keep: bool) {
     let same = candidates.iter_mut().find(|known| match &known.transcript {
         Some(known) => known == transcript,
         None => !keep,
@@ -37,7 +42,7 @@ fn add(candidates: &mut Vec<Candidate>, place: u32, transcript: &Arc<Transcript>
             let transcript = keep.then(|| transcript.clone());
             candidates.push(Candidate {
                 transcript,
-                receipts: vec![place],
+                receipts: SmallVec::from_slice(&[place]),
             });
         }
     }
@@ -127,13 +132,16 @@ impl Voice {
     }
 
     pub fn heap_bytes(&self) -> usize {
-        let candidates = (self.live.capacity() + self.canonical.capacity()) * size_of::<Candidate>();
-        let receipts = self
-            .live
-            .iter()
-            .chain(&self.canonical)
-            .map(|candidate| candidate.receipts.capacity() * 4)
-            .sum::<usize>();
+        let spilled = |few: &Few| {
+            if few.spilled() {
+                few.capacity() * size_of::<Candidate>()
+            } else {
+                0
+            }
+        };
+        let candidates = spilled(&self.live) + spilled(&self.canonical);
+        let places = self.live.iter().chain(&self.canonical).map(|candidate| &candidate.receipts);
+        let receipts: usize = places.filter(|places| places.spilled()).map(|places| places.capacity() * 4).sum();
         candidates
             + receipts
             + self

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::field::{Latency, Map};
 use super::reader::Reader;
+use super::word;
 use crate::facts::{Cost, STAGES, Stage};
 use crate::json::{Shape, Value, last_of_each, shown};
 use crate::limit::COST_CENTS;
@@ -75,7 +76,7 @@ pub(super) fn latency(reader: &mut Reader, value: Option<Value<'_>>) -> Option<L
 /// An object whose values are kept as JSON text. Missing values inside are missing too (rule A8); sorted by name.
 pub(super) fn map(reader: &mut Reader, value: Option<Value<'_>>, name: &'static str) -> Option<Map> {
     let object = reader.object(value, name)?;
-    let shown_name = |name: Value<'_>| shown(name.name()).map_or_else(|| Arc::from(""), |name| Arc::from(&*name));
+    let shown_name = |name: Value<'_>| shown(name.name()).map_or_else(|| Arc::from(""), |name| word::shared(&name));
     let mut all: Vec<(Arc<str>, Value<'_>)> = object.members().map(|(name, value)| (shown_name(name), value)).collect();
     // Stable, so that of repeated names the last stands last; and no quadratic search: the sender chooses how many there are.
     all.sort_by(|one, other| one.0.cmp(&other.0));

@@ -107,6 +107,12 @@ impl Reader {
         self.fields.extend(value.map(field));
     }
 
+    /// A text that many calls have in common.
+    fn keep_shared(&mut self, value: Option<Value<'_>>, name: &'static str, field: impl FnOnce(Arc<str>) -> Field) {
+        let text = self.text(value, name);
+        self.keep(text, |text| field(word::shared(&text)));
+    }
+
     fn keep_text(&mut self, value: Option<Value<'_>>, name: &'static str, field: impl FnOnce(Arc<str>) -> Field) {
         let text = self.text(value, name);
         self.keep(text, |text| field(Arc::from(&*text)));
@@ -147,7 +153,7 @@ impl Reader {
             transcript
         );
         self.fields.reserve(USUAL_FIELDS);
-        self.keep_text(found.agent_id, "agent_id", Field::AgentId);
+        self.keep_shared(found.agent_id, "agent_id", Field::AgentId);
         let version = self.number(found.agent_version, "agent_version");
         let version = version.and_then(|number| {
             number
@@ -156,13 +162,19 @@ impl Reader {
                 .or_else(|| self.bad("agent_version"))
         });
         self.keep(version, Field::AgentVersion);
-        self.keep_text(found.agent_name, "agent_name", Field::AgentName);
-        self.keep_text(found.agent_tag, "agent_tag", Field::AgentTag);
+        self.keep_shared(found.agent_name, "agent_name", Field::AgentName);
+        self.keep_shared(found.agent_tag, "agent_tag", Field::AgentTag);
         let (status, analysis, price, items) = match kind {
             Kind::Call => {
-                self.party(found.call_type, found.direction);
-                self.keep_text(found.from_number, "from_number", Field::From);
-                self.keep_text(found.to_number, "to_number", Field::To);
+                // The caller's number is of one call, our own is of very many.
+                let is_outbound = self.party(found.call_type, found.direction) == Some(Direction::Outbound);
+                if is_outbound {
+                    self.keep_shared(found.from_number, "from_number", Field::From);
+                    self.keep_text(found.to_number, "to_number", Field::To);
+                } else {
+                    self.keep_text(found.from_number, "from_number", Field::From);
+                    self.keep_shared(found.to_number, "to_number", Field::To);
+                }
                 (
                     ("call_status", found.call_status),
                     found.call_analysis,
@@ -211,7 +223,7 @@ impl Reader {
         }
     }
 
-    fn party(&mut self, call_type: Option<Value<'_>>, direction: Option<Value<'_>>) {
+    fn party(&mut self, call_type: Option<Value<'_>>, direction: Option<Value<'_>>) -> Option<Direction> {
         let channel = self.text(call_type, "call_type").map(|word| match &*word {
             "phone_call" => Channel::Phone,
             "web_call" => Channel::Web,
@@ -224,6 +236,7 @@ impl Reader {
             _ => Direction::None,
         });
         self.keep(direction, Field::Direction);
+        direction
     }
 
     fn analysis(&mut self, value: Option<Value<'_>>, kind: Kind) {

@@ -1,5 +1,7 @@
-//! Words that come with every call, kept once for the whole process instead of once per call.
+//! Words that come with every call, kept once instead of once per call.
 
+use std::cell::RefCell;
+use std::collections::HashSet;
 use std::sync::{Arc, LazyLock};
 
 use crate::class::REASONS;
@@ -32,4 +34,32 @@ pub(super) fn reason(word: &str) -> Arc<str> {
 /// A documented event name.
 pub(crate) fn name(name: Name) -> Arc<str> {
     NAME_WORDS[name as usize].clone()
+}
+
+/// Texts remembered per thread; beyond, it begins anew. Agents, their names, our own numbers and names of variables are few.
+const SHARED_MAX: usize = 4_096;
+
+/// Longest text remembered, in bytes: names are short, and what is long is of one call.
+const SHARED_BYTES: usize = 64;
+
+thread_local! {
+    static SHARED: RefCell<HashSet<Arc<str>>> = RefCell::default();
+}
+
+/// A text that many calls have in common, kept once per thread. Not for what is of one call, such as the caller's number.
+pub(crate) fn shared(text: &str) -> Arc<str> {
+    if text.len() > SHARED_BYTES {
+        return Arc::from(text);
+    }
+    SHARED.with_borrow_mut(|known| {
+        if let Some(text) = known.get(text) {
+            return text.clone();
+        }
+        if known.len() == SHARED_MAX {
+            known.clear();
+        }
+        let text: Arc<str> = Arc::from(text);
+        known.insert(text.clone());
+        text
+    })
 }
