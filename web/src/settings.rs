@@ -34,6 +34,8 @@ pub struct Settings {
     pub postgres: Postgres,
     /// Analytics store.
     pub clickhouse: ClickHouse,
+    /// Retell's API.
+    pub retell: Retell,
     /// Browser sessions.
     pub session: Session,
     /// Password checks.
@@ -205,6 +207,14 @@ pub enum LogFormat {
     Json,
     /// For people.
     Pretty,
+}
+
+/// `[retell]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Retell {
+    /// Address of the API.
+    pub api_url: String,
 }
 
 /// `[telemetry]`

@@ -1,6 +1,7 @@
 //! Settings -> adapters -> engine -> listeners. The only file that names adapters.
 
 mod kafka;
+mod lookup;
 pub mod stores;
 
 use std::net::SocketAddr;
@@ -76,6 +77,9 @@ pub async fn start(settings: Settings) -> anyhow::Result<Product> {
             std::process::exit(ROLE_LOST);
         })),
         roles: roles.clone(),
+        lookup: Some(Arc::new(lookup::RetellLookup {
+            api_url: settings.retell.api_url.clone(),
+        })),
         ..EngineOptions::default()
     };
     let engine = Engine::start(stores.log.clone(), directory.clone(), options).context("start the live group")?;

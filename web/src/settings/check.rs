@@ -101,6 +101,12 @@ pub fn refusals(settings: &Settings) -> Vec<String> {
         !(1..=64).contains(&settings.sign_in.parallel_max),
         format!("sign_in.parallel_max = {} must be between 1 and 64", settings.sign_in.parallel_max),
     );
+    let retell = &settings.retell.api_url;
+    let stand_in = ["http://127.0.0.1", "http://localhost", "http://[::1]"];
+    refuse(
+        !retell.starts_with("https://") && !stand_in.iter().any(|start| retell.starts_with(start)),
+        format!("retell.api_url = \"{retell}\" would send API keys unencrypted; use https:// (http:// only for a stand-in on loopback)"),
+    );
     refuse(
         tracing_subscriber::EnvFilter::try_new(&settings.telemetry.level).is_err(),
         format!(

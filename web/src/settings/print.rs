@@ -16,6 +16,7 @@ pub fn redacted(settings: &Settings) -> Value {
         kafka,
         postgres,
         clickhouse,
+        retell,
         session,
         sign_in,
         telemetry,
@@ -44,6 +45,7 @@ pub fn redacted(settings: &Settings) -> Value {
             "url": clickhouse.url, "user": clickhouse.user, "password": hidden(&clickhouse.password),
             "database": clickhouse.database, "library": clickhouse.library,
         },
+        "retell": { "api_url": retell.api_url },
         "session": { "idle_hours": session.idle_hours, "absolute_days": session.absolute_days },
         "sign_in": { "attempts_max": sign_in.attempts_max, "parallel_max": sign_in.parallel_max },
         "telemetry": {
