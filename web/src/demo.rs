@@ -12,7 +12,7 @@ use anyhow::Context;
 use rand::Rng;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
-use trunkline_connectors::simulator::{Disorder, Mix, Sender, SenderOptions, World};
+use trunkline_connectors::simulator::{ATTEMPTS, Disorder, Mix, Sender, SenderOptions, World};
 use trunkline_core::id::{TenantId, WorkspaceId};
 use trunkline_core::signature::SigningKey;
 use trunkline_stores::postgres::Config;
@@ -123,6 +123,7 @@ pub fn sender(demo: &Demo, intake: &str, calls_per_second: f64, history: Duratio
         history_only: false,
         seed,
         in_flight: IN_FLIGHT,
+        attempts: ATTEMPTS,
         without_transcripts: false,
         mix: Mix::default(),
         disorder: DISORDER,

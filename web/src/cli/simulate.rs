@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Args;
 use tokio::sync::watch;
-use trunkline_connectors::simulator::{Disorder, Mix, Sender, SenderOptions, StandIn, Tally, World};
+use trunkline_connectors::simulator::{ATTEMPTS, Disorder, Mix, Sender, SenderOptions, StandIn, Tally, World};
 use trunkline_core::signature::SigningKey;
 
 use crate::simulated_retell;
@@ -49,6 +49,9 @@ pub struct Simulate {
     /// Requests under way at most.
     #[arg(long, default_value_t = 256)]
     in_flight: usize,
+    /// Tries per event in all, half a second apart; Retell makes 4.
+    #[arg(long, default_value_t = ATTEMPTS)]
+    attempts: u32,
     /// Leave out transcript_updated, as Retell does unless it is switched on.
     #[arg(long)]
     without_transcripts: bool,
@@ -102,6 +105,7 @@ pub fn run(args: Simulate, json: bool) -> anyhow::Result<ExitCode> {
                 history_only: args.history_only,
                 seed: args.seed,
                 in_flight: args.in_flight.max(1),
+                attempts: args.attempts.max(1),
                 without_transcripts: args.without_transcripts,
                 mix: Mix::default(),
                 disorder: Disorder {

@@ -23,8 +23,8 @@ use super::world::World;
 
 /// How long one request may take: what Retell allows (EVENTS.md part 9).
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
-/// Attempts in all: one and three repeats, as Retell does.
-const ATTEMPTS: u32 = 4;
+/// Attempts in all unless set otherwise: one and three repeats, as Retell does.
+pub const ATTEMPTS: u32 = 4;
 /// Pause before a repeat; Retell's spacing is not documented.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
 /// Conversations kept for get-call and list-calls.
@@ -51,6 +51,8 @@ pub struct SenderOptions {
     pub seed: u64,
     /// Requests under way at most: protects this machine, not the receiver.
     pub in_flight: usize,
+    /// Attempts per event in all; Retell makes [`ATTEMPTS`].
+    pub attempts: u32,
     /// Leave out `transcript_updated`, as Retell does unless it is switched on.
     pub without_transcripts: bool,
     /// How often what happens.
@@ -271,7 +273,7 @@ impl Sender {
 /// Posts one event and repeats it as Retell does when it is not acknowledged.
 async fn deliver(world: &World, client: &reqwest::Client, options: &SenderOptions, counter: &Mutex<Counter>, plan: &Plan, step: Step) {
     let (name, body) = body::event(world, plan, step);
-    for attempt in 0..ATTEMPTS {
+    for attempt in 0..options.attempts {
         if attempt > 0 {
             tokio::time::sleep(RETRY_PAUSE).await;
         }
