@@ -1,13 +1,21 @@
 //! The whole product, through its own doors.
 
+mod agreement;
 mod api;
 mod app;
+mod audit;
 mod browser;
 mod command;
 mod house_rules;
 mod identity;
 mod intake;
 mod intake_pressure;
+mod kill;
 mod lifecycle;
 mod openapi;
+mod payloads;
+mod process;
+mod sequences;
+mod signer;
+mod simulated;
 mod stream;
