@@ -162,8 +162,8 @@ async fn a_number_that_now_belongs_to_another_program_is_no_server() {
     let server = EmbeddedPostgres::start(&quick(place.path())).await.unwrap();
     let _sweeper = place.sweeper(&server);
     server.close().await;
-    // As after a power cut: the note is still there, and its number was given to somebody else. A child of ours, of the same
-    // account as the server, so that Postgres by itself would believe it.
+    // As after a power cut: the notes are still there, and their number was given to somebody else. A child of ours, of the same
+    // account as the server, so that Postgres by itself would believe them.
     let note = place.path().join("postgres/cluster/postmaster.pid");
     let mut other = Command::new("sleep");
     if is_root() {
@@ -171,7 +171,9 @@ async fn a_number_that_now_belongs_to_another_program_is_no_server() {
         std::os::unix::process::CommandExt::uid(&mut other, std::os::unix::fs::MetadataExt::uid(&account));
     }
     let mut other = other.arg("60").spawn().unwrap();
-    std::fs::write(&note, format!("{}\n", other.id())).unwrap();
+    for note in [&note, &place.path().join("postgres/run/.s.PGSQL.5432.lock")] {
+        std::fs::write(note, format!("{}\n", other.id())).unwrap();
+    }
     let started = EmbeddedPostgres::start(&quick(place.path())).await;
     assert!(is_alive(other.id()), "a stranger was ended");
     other.kill().unwrap();

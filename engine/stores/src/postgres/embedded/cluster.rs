@@ -124,6 +124,11 @@ impl Cluster {
         fs::File::open(&self.home).and_then(|home| home.sync_all()).map_err(failed)
     }
 
+    /// Where Postgres notes who listens on the socket.
+    pub fn socket_lock(&self) -> PathBuf {
+        self.socket.join(format!("{SOCKET_NAME}.lock"))
+    }
+
     /// Leaves nothing behind in the directory for temporary files.
     pub fn remove_far_socket_directory(&self) {
         if !self.socket.starts_with(&self.home)

@@ -75,14 +75,28 @@ pub(super) async fn keep(cluster: Arc<Cluster>, mut child: Child, pid: Arc<Atomi
 pub(super) async fn stop_leftover(cluster: &Cluster) -> Result<(), EmbeddedError> {
     let note = cluster.files.join("postmaster.pid");
     let Some(pid) = noted_pid(&note) else { return Ok(()) };
-    if !is_alive(pid) {
+    if is_alive(pid) && works_in(pid, &cluster.files) {
+        tracing::warn!("a Postgres of an earlier run is still running here; stopping it");
+        end(pid, cluster).await?;
+    }
+    if !processes_can_be_seen() {
         return Ok(());
     }
-    if !works_in(pid, &cluster.files) {
-        // The number was given to another program since; Postgres would take that for a running server and refuse.
-        return fs::remove_file(&note).map_err(|error| EmbeddedError::Setup(format!("cannot remove {}: {error}", note.display())));
+    // A number that is dead but not yet buried, or was given to another program since, is a running server to Postgres, and it
+    // refuses; so its notes go. What they guard against, a backend that outlives its server, is looked for first.
+    until_nobody_works_in(&cluster.files).await?;
+    for stale in [note, cluster.socket_lock()] {
+        match fs::remove_file(&stale) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(EmbeddedError::Setup(format!("cannot remove {}: {error}", stale.display())));
+            }
+            _ => {}
+        }
     }
-    tracing::warn!("a Postgres of an earlier run is still running here; stopping it");
+    Ok(())
+}
+
+async fn end(pid: Pid, cluster: &Cluster) -> Result<(), EmbeddedError> {
     for (signal, patience) in [
         (Signal::INT, STOP_WAIT),
         (Signal::QUIT, STOP_WAIT / 4),
@@ -101,6 +115,25 @@ pub(super) async fn stop_leftover(cluster: &Cluster) -> Result<(), EmbeddedError
         "the Postgres of an earlier run (process {pid}) does not end; end it by hand",
         pid = pid.as_raw_nonzero()
     )))
+}
+
+/// Backends of a killed server end by themselves when they next look up from their work.
+async fn until_nobody_works_in(files: &Path) -> Result<(), EmbeddedError> {
+    let until = Instant::now() + ORPHANS_WAIT;
+    loop {
+        let processes = fs::read_dir("/proc").map_err(|error| EmbeddedError::Setup(format!("cannot list processes: {error}")))?;
+        let mut places = processes.filter_map(|entry| fs::read_link(entry.ok()?.path().join("cwd")).ok());
+        if !places.any(|place| place == files) {
+            return Ok(());
+        }
+        if Instant::now() > until {
+            let shown = files.display();
+            return Err(EmbeddedError::NotStarted(format!(
+                "processes of a killed Postgres still work in {shown}; end them by hand"
+            )));
+        }
+        sleep(LOOK).await;
+    }
 }
 
 /// Waits until a server that somebody else starts answers.
@@ -185,10 +218,14 @@ fn is_alive(pid: Pid) -> bool {
 
 /// Whether a process is the server of these files: it works in that directory. Where that cannot be seen, its number must do.
 fn works_in(pid: Pid, files: &Path) -> bool {
-    if !Path::new("/proc/self/cwd").exists() {
+    if !processes_can_be_seen() {
         return is_alive(pid);
     }
     fs::read_link(format!("/proc/{}/cwd", pid.as_raw_nonzero())).is_ok_and(|place| place == files)
+}
+
+fn processes_can_be_seen() -> bool {
+    Path::new("/proc/self/cwd").exists()
 }
 
 fn noted_pid(note: &Path) -> Option<Pid> {
