@@ -1,4 +1,4 @@
-//! Boards made from partials on demand, at most four times a second each, and shared by all who look at the same one.
+//! Boards made from partials on demand, at most once a pulse each, and shared by all who look at the same one.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,8 +16,8 @@ use trunkline_stores::postgres::Directory;
 use super::completeness::Completeness;
 use super::hub::TenantView;
 
-/// A board is not made anew within this time.
-const BOARD_MS: i64 = 250;
+/// A board is not made anew within this time: a little less than a pulse, so that each pulse may have its own and none waits for two.
+const BOARD_MS: i64 = 80;
 
 /// Without a change of its tenant a board is made anew this often, because ages and windows move with time alone.
 const STILL_BOARD_MS: i64 = 1_000;

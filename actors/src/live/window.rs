@@ -76,7 +76,7 @@ impl Live {
         self.clock.clone()
     }
 
-    /// One board, at most a quarter of a second old (a second, if nothing changed).
+    /// One board, at most a pulse old (a second, if nothing changed).
     pub fn board(&self, tenant: TenantId, scope: &BoardScope) -> Arc<Board> {
         let view = self.hub.tenant(tenant);
         let directory = Arc::clone(&self.directory.borrow());

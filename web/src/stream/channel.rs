@@ -12,8 +12,11 @@ use trunkline_core::id::TenantId;
 use super::Streams;
 use super::topic::{Topic, Writer};
 
-/// Changes are gathered for at least this long: ten messages a second are more than an eye follows.
+/// Messages of one topic are at least this far apart: ten a second are more than an eye follows.
 const GATHER: Duration = Duration::from_millis(100);
+
+/// Partitions publish with the pulse, one shortly after the other: what they say within this time goes into one message.
+const SETTLE: Duration = Duration::from_millis(20);
 
 /// Boards are written this often without a change as well: ages and windows move with time alone.
 const STILL: Duration = Duration::from_secs(1);
@@ -126,14 +129,15 @@ impl Channel {
 async fn keep(streams: Arc<Streams>, tenant: TenantId, topic: Topic, live: Live, channel: Arc<Channel>) {
     let mut writer = Writer::new(tenant, topic.clone(), live.clone(), streams.epoch);
     let source = Arc::new(Writer::new(tenant, topic.clone(), live.clone(), streams.epoch));
-    // A board is made a few times a second at most: a change that came too early for the last one is shown by the next.
+    // A board is made once a pulse at most: a change that came too early for the last one is shown by the next.
     let mut late = false;
+    let mut written = Instant::now();
     let mut changed = live.changed(tenant);
     let mut idle_since: Option<Instant> = None;
     loop {
         // The sender lives in the engine; when that is gone, time still passes here.
         match tokio::time::timeout(if late { GATHER } else { STILL }, changed.changed()).await {
-            Ok(Ok(())) => tokio::time::sleep(GATHER).await,
+            Ok(Ok(())) => tokio::time::sleep_until((written + GATHER).max(Instant::now() + SETTLE)).await,
             Ok(Err(_)) => tokio::time::sleep(STILL).await,
             Err(_) => {}
         }
@@ -151,6 +155,7 @@ async fn keep(streams: Arc<Streams>, tenant: TenantId, topic: Topic, live: Live,
         }
         idle_since = None;
         changed.mark_unchanged();
+        written = Instant::now();
         let from = channel.newest.borrow().version;
         if let Some(message) = writer.step(from) {
             let frame = Frame::new(from, message.version, message.delta, source.clone());

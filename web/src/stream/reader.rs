@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::Stream;
-use futures::future::select_all;
+use futures::future::{FutureExt, LocalBoxFuture, pending, select_all};
 use serde_json::json;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -43,6 +43,8 @@ pub struct Reader {
     following: Vec<Following>,
     waiting: VecDeque<Bytes>,
     checked: Instant,
+    /// A check under way. Messages do not wait for it: the database may be slow, and thousands of readers ask.
+    checking: Option<LocalBoxFuture<'static, bool>>,
     beaten: Instant,
     pulse: Millis,
     _place: Place,
@@ -73,7 +75,9 @@ impl Reader {
             caller,
             following,
             waiting,
-            checked: now,
+            // Readers come together after a restart; their checks need not.
+            checked: now.checked_sub(CHECK.mul_f64(rand::random())).unwrap_or(now),
+            checking: None,
             beaten: now,
             pulse,
             _place: place,
@@ -90,11 +94,8 @@ impl Reader {
 
     async fn next(&mut self) -> Option<Bytes> {
         loop {
-            if self.checked.elapsed() >= CHECK {
-                self.checked = Instant::now();
-                if !self.caller.still_holds(&self.state).await {
-                    return None;
-                }
+            if !self.may_go_on() {
+                return None;
             }
             if let Some(message) = self.waiting.pop_front() {
                 self.beaten = Instant::now();
@@ -104,18 +105,39 @@ impl Reader {
             if !self.waiting.is_empty() {
                 continue;
             }
+            let is_checking = self.checking.is_some();
             let closing = self.state.lifecycle.closing();
             let changed = select_all(self.following.iter_mut().map(|following| Box::pin(following.frames.changed())));
             tokio::select! {
                 () = closing => return None,
                 (change, _, _) = changed => if change.is_err() { return None },
                 () = tokio::time::sleep_until(self.beaten + BEAT) => {}
-                () = tokio::time::sleep_until(self.checked + CHECK) => {}
+                holds = outcome(&mut self.checking) => {
+                    self.checking = None;
+                    if !holds {
+                        return None;
+                    }
+                }
+                () = tokio::time::sleep_until(self.checked + CHECK), if !is_checking => {}
             }
             if self.beaten.elapsed() >= BEAT {
                 self.beat();
             }
         }
+    }
+
+    /// Begins a check of the credential when it is time; false once one says that it no longer holds.
+    fn may_go_on(&mut self) -> bool {
+        if self.checking.is_none() && self.checked.elapsed() >= CHECK {
+            self.checked = Instant::now();
+            let (caller, state) = (self.caller.clone(), self.state.clone());
+            self.checking = Some(async move { caller.still_holds(&state).await }.boxed_local());
+        }
+        let Some(holds) = self.checking.as_mut().and_then(FutureExt::now_or_never) else {
+            return true;
+        };
+        self.checking = None;
+        holds
     }
 
     /// Takes the newest frame of each topic that has one; a reader that missed some gets what they changed in one.
@@ -146,5 +168,13 @@ impl Reader {
         self.pulse = now;
         let body = json!({ "as_of": now, "completeness": self.state.live.completeness(self.caller.tenant) });
         self.waiting.push_back(message("beat", None, &body));
+    }
+}
+
+/// What a check under way says; for ever when there is none.
+async fn outcome(checking: &mut Option<LocalBoxFuture<'static, bool>>) -> bool {
+    match checking {
+        Some(check) => check.await,
+        None => pending().await,
     }
 }
