@@ -6,7 +6,7 @@ use trunkline_core::facts::{CallFacts, CallState, Item};
 use trunkline_core::instant::Millis;
 
 use crate::l10n::Texts;
-use crate::pages::detail::{Event, Field, Id, Latency, Part, costs, event, glance, ids, latency, plain, transfer_fields};
+use crate::pages::detail::{Event, Field, Id, Latency, Part, costs, events, glance, ids, latency, plain, transfer_fields};
 use crate::pages::format::{self, DASH};
 use crate::pages::shell::{Shell, json as script_json};
 use crate::pages::talk::{self, Bar, Shown};
@@ -88,7 +88,7 @@ impl CallPage {
             duration: if live || facts.duration_ms.is_some() {
                 format::duration(lasts)
             } else {
-                DASH.to_owned()
+                String::new()
             },
             recording: facts
                 .recording_url
@@ -114,7 +114,7 @@ impl CallPage {
                 .unwrap_or_default(),
             transfers: facts.transfers.iter().map(|transfer| transfer_fields(transfer, l)).collect(),
             analysis: facts.analysis.custom.iter().map(|(name, value)| plain(name, value)).collect(),
-            events: facts.events.iter().map(|note| event(note, &s)).collect(),
+            events: events(&facts.events, &s),
             events_count: l.t2(
                 "events-count",
                 ("n", format::count(facts.records.into())),

@@ -1,6 +1,6 @@
 //! What is known of a call beside its conversation: facts in words, response times, cost, transfers, events.
 
-use trunkline_core::facts::{CallFacts, CallState, Stage};
+use trunkline_core::facts::{CallFacts, CallState, EventNote, Stage};
 use trunkline_core::id::Kind;
 use trunkline_core::instant::Millis;
 
@@ -226,22 +226,34 @@ pub(super) fn transfer_fields(transfer: &trunkline_core::facts::Transfer, l: &Te
     ]
 }
 
-pub(super) fn event(note: &trunkline_core::facts::EventNote, s: &Shell) -> Event {
+/// Received events; runs of the same one on one line.
+pub(super) fn events(notes: &[EventNote], s: &Shell) -> Vec<Event> {
+    let plain = |note: &EventNote| !note.revision && !note.unknown;
+    let same = |a: &EventNote, b: &EventNote| a.event == b.event && plain(a) && plain(b);
+    notes.chunk_by(same).map(|run| event(run, s)).collect()
+}
+
+fn event(run: &[EventNote], s: &Shell) -> Event {
     let l = s.l;
+    let first = &run[0];
     let mut words = Vec::new();
-    if note.repeats > 0 {
-        words.push(l.t1("event-repeats", "n", note.repeats));
+    if run.len() > 1 {
+        words.push(l.t1("event-run", "n", run.len()));
     }
-    if note.revision {
+    let repeats: u32 = run.iter().map(|note| note.repeats).sum();
+    if repeats > 0 {
+        words.push(l.t1("event-repeats", "n", repeats));
+    }
+    if first.revision {
         words.push(l.t("event-revision"));
     }
-    if note.unknown {
+    if first.unknown {
         words.push(l.t("event-unknown"));
     }
     Event {
-        machine: format::machine(note.received_at),
-        at: format::clock(note.received_at, &s.zone),
-        name: note.event.to_string(),
+        machine: format::machine(first.received_at),
+        at: format::clock(first.received_at, &s.zone),
+        name: first.event.to_string(),
         note: words.join(", "),
     }
 }

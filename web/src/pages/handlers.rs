@@ -273,6 +273,7 @@ fn figures(caller: &Caller, request: &HttpRequest, state: &AppState) -> Result<F
         &state.live.completeness(caller.tenant),
         &state.live.partitions(),
         &state.live.role_states(),
+        &state.facts.state(),
     ))
 }
 

@@ -1,6 +1,7 @@
 //! The operator page: how complete figures are, how far each partition is, what roles say of themselves, what was set aside.
 
 use askama::Template;
+use trunkline_actors::facts::FactsState;
 use trunkline_actors::{Completeness, PartitionState, RoleState, Unknown};
 use trunkline_core::instant::Millis;
 use trunkline_stores::clickhouse::{ClassCount, StoredSetAside};
@@ -13,6 +14,8 @@ use crate::pages::shell::Shell;
 const LAG_WATCH_MS: i64 = 2_000;
 /// And beyond this, now.
 const LAG_BREACH_MS: i64 = 30_000;
+/// Records on their way to the analytics store beyond which it does not keep up.
+const BEHIND_WATCH: u64 = 20_000;
 
 /// A figure with its state.
 pub struct Figure {
@@ -50,10 +53,10 @@ pub struct Figures {
 
 impl Figures {
     /// The figures in the reader's words.
-    pub fn of(s: Shell, completeness: &Completeness, partitions: &[PartitionState], roles: &[RoleState]) -> Figures {
+    pub fn of(s: Shell, completeness: &Completeness, partitions: &[PartitionState], roles: &[RoleState], facts: &FactsState) -> Figures {
         let l = s.l;
         Figures {
-            figures: figures(completeness, partitions, &s),
+            figures: figures(completeness, partitions, facts, &s),
             partition_heads: [
                 "part-number",
                 "part-state",
@@ -61,10 +64,11 @@ impl Figures {
                 "part-applied",
                 "part-calls",
                 "part-residue",
+                "part-behind",
             ]
             .map(|key| l.t(key))
             .into(),
-            partitions: partitions.iter().map(|partition| partition_line(partition, &s)).collect(),
+            partitions: partitions.iter().map(|partition| partition_line(partition, facts, &s)).collect(),
             roles: role_lines(roles, l),
             s,
         }
@@ -153,7 +157,7 @@ impl OperatorPage {
     }
 }
 
-fn figures(c: &Completeness, partitions: &[PartitionState], s: &Shell) -> Vec<Figure> {
+fn figures(c: &Completeness, partitions: &[PartitionState], facts: &FactsState, s: &Shell) -> Vec<Figure> {
     let l = s.l;
     let figure = |key: &str, value: String, state, note: String| Figure {
         name: l.t(key),
@@ -181,6 +185,12 @@ fn figures(c: &Completeness, partitions: &[PartitionState], s: &Shell) -> Vec<Fi
     } else {
         ("part-current", "ok")
     };
+    let behind = facts.behind_records.max(0) as u64;
+    let (written_word, written) = match (&facts.waits_for, behind) {
+        (Some(_), _) => ("fig-waits", "breach"),
+        (None, 0..BEHIND_WATCH) => ("fig-records", "ok"),
+        (None, _) => ("fig-records", "watch"),
+    };
     let set_aside: u64 = c.set_aside.values().sum();
     vec![
         figure(
@@ -195,14 +205,9 @@ fn figures(c: &Completeness, partitions: &[PartitionState], s: &Shell) -> Vec<Fi
             "fig-gaps",
             format::count(c.gaps.len() as u64),
             zero(c.gaps.len() as u64, "breach"),
-            l.t("fig-offsets"),
+            l.t2("fig-assigned", ("n", c.assigned), ("total", c.partitions)),
         ),
-        figure(
-            "fig-partitions",
-            format!("{} / {}", c.assigned, c.partitions),
-            zero(u64::from(c.partitions - c.assigned.min(c.partitions)), "watch"),
-            l.t("fig-assigned"),
-        ),
+        figure("fig-facts", format::count(behind), written, l.t(written_word)),
         figure(
             "fig-live",
             format::count(partitions.iter().map(|p| p.calls as u64).sum()),
@@ -224,22 +229,25 @@ fn figures(c: &Completeness, partitions: &[PartitionState], s: &Shell) -> Vec<Fi
     ]
 }
 
-fn partition_line(p: &PartitionState, s: &Shell) -> Vec<String> {
-    let state = if p.current {
-        "part-current"
-    } else if p.rebuilt {
-        "part-catching"
-    } else {
-        "part-rebuilding"
+fn partition_line(p: &PartitionState, facts: &FactsState, s: &Shell) -> Vec<String> {
+    let state = match (p.current, p.rebuilt) {
+        (true, _) => "part-current",
+        (false, true) => "part-catching",
+        (false, false) => "part-rebuilding",
     };
-    let applied = p.applied_to.map_or_else(|| DASH.to_owned(), |at| format::clock(at, &s.zone));
+    let dash = || DASH.to_owned();
+    let written = facts
+        .partitions
+        .get(&p.partition)
+        .map(|at| format::count((at.end - at.next).max(0) as u64));
     vec![
         p.partition.to_string(),
         s.l.t(state),
         p.next.to_string(),
-        applied,
+        p.applied_to.map_or_else(dash, |at| format::clock(at, &s.zone)),
         format::count(p.calls as u64),
         format::count(p.residue as u64),
+        written.unwrap_or_else(dash),
     ]
 }
 

@@ -95,10 +95,6 @@ pub const SCRIPT_TEXTS: &[&str] = &[
     "tool-sms",
     "silence",
     "talk-turns",
-    "events-count",
-    "event-repeats",
-    "event-unknown",
-    "event-revision",
 ];
 
 /// One entry of the main navigation.

@@ -254,7 +254,7 @@ fn operator(s: Shell) -> OperatorPage {
         count: 3,
     }];
     OperatorPage::of(
-        Figures::of(s, &completeness, &partitions, &[]),
+        Figures::of(s, &completeness, &partitions, &[], &trunkline_actors::FactsState::default()),
         Some((vec![aside], vec![class])),
         &unknown,
     )
