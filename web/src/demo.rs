@@ -31,7 +31,7 @@ const DISORDER: Disorder = Disorder {
     duplicates: 0.02,
     reordered: 0.02,
     late_ends: 0.01,
-    missing_ends: 0.003,
+    missing_ends: 0.0004,
 };
 /// Requests of the simulator under way at most; it shares the machine with everything else.
 const IN_FLIGHT: usize = 64;
