@@ -1,6 +1,5 @@
 //! `/v1`: who may ask what, pages of lists, what a program gets to see of a call.
 
-
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
@@ -17,8 +16,10 @@ async fn an_event_is_on_the_board_and_its_call_in_the_call_log() {
     line.keep(&event("call_started", &over)).await;
     line.keep(&event("call_ended", &over)).await;
     // The end may be applied one batch after the starts.
-    line.until(&key, "/v1/board", |board| board["offered"]["total"] == 2 && board["now"]["in_progress"] == 1)
-        .await;
+    line.until(&key, "/v1/board", |board| {
+        board["offered"]["total"] == 2 && board["now"]["in_progress"] == 1
+    })
+    .await;
     let log = line
         .until(&key, "/v1/calls?state=ended", |page| {
             page["data"].as_array().is_some_and(|data| data.len() == 1)
