@@ -181,7 +181,9 @@ async fn received(product: &Product<'_>) -> Classes {
 
 /// Each sample of a call or chat is among the records of that call, byte for byte as long as it was sent.
 async fn found_under_their_calls(product: &Product<'_>, samples: &[Sample]) {
-    let mut expected: BTreeMap<(&str, String), BTreeSet<(String, String, u64, bool)>> = BTreeMap::new();
+    /// Event, content hash, bytes, whether a credential was masked.
+    type Shown = (String, String, u64, bool);
+    let mut expected: BTreeMap<(&str, String), BTreeSet<Shown>> = BTreeMap::new();
     for sample in samples {
         if let Some(key) = sample.key() {
             let masked = sample.value["call"]["access_token"].is_string();
