@@ -13,6 +13,12 @@ AND (empty({reasons: Array(String)}) OR has({reasons: Array(String)}, reason))
 AND (empty({sentiments: Array(String)}) OR has({sentiments: Array(String)}, sentiment))
 AND ({successful: Int8} = -1 OR successful = {successful: Int8})
 AND ({transferred: Int8} = -1 OR notEmpty(transfer_destination) = {transferred: Int8})
+AND (NOT {by_close: Bool} OR (closed_at >= fromUnixTimestamp64Milli({closed_from: Int64}, 'UTC')
+                              AND closed_at < fromUnixTimestamp64Milli({closed_to: Int64}, 'UTC')))
+AND ({measure: UInt32} = 0 OR multiIf(
+    {measure_part: String} = 'counted', measure_num[greatest({measure: UInt32}, 1)] > 0,
+    {measure_part: String} = 'rest', measure_num[greatest({measure: UInt32}, 1)] < measure_den[greatest({measure: UInt32}, 1)],
+    measure_num[greatest({measure: UInt32}, 1)] > 0 OR measure_den[greatest({measure: UInt32}, 1)] > 0))
 AND ({number_digits: String} = ''
      OR position(replaceRegexpAll(from_number, '[^0-9]', ''), {number_digits: String}) > 0
      OR position(replaceRegexpAll(to_number, '[^0-9]', ''), {number_digits: String}) > 0)

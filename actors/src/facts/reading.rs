@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use trunkline_core::event::{Event, Reading, read};
 use trunkline_core::record::{Record, SetAside};
+use trunkline_core::undocumented::undocumented;
 use trunkline_stores::clickhouse::EventRow;
 use trunkline_stores::log::LogRecord;
 
@@ -25,13 +26,20 @@ pub(super) fn entry(log: &Arc<str>, stored: &LogRecord) -> Entry {
             event: None,
         };
     };
-    let aside = |reason| Entry {
-        row: EventRow::of_no_call(log, position, &record, reason),
-        event: None,
+    let strange = |event: Option<&Event>| -> Vec<String> {
+        // Names are told for people; no record is refused or lost for want of them.
+        let found = catch_unwind(AssertUnwindSafe(|| undocumented(&record, event))).unwrap_or_default();
+        found.iter().map(ToString::to_string).collect()
+    };
+    let aside = |reason| {
+        let mut row = EventRow::of_no_call(log, position, &record, reason);
+        row.undocumented = strange(None);
+        Entry { row, event: None }
     };
     match catch_unwind(AssertUnwindSafe(|| read(&record))) {
         Ok(Reading::Event(event)) => {
-            let row = EventRow::of_call(log, position, &record, event.key(), &event.stamp().content);
+            let mut row = EventRow::of_call(log, position, &record, event.key(), &event.stamp().content);
+            row.undocumented = strange(Some(&event));
             Entry { row, event: Some(event) }
         }
         Ok(Reading::SetAside(reason)) => aside(Some(reason)),

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use trunkline_core::id::Kind;
 use trunkline_core::instant::Millis;
-use trunkline_stores::clickhouse::{CallFilter, Turning};
+use trunkline_stores::clickhouse::{CallFilter, EventPlace, Turning};
 
 use crate::facts_house::*;
 
@@ -80,6 +80,74 @@ async fn every_sample_of_retell_is_a_row_and_the_sums_are_those_of_the_core() {
     let state = house.written(&facts).await;
     assert_eq!(state.events_written, samples.len() as u64);
     house.agrees().await;
+    facts.stop().await;
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_retell_does_not_document_is_counted_with_its_agents_and_a_sample() {
+    let house = House::new("facts_strange").await;
+    let facts = house.start();
+    let strange = |id: &str, agent: &str, more: &str| {
+        started(id, agent, NOON).replace(r#""call_status":"ongoing""#, &format!(r#""call_status":"ongoing",{more}"#))
+    };
+    house.post(strange("s1", "agent_a", r#""mood_ring":1"#), NOON).await;
+    house
+        .post(strange("s2", "agent_b", r#""mood_ring":2,"duration_ms":"long""#), NOON + 5)
+        .await;
+    // The same again, and the same name with other content.
+    house
+        .post(strange("s2", "agent_b", r#""mood_ring":2,"duration_ms":"long""#), NOON + 6)
+        .await;
+    house.post(started("s2", "agent_b", NOON), NOON + 7).await;
+    house
+        .post(
+            &br#"{"event":"call_hummed","call":{"call_id":"s1","agent_id":"agent_a"}}"#[..],
+            NOON + 9,
+        )
+        .await;
+    house.written(&facts).await;
+    let found = house.analytics.undocumented(TENANT, Millis(NOON)).await.unwrap();
+    let told: Vec<_> = found
+        .iter()
+        .map(|odd| {
+            (
+                &*odd.what,
+                &*odd.spelled,
+                odd.records,
+                odd.calls,
+                odd.last_at - NOON,
+                odd.agents.join(" "),
+            )
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("field", "call.mood_ring", 3, 2, 6, "agent_a agent_b".to_owned()),
+            ("unreadable", "duration_ms", 2, 1, 6, "agent_b".to_owned()),
+            ("event", "call_hummed", 1, 1, 9, "agent_a".to_owned()),
+        ]
+    );
+    assert_eq!(found[0].first_at, NOON);
+    let (log, partition, offset, kind, call) = found[2].sample.clone();
+    let place = EventPlace {
+        kind,
+        call_id: call,
+        log,
+        log_partition: partition,
+        log_offset: offset,
+    };
+    let body = house.analytics.event_body(TENANT, &place).await.unwrap().unwrap();
+    assert!(std::str::from_utf8(&body).unwrap().contains("call_hummed"));
+    assert!(house.analytics.undocumented(TENANT, Millis(NOON + 10)).await.unwrap().is_empty());
+    // Rule B2: shown per agent.
+    let receipts = house.analytics.receipts_by_agent(TENANT, Millis(NOON - 1)).await.unwrap();
+    let told: Vec<_> = receipts
+        .iter()
+        .map(|of| (&*of.agent_id, of.conversations, of.received, of.repeated, of.revised))
+        .collect();
+    assert_eq!(told, [("agent_b", 1, 3, 1, 1), ("agent_a", 1, 2, 0, 0)]);
     facts.stop().await;
     house.close().await;
 }

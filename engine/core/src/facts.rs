@@ -141,6 +141,7 @@ pub struct EventNote {
 
 /// Speech figures from word times; missing when there are none.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(default)]
 pub struct Speech {
     /// Turns: spoken entries with text (rule B6).
     pub turns: u32,
@@ -160,6 +161,8 @@ pub struct Speech {
     pub overtalk_ms: Option<i64>,
     /// Caller turns that began before the agent's last word ended.
     pub interruptions: u32,
+    /// How long the caller last waited for the agent to speak; from word times, so an estimate. Retell's own figures come at the end.
+    pub last_response_ms: Option<i64>,
     /// Code points of all turns.
     pub characters: u64,
 }

@@ -14,3 +14,4 @@ pub mod name;
 pub mod record;
 pub mod signature;
 mod transcript;
+pub mod undocumented;

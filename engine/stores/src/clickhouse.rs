@@ -14,10 +14,10 @@ mod rows;
 mod schema;
 mod story;
 
-pub use audit::{ClassCount, Density};
+pub use audit::{AgentReceipts, ClassCount, Density, StoredOddity};
 pub use client::{Analytics, AnalyticsError, AnalyticsOptions};
 pub use figures::{FigureScope, Measured};
-pub use filter::{BadCursor, CallFilter, Cursor, Turning, WORDS, Words};
+pub use filter::{BadCursor, Behind, CallFilter, Cursor, Share, Turning, WORDS, Words};
 pub use history::{MOVED_CALLS, Owned};
 pub use insert::{BLOCK_BYTES, BLOCK_ROWS};
 pub use list::{COUNTED_CALLS, CallPage, ListedCall, PAGE_CALLS, Total};

@@ -1,7 +1,7 @@
 //! `GET /v1/calls`: the call log, page by page.
 
 use actix_web::{HttpRequest, get, web};
-use trunkline_stores::clickhouse::{AnalyticsError, CallFilter, Cursor, Turning, Words};
+use trunkline_stores::clickhouse::{AnalyticsError, Behind, CallFilter, Cursor, Turning, Words};
 
 use super::form::{Call, Page};
 use super::query::Parameters;
@@ -31,6 +31,8 @@ const LIST: &str = "calls";
     ("id" = Option<String>, Query, description = "Beginning of Retell's id"),
     ("duration_ms[gte]" = Option<i64>, Query, description = "At least this long"),
     ("duration_ms[lte]" = Option<i64>, Query, description = "At most this long"),
+    ("behind" = Option<String>, Query, description = "Only the calls that this metric counts, by its name in /v1/metrics. For metrics on the completion base opened_at then means the end of the call"),
+    ("behind_part" = Option<String>, Query, description = "Of these all (default), counted (in the numerator) or rest (in the denominator only)"),
     ("q" = Option<String>, Query, description = "Words that were said; a phrase in double quotes"),
     ("limit" = Option<u32>, Query, description = "1 to 100, default 25"),
     ("after" = Option<String>, Query, description = "next_cursor of the page before"),
@@ -82,7 +84,24 @@ fn filter(parameters: &mut Parameters, caller: &Caller, state: &AppState) -> Res
         duration_min_ms: parameters.number("duration_ms[gte]")?,
         duration_max_ms: parameters.number("duration_ms[lte]")?,
         words: Words::typed(&parameters.text("q")?.unwrap_or_default()),
+        behind: behind(parameters)?,
     })
+}
+
+fn behind(parameters: &mut Parameters) -> Result<Option<Behind>, Problem> {
+    let part = parameters.word("behind_part")?;
+    match (parameters.word("behind")?, part) {
+        (Some(metric), part) => Ok(Some(Behind {
+            metric,
+            part: part.unwrap_or_default(),
+        })),
+        (None, None) => Ok(None),
+        (None, Some(_)) => Err(Problem::field(
+            "behind_part",
+            "contradiction",
+            "behind_part needs behind, the name of a metric.",
+        )),
+    }
 }
 
 fn turning(parameters: &mut Parameters, caller: &Caller, state: &AppState) -> Result<Turning, Problem> {

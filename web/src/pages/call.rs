@@ -8,9 +8,10 @@ use trunkline_core::instant::Millis;
 use crate::l10n::Texts;
 use crate::pages::detail::{Event, Field, Id, Latency, Part, costs, events, glance, ids, latency, plain, transfer_fields};
 use crate::pages::format::{self, DASH};
+use crate::pages::log;
+use crate::pages::row::{self, LiveRow, Prices};
 use crate::pages::shell::{Shell, json as script_json};
 use crate::pages::talk::{self, Bar, Shown};
-use crate::pages::{log, row};
 
 /// The page.
 #[derive(Template)]
@@ -36,6 +37,7 @@ pub struct CallPage {
     glance: Vec<Field>,
     ids: Vec<Id>,
     latency: Vec<Latency>,
+    latency_hint: String,
     costs: Vec<Part>,
     cost_total: String,
     transfers: Vec<Vec<Field>>,
@@ -50,11 +52,31 @@ pub struct CallPage {
     boot: String,
 }
 
+/// What the page tells beside the call itself.
+#[derive(Clone, Copy)]
+pub struct Told<'a> {
+    /// Name of the business.
+    pub business: &'a str,
+    /// Address of the call's stream.
+    pub stream: &'a str,
+    /// Prices behind the cost of a running call.
+    pub prices: &'a Prices,
+    /// Now.
+    pub now: Millis,
+}
+
 impl CallPage {
-    /// The page of a call at `now`.
-    pub fn of(mut s: Shell, facts: &CallFacts, transcript: &[Item], business: &str, stream: &str, now: Millis) -> CallPage {
+    /// The page of a call.
+    pub fn of(mut s: Shell, facts: &CallFacts, transcript: &[Item], told: &Told<'_>) -> CallPage {
         let l = s.l;
+        let Told {
+            business,
+            stream,
+            prices,
+            now,
+        } = *told;
         let live = facts.state != CallState::Ended;
+        let row = live.then(|| LiveRow::of(facts, prices));
         let lasts = if live {
             now.since(facts.opened_at())
         } else {
@@ -102,9 +124,14 @@ impl CallPage {
             no_turns_title: l.t(if live { "no-turns-live" } else { "no-turns" }),
             no_turns_words: l.t(if live { "no-turns-live-words" } else { "no-turns-words" }),
             summary: facts.analysis.summary.as_deref().unwrap_or_default().to_owned(),
-            glance: glance(facts, &s),
+            glance: glance(facts, row.as_ref(), now, &s),
             ids: ids(facts, l),
-            latency: latency(facts, l),
+            latency: latency(facts, if live { talk::responses(transcript) } else { Vec::new() }, l),
+            latency_hint: l.t(if live && facts.latency.is_empty() {
+                "latency-hint-live"
+            } else {
+                "latency-hint"
+            }),
             costs: costs(facts),
             cost_total: facts
                 .cost
@@ -139,7 +166,7 @@ impl CallPage {
                 ..Shown::default()
             },
             boot: script_json(
-                &json!({"stream": stream, "live": live, "opened_at": facts.opened_at(), "lang": lang, "items": if live { transcript } else { &[] }, "now": now}),
+                &json!({"stream": stream, "live": live, "opened_at": facts.opened_at(), "lang": lang, "items": if live { transcript } else { &[] }, "row": row, "now": now}),
             ),
             agent,
             from,

@@ -1,12 +1,15 @@
 //! What is known of a call beside its conversation: facts in words, response times, cost, transfers, events.
 
+use std::sync::Arc;
+
+use serde::Serialize;
 use trunkline_core::facts::{CallFacts, CallState, EventNote, Stage};
 use trunkline_core::id::Kind;
 use trunkline_core::instant::Millis;
 
 use crate::l10n::Texts;
 use crate::pages::format::{self, DASH};
-use crate::pages::row;
+use crate::pages::row::{self, LiveRow};
 use crate::pages::shell::Shell;
 
 /// Longest value of a field that is shown.
@@ -71,7 +74,7 @@ pub struct Event {
     pub note: String,
 }
 
-pub(super) fn glance(facts: &CallFacts, s: &Shell) -> Vec<Field> {
+pub(super) fn glance(facts: &CallFacts, running: Option<&LiveRow>, now: Millis, s: &Shell) -> Vec<Field> {
     let l = s.l;
     let mut fields = Vec::new();
     let mut add = |key: &str, value: Option<String>| {
@@ -115,7 +118,9 @@ pub(super) fn glance(facts: &CallFacts, s: &Shell) -> Vec<Field> {
         "interruptions",
         (facts.speech.interruptions > 0).then(|| format::count(facts.speech.interruptions.into())),
     );
-    add("cost-so-far", facts.cost.as_ref().and_then(|cost| cost_words(cost, l)));
+    if running.is_none() {
+        add("cost", facts.cost.as_ref().and_then(|cost| cost_words(cost, l)));
+    }
     let mut signals = Vec::new();
     if facts.tool_failures > 0 {
         signals.push(l.t1("flag-tool", "n", facts.tool_failures));
@@ -125,8 +130,30 @@ pub(super) fn glance(facts: &CallFacts, s: &Shell) -> Vec<Field> {
     } else if facts.end_inferred {
         signals.push(l.t("inferred-note"));
     }
-    add("signals", Some(signals.join(", ")));
+    if let Some(row) = running {
+        fields.extend(moving(row, now, l));
+    } else {
+        add("signals", Some(signals.join(", ")));
+    }
     fields
+}
+
+/// What changes by time while a call runs; `call.js` goes on writing it.
+fn moving(row: &LiveRow, now: Millis, l: &Texts) -> [Field; 2] {
+    let field = |key: &str, id, value: Option<String>| Field {
+        name: l.t(key),
+        value: value.unwrap_or_else(|| DASH.to_owned()),
+        id,
+        state: "",
+    };
+    [
+        field(
+            "cost-so-far",
+            "cost",
+            row.cost(now).map(|cents| l.t1("about", "value", format::money(cents))),
+        ),
+        field("signals", "signals", row.flag(now).map(|(_, key, n)| l.t1(key, "n", n))),
+    ]
 }
 
 fn cost_words(cost: &trunkline_core::facts::Cost, l: &Texts) -> Option<String> {
@@ -158,7 +185,11 @@ pub(super) fn ids(facts: &CallFacts, l: &Texts) -> Vec<Id> {
         .collect()
 }
 
-pub(super) fn latency(facts: &CallFacts, l: &Texts) -> Vec<Latency> {
+/// Response times by stage as Retell measured them; while it has not, the gaps between the caller's and the agent's words.
+pub(super) fn latency(facts: &CallFacts, estimate: Vec<f64>, l: &Texts) -> Vec<Latency> {
+    let estimate: Arc<[f64]> = estimate.into();
+    let estimated = [(Stage::E2e, estimate)];
+    let samples: &[(Stage, Arc<[f64]>)] = if facts.latency.is_empty() { &estimated } else { &facts.latency };
     let figures = |values: &[f64]| {
         let mut sorted: Vec<f64> = values.iter().copied().filter(|value| value.is_finite() && *value >= 0.0).collect();
         sorted.sort_unstable_by(f64::total_cmp);
@@ -169,8 +200,7 @@ pub(super) fn latency(facts: &CallFacts, l: &Texts) -> Vec<Latency> {
         };
         Some((at(0.5)?, at(0.95)?))
     };
-    let stages: Vec<(Stage, f64, f64)> = facts
-        .latency
+    let stages: Vec<(Stage, f64, f64)> = samples
         .iter()
         .filter_map(|(stage, values)| figures(values).map(|(p50, p95)| (*stage, p50, p95)))
         .collect();
@@ -192,7 +222,7 @@ pub(super) fn latency(facts: &CallFacts, l: &Texts) -> Vec<Latency> {
 pub(super) fn costs(facts: &CallFacts) -> Vec<Part> {
     let Some(cost) = &facts.cost else { return Vec::new() };
     let most = cost.parts.iter().map(|(_, cents)| *cents).fold(f64::EPSILON, f64::max);
-    let part = |(product, cents): &(std::sync::Arc<str>, f64)| Part {
+    let part = |(product, cents): &(Arc<str>, f64)| Part {
         name: product.replace('_', " "),
         width: format!("{:.1}", (cents / most * 100.0).clamp(0.8, 100.0)),
         value: format::money_fine(*cents),
@@ -226,34 +256,65 @@ pub(super) fn transfer_fields(transfer: &trunkline_core::facts::Transfer, l: &Te
     ]
 }
 
-/// Received events; runs of the same one on one line.
-pub(super) fn events(notes: &[EventNote], s: &Shell) -> Vec<Event> {
-    let plain = |note: &EventNote| !note.revision && !note.unknown;
-    let same = |a: &EventNote, b: &EventNote| a.event == b.event && plain(a) && plain(b);
-    notes.chunk_by(same).map(|run| event(run, s)).collect()
+/// Received events that follow each other and are the same, as one line. Also what the stream of a call sends.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Run<'a> {
+    /// Event name as it came.
+    event: &'a str,
+    /// When the door took the first of them.
+    at: Millis,
+    /// How many.
+    n: usize,
+    /// Further receipts with the same content.
+    repeats: u32,
+    /// Came again with other content.
+    revision: bool,
+    /// Not a documented name.
+    unknown: bool,
 }
 
-fn event(run: &[EventNote], s: &Shell) -> Event {
+/// The events of a call in lines.
+pub fn runs(notes: &[EventNote]) -> Vec<Run<'_>> {
+    let plain = |note: &EventNote| !note.revision && !note.unknown;
+    let same = |a: &EventNote, b: &EventNote| a.event == b.event && plain(a) && plain(b);
+    let lines = notes.chunk_by(same).map(|notes| {
+        let first = &notes[0];
+        Run {
+            event: &first.event,
+            at: first.received_at,
+            n: notes.len(),
+            repeats: notes.iter().map(|note| note.repeats).sum(),
+            revision: first.revision,
+            unknown: first.unknown,
+        }
+    });
+    lines.collect()
+}
+
+/// The same in words.
+pub(super) fn events(notes: &[EventNote], s: &Shell) -> Vec<Event> {
+    runs(notes).iter().map(|run| event(run, s)).collect()
+}
+
+fn event(run: &Run<'_>, s: &Shell) -> Event {
     let l = s.l;
-    let first = &run[0];
     let mut words = Vec::new();
-    if run.len() > 1 {
-        words.push(l.t1("event-run", "n", run.len()));
+    if run.n > 1 {
+        words.push(l.t1("event-run", "n", run.n));
     }
-    let repeats: u32 = run.iter().map(|note| note.repeats).sum();
-    if repeats > 0 {
-        words.push(l.t1("event-repeats", "n", repeats));
+    if run.repeats > 0 {
+        words.push(l.t1("event-repeats", "n", run.repeats));
     }
-    if first.revision {
+    if run.revision {
         words.push(l.t("event-revision"));
     }
-    if first.unknown {
+    if run.unknown {
         words.push(l.t("event-unknown"));
     }
     Event {
-        machine: format::machine(first.received_at),
-        at: format::clock(first.received_at, &s.zone),
-        name: first.event.to_string(),
+        machine: format::machine(run.at),
+        at: format::clock(run.at, &s.zone),
+        name: run.event.to_owned(),
         note: words.join(", "),
     }
 }

@@ -1,9 +1,11 @@
 //! Page requests: who asks, what they ask for, the page.
 
+mod operator;
+
 use actix_web::http::StatusCode;
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use trunkline_actors::{BoardScope, CallScope, LiveCall};
 use trunkline_core::facts::CallState;
 use trunkline_core::id::{CallKey, Kind};
@@ -12,25 +14,24 @@ use trunkline_stores::clickhouse::{AnalyticsError, EventPlace};
 
 use crate::error::Problem;
 use crate::identity::{Caller, Permission};
-use crate::pages::call::CallPage;
+use crate::pages::call::{CallPage, Told};
 use crate::pages::frame;
 use crate::pages::live::LivePage;
 use crate::pages::log::{self, LogPage};
-use crate::pages::operator::{Figures, OperatorPage};
 use crate::pages::query::LogQuery;
 use crate::pages::raw::{RawPage, RawPart, Record, indented};
-use crate::pages::row::LiveRow;
+use crate::pages::row::{LiveRow, Prices};
 use crate::pages::shell::{Place, Shell};
 use crate::pages::wall::{Asked, Material, WallPage, direction};
 use crate::pages::{format, html};
 use crate::state::AppState;
 
+pub use operator::{operator, operator_figures, operator_raw};
+
 /// Raw records shown of one call at once: a long call has thousands of updates, the last ones say everything.
 const RAW_RECORDS: usize = 60;
-/// Set-aside events on the operator page.
-const SET_ASIDE_SHOWN: u32 = 50;
-/// What the operator page counts.
-const COUNTED_MS: i64 = 86_400_000;
+/// New calls counted for the pill of the log; beyond, it says "more than".
+const NEWS_COUNTED: u32 = 100;
 
 /// What wall and live list take from the address.
 #[derive(Debug, Default, Deserialize)]
@@ -71,7 +72,7 @@ pub async fn wall(
     s.scope_keep = kept(&asked);
     let scope = board_scope(&state, &caller, &asked)?;
     let board = state.live.board(caller.tenant, &scope);
-    let calls = rows(&state.live.calls(caller.tenant, &calls_of(&scope)));
+    let calls = rows(&state, &caller, &scope);
     let first_use = board.offered.total == 0 && board.now.in_progress == 0 && board.now.by_state.dialling == 0 && board.offered.chats == 0;
     let material = Material {
         heading: s
@@ -107,7 +108,7 @@ pub async fn live(
     s.scope_action = "/live".to_owned();
     s.scope_keep = kept(&asked);
     let scope = board_scope(&state, &caller, &asked)?;
-    let calls = rows(&state.live.calls(caller.tenant, &calls_of(&scope)));
+    let calls = rows(&state, &caller, &scope);
     let agents = frame::agents(&state, &caller).await;
     let address = stream("calls", &asked);
     html(StatusCode::OK, &LivePage::of(s, asked, &agents, &calls, state.live.now(), &address))
@@ -135,6 +136,34 @@ pub async fn calls(
     html(StatusCode::OK, &LogPage::of(s, &query, &page, total.ok(), &agents))
 }
 
+/// How many calls there are that the reader of the log does not have yet.
+#[derive(Serialize)]
+struct News {
+    calls: usize,
+    more: bool,
+}
+
+/// `GET /calls/news`: with the filters of the log and its first row as `before`.
+pub async fn news(
+    caller: Caller,
+    request: HttpRequest,
+    state: web::Data<AppState>,
+    query: web::Query<LogQuery>,
+) -> Result<HttpResponse, Problem> {
+    caller.needs(Permission::Calls)?;
+    let s = frame::shell(&request, &state, &caller, Place::Calls, "nav-calls", &query.business)?;
+    let filter = query.filter(state.live.now(), &s.zone)?;
+    let page = state
+        .analytics
+        .calls(caller.tenant, &filter, &query.turning()?, NEWS_COUNTED)
+        .await
+        .map_err(|error| unread("count new calls", error))?;
+    Ok(HttpResponse::Ok().json(News {
+        calls: page.calls.len(),
+        more: page.newer.is_some() && page.calls.len() == NEWS_COUNTED as usize,
+    }))
+}
+
 /// `GET /calls/{kind}/{id}`.
 pub async fn call(
     caller: Caller,
@@ -144,12 +173,19 @@ pub async fn call(
 ) -> Result<HttpResponse, Problem> {
     caller.needs(Permission::Calls)?;
     let key = key(&caller, path.into_inner())?;
-    let now = state.live.now();
+    let (now, stream) = (state.live.now(), follow(&key));
+    let prices = Prices::of(&state.live.board(caller.tenant, &BoardScope::default()));
     let in_memory = state.live.call(&key);
     let s = frame::shell(&request, &state, &caller, Place::Calls, "nav-calls", "")?;
+    let told = |business| Told {
+        business,
+        stream: &stream,
+        prices: &prices,
+        now,
+    };
     if let Some((call, items)) = in_memory.as_ref().filter(|(call, _)| call.facts.state != CallState::Ended) {
         let business = call.business.and_then(|id| frame::business_name(&state, id)).unwrap_or_default();
-        return html(StatusCode::OK, &CallPage::of(s, &call.facts, items, &business, &follow(&key), now));
+        return html(StatusCode::OK, &CallPage::of(s, &call.facts, items, &told(&business)));
     }
     // An ended call is told by the store, which keeps its transcript; until it is there, by memory.
     let stored = state.analytics.call(caller.tenant, key.kind, &key.id).await;
@@ -168,7 +204,7 @@ pub async fn call(
         (Err(error), None) => return Err(unread("read a call", error)),
     };
     let business = business.and_then(|id| frame::business_name(&state, id)).unwrap_or_default();
-    html(StatusCode::OK, &CallPage::of(s, &facts, &items, &business, &follow(&key), now))
+    html(StatusCode::OK, &CallPage::of(s, &facts, &items, &told(&business)))
 }
 
 /// `GET /calls/{kind}/{id}/raw`: the records as they came.
@@ -200,81 +236,6 @@ pub async fn raw(
         records.push(record(&state, &caller, &s, place, event.event, event.received_at).await?);
     }
     raw_page(&request, s, records)
-}
-
-/// `GET /operator`.
-pub async fn operator(caller: Caller, request: HttpRequest, state: web::Data<AppState>) -> Result<HttpResponse, Problem> {
-    caller.needs(Permission::Operate)?;
-    let now = state.live.now();
-    let stored = futures::try_join!(
-        state.analytics.set_aside(caller.tenant, now.plus(COUNTED_MS), SET_ASIDE_SHOWN),
-        state.analytics.counts(caller.tenant, now.plus(-COUNTED_MS), now.plus(COUNTED_MS)),
-    );
-    if let Err(error) = &stored {
-        tracing::warn!(request_id = %crate::request::current_id(), %error, "operator page without stored counts");
-    }
-    let moving = figures(&caller, &request, &state)?;
-    html(
-        StatusCode::OK,
-        &OperatorPage::of(moving, stored.ok(), &state.live.unknown(caller.tenant)),
-    )
-}
-
-/// `GET /operator/figures`: the part that moves.
-pub async fn operator_figures(caller: Caller, request: HttpRequest, state: web::Data<AppState>) -> Result<HttpResponse, Problem> {
-    caller.needs(Permission::Operate)?;
-    html(StatusCode::OK, &figures(&caller, &request, &state)?)
-}
-
-/// Which record the operator wants to see.
-#[derive(Debug, Deserialize)]
-pub struct Wanted {
-    log: String,
-    partition: u32,
-    offset: i64,
-    #[serde(default)]
-    kind: String,
-    #[serde(default)]
-    call: String,
-}
-
-/// `GET /operator/raw`: a set-aside record as it came.
-pub async fn operator_raw(
-    caller: Caller,
-    request: HttpRequest,
-    state: web::Data<AppState>,
-    wanted: web::Query<Wanted>,
-) -> Result<HttpResponse, Problem> {
-    caller.needs(Permission::Operate)?;
-    let s = frame::shell(&request, &state, &caller, Place::Operator, "raw", "")?;
-    let Wanted {
-        log,
-        partition,
-        offset,
-        kind,
-        call,
-    } = wanted.into_inner();
-    let place = EventPlace {
-        kind,
-        call_id: call,
-        log,
-        log_partition: partition,
-        log_offset: offset,
-    };
-    let title = s.l.t("raw");
-    let shown = record(&state, &caller, &s, place, title, 0).await?;
-    raw_page(&request, s, vec![shown])
-}
-
-fn figures(caller: &Caller, request: &HttpRequest, state: &AppState) -> Result<Figures, Problem> {
-    let s = frame::shell(request, state, caller, Place::Operator, "nav-operator", "")?;
-    Ok(Figures::of(
-        s,
-        &state.live.completeness(caller.tenant),
-        &state.live.partitions(),
-        &state.live.role_states(),
-        &state.facts.state(),
-    ))
 }
 
 async fn record(state: &AppState, caller: &Caller, s: &Shell, place: EventPlace, event: String, at: i64) -> Result<Record, Problem> {
@@ -340,8 +301,10 @@ fn calls_of(scope: &BoardScope) -> CallScope {
     }
 }
 
-fn rows(calls: &[std::sync::Arc<LiveCall>]) -> Vec<LiveRow> {
-    let mut rows: Vec<LiveRow> = calls.iter().map(|call| LiveRow::of(&call.facts)).collect();
+fn rows(state: &AppState, caller: &Caller, scope: &BoardScope) -> Vec<LiveRow> {
+    let prices = Prices::of(&state.live.board(caller.tenant, &BoardScope::default()));
+    let calls: Vec<std::sync::Arc<LiveCall>> = state.live.calls(caller.tenant, &calls_of(scope));
+    let mut rows: Vec<LiveRow> = calls.iter().map(|call| LiveRow::of(&call.facts, &prices)).collect();
     rows.sort_by(|a, b| (a.since, &a.id).cmp(&(b.since, &b.id)));
     rows
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 use trunkline_core::instant::Millis;
 
 use crate::pages::format;
-use crate::pages::row::{LiveRow, ShownRow};
+use crate::pages::row::{LiveRow, SIGNALS, ShownRow};
 use crate::pages::shell::{Shell, json as script_json};
 use crate::pages::wall::{Asked, Choice};
 
@@ -21,6 +21,7 @@ pub struct LivePage {
     direction: String,
     agents: Vec<Choice>,
     directions: Vec<Choice>,
+    signals: Vec<Choice>,
     rows: Vec<ShownRow>,
     live_count: String,
     blank_row: ShownRow,
@@ -41,6 +42,7 @@ impl LivePage {
             directions: ["inbound", "outbound"]
                 .map(|id| choose(id, l.t(&format!("way-{id}")), &asked.direction))
                 .into(),
+            signals: SIGNALS.map(|id| choose(id, l.t(&format!("signal-{id}")), "")).into(),
             rows: calls.iter().take(FIRST_ROWS).map(|row| ShownRow::of(row, now, l)).collect(),
             live_count: format::count(calls.len() as u64),
             blank_row: ShownRow::default(),

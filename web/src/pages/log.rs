@@ -1,6 +1,7 @@
 //! The call log: filters of the address in words, rows of a page, ways to the next one.
 
 use askama::Template;
+use jiff::Timestamp;
 use trunkline_core::facts::{Channel, Direction};
 use trunkline_core::id::Kind;
 use trunkline_core::instant::Millis;
@@ -11,6 +12,7 @@ use crate::pages::format::{self, DASH};
 use crate::pages::query::{LogQuery, RANGES, word};
 use crate::pages::row;
 use crate::pages::shell::Shell;
+use crate::pages::tile::metric_name;
 use crate::pages::wall::Choice;
 
 /// Calls of one page.
@@ -101,12 +103,15 @@ pub struct LogRow {
 pub struct LogPage {
     s: Shell,
     ranges: Vec<Link>,
+    parts: Vec<Link>,
     hidden: Vec<(&'static str, String)>,
     selects: Vec<Select>,
     q: String,
     on: Vec<Link>,
     rows: Vec<LogRow>,
     newer: String,
+    news: String,
+    here: String,
     older: String,
     shown: String,
     total: String,
@@ -137,11 +142,20 @@ impl LogPage {
             row
         });
         let rows: Vec<LogRow> = rows.collect();
+        let top = page.calls.first().map(|call| Cursor {
+            opened_at: call.opened_at,
+            call_id: call.call_id.clone(),
+            kind: call.kind(),
+        });
         let cursor = |name, cursor: &Option<Cursor>| cursor.as_ref().map(|at| query.link(name, &at.to_string())).unwrap_or_default();
         LogPage {
             ranges: ranges.into(),
+            parts: parts(query, l),
             hidden: [
                 ("range", &query.range),
+                ("since", &query.since),
+                ("behind", &query.behind),
+                ("behind_part", &query.behind_part),
                 ("business", &query.business),
                 ("transferred", &query.transferred),
             ]
@@ -152,12 +166,14 @@ impl LogPage {
             selects: selects(query, agents, l),
             q: query.q.clone(),
             newer: cursor("before", &page.newer),
+            news: query.news(top.as_ref()),
+            here: query.link("", ""),
             older: cursor("after", &page.older),
             shown: l.t1("rows-shown", "n", rows.len()),
             total: total.map(|total| total_words(total, l)).unwrap_or_default(),
             empty_title: l.t(if filtered { "no-match-title" } else { "no-calls-title" }),
             empty_words: l.t(if filtered { "no-match-words" } else { "no-calls-log-words" }),
-            widen: if matches!(query.range(), "30d" | "all") {
+            widen: if matches!(query.range(), "30d" | "all" | "") {
                 String::new()
             } else {
                 query.link("range", "30d")
@@ -212,6 +228,17 @@ fn selects(query: &LogQuery, agents: &[(String, String)], l: &Texts) -> Vec<Sele
     ]
 }
 
+/// The parts that the calls behind a figure fall into, each with its address.
+fn parts(query: &LogQuery, l: &Texts) -> Vec<Link> {
+    let chosen = if query.behind_part.is_empty() { "all" } else { &query.behind_part };
+    let part = |part: &&'static str| Link {
+        href: query.link("behind_part", if *part == "all" { "" } else { part }),
+        name: l.t(&format!("part-{part}")),
+        selected: *part == chosen,
+    };
+    query.parts().iter().map(part).collect()
+}
+
 /// The filters that are on, each with the address without it.
 fn on(query: &LogQuery, agents: &[(String, String)], s: &Shell) -> Vec<Link> {
     let l = s.l;
@@ -228,12 +255,19 @@ fn on(query: &LogQuery, agents: &[(String, String)], s: &Shell) -> Vec<Link> {
         "direction" => l.or(&format!("way-{value}"), value),
         "reason_class" => l.or(&format!("class-{}", value.replace('_', "-")), value),
         "q" => l.t1("filter-words", "name", value),
+        "since" => value.parse::<Timestamp>().map_or_else(
+            |_| value.to_owned(),
+            |at| l.t1("since", "time", format::full(Millis(at.as_millisecond()), &s.zone)),
+        ),
+        "behind" => value
+            .parse()
+            .map_or_else(|_| value.to_owned(), |metric| l.t1("filter-behind", "name", metric_name(metric, l))),
         _ => l.or(&format!("{name}-{}", value.replace('_', "-")), value),
     };
     let set = query
         .fields()
         .into_iter()
-        .filter(|(name, value)| *name != "range" && !value.is_empty());
+        .filter(|(name, value)| !matches!(*name, "range" | "behind_part") && !value.is_empty());
     set.map(|(name, value)| Link {
         href: query.link(name, ""),
         name: words(name, value),

@@ -10,6 +10,7 @@ use crate::error::Problem;
 pub mod alert;
 pub mod assets;
 pub mod call;
+pub mod capacity;
 pub mod detail;
 pub mod format;
 pub mod frame;
@@ -41,6 +42,7 @@ pub fn configure(config: &mut web::ServiceConfig) {
         .service(page("/wall").route(web::get().to(handlers::wall)))
         .service(page("/live").route(web::get().to(handlers::live)))
         .service(page("/calls").route(web::get().to(handlers::calls)))
+        .service(page("/calls/news").route(web::get().to(handlers::news)))
         .service(page("/calls/{kind}/{id}").route(web::get().to(handlers::call)))
         .service(page("/calls/{kind}/{id}/raw").route(web::get().to(handlers::raw)))
         .service(page("/operator").route(web::get().to(handlers::operator)))

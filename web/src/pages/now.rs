@@ -1,10 +1,12 @@
 //! The block at the top of the wall: calls in progress against the limit, and the figures of the day.
 
-use trunkline_core::metric::Board;
+use trunkline_core::metric::{Board, Metric};
 
 use crate::l10n::Texts;
 use crate::pages::format::{self, DASH};
+use crate::pages::row::LiveRow;
 use crate::pages::spark::{Spark, spark};
+use crate::pages::tile::behind;
 use crate::pages::wall::Asked;
 
 /// A part of the capacity bar.
@@ -58,7 +60,7 @@ pub struct Now {
     pub figures: Vec<Figure>,
 }
 
-pub(super) fn now(board: &Board, asked: &Asked, l: &Texts) -> Now {
+pub(super) fn now(board: &Board, calls: &[LiveRow], asked: &Asked, l: &Texts) -> Now {
     let load = &board.now.concurrency;
     let origin = board.now.by_direction;
     let parts = [
@@ -92,16 +94,16 @@ pub(super) fn now(board: &Board, asked: &Asked, l: &Texts) -> Now {
     let parts = parts.collect();
     let offered = &board.offered;
     let counts = |series: &[u64]| series.iter().map(|n| Some(*n as f64)).collect::<Vec<_>>();
-    let figure = |id, more: &[(&str, &str)], number, unit, sub, values: &[Option<f64>]| Figure {
+    let figure = |id, href, number, unit, sub, values: &[Option<f64>]| Figure {
         id,
-        href: asked.link("/calls", more),
+        href,
         name: l.t(&format!("figure-{id}")),
         number,
         unit,
         sub,
         spark: spark(values, None),
     };
-    let today = [("range", "today")];
+    let of = |metric| behind(metric, asked, board.from);
     let pace = offered
         .pace_per_hour
         .map_or_else(String::new, |pace| l.t1("pace", "n", format::decimal(pace, 0)));
@@ -124,7 +126,7 @@ pub(super) fn now(board: &Board, asked: &Asked, l: &Texts) -> Now {
         figures: vec![
             figure(
                 "offered",
-                &today,
+                of(Metric::CallsOffered),
                 format::count(offered.total),
                 String::new(),
                 pace,
@@ -132,21 +134,38 @@ pub(super) fn now(board: &Board, asked: &Asked, l: &Texts) -> Now {
             ),
             figure(
                 "answered",
-                &today,
+                of(Metric::CallsAnswered),
                 format::count(offered.answered),
                 rate,
                 l.t1("blocked", "n", format::count(offered.blocked)),
                 &counts(&offered.answered_series),
             ),
-            figure("spend", &today, spent, String::new(), l.t("spend-note"), &offered.spend_series),
+            figure(
+                "spend",
+                of(Metric::Cost),
+                spent,
+                String::new(),
+                in_flight(board, calls, l),
+                &offered.spend_series,
+            ),
             figure(
                 "person",
-                &[("transferred", "true")],
+                of(Metric::CallsWithPerson),
                 format::count(board.now.by_state.with_person),
                 l.t("now-word"),
                 transfers,
                 &[],
             ),
         ],
+    }
+}
+
+/// What the running calls have cost so far, by estimate; where nothing can be estimated, whose word the spend is.
+fn in_flight(board: &Board, calls: &[LiveRow], l: &Texts) -> String {
+    let costs: Vec<f64> = calls.iter().filter_map(|call| call.cost(board.as_of)).collect();
+    if costs.is_empty() {
+        l.t("spend-note")
+    } else {
+        l.t1("spend-flight", "value", format::money(costs.iter().sum()))
     }
 }

@@ -2,9 +2,9 @@
 
 use askama::Template;
 use trunkline_actors::facts::FactsState;
-use trunkline_actors::{Completeness, PartitionState, RoleState, Unknown};
+use trunkline_actors::{Completeness, PartitionState, RoleState};
 use trunkline_core::instant::Millis;
-use trunkline_stores::clickhouse::{ClassCount, StoredSetAside};
+use trunkline_stores::clickhouse::{AgentReceipts, ClassCount, StoredOddity, StoredSetAside};
 
 use crate::l10n::Texts;
 use crate::pages::format::{self, DASH};
@@ -95,11 +95,41 @@ pub struct ClassLine {
     calls: String,
 }
 
-/// An unknown name.
-pub struct UnknownLine {
+/// Something that Retell sends and does not document.
+pub struct OddLine {
     kind: String,
     name: String,
-    count: String,
+    records: String,
+    calls: String,
+    first: String,
+    first_machine: String,
+    last: String,
+    last_machine: String,
+    agents: String,
+    href: String,
+}
+
+/// How often an agent's records come again.
+pub struct ReceiptLine {
+    agent: String,
+    calls: String,
+    records: String,
+    repeats: String,
+    revisions: String,
+    share: String,
+}
+
+/// What the analytics store knows for this page.
+#[derive(Default)]
+pub struct Stored {
+    /// Set-aside records, newest first.
+    pub set_aside: Vec<StoredSetAside>,
+    /// Records of the last day by class.
+    pub classes: Vec<ClassCount>,
+    /// What Retell does not document.
+    pub undocumented: Vec<StoredOddity>,
+    /// Repeats and revisions.
+    pub receipts: Vec<AgentReceipts>,
 }
 
 /// The page.
@@ -113,15 +143,16 @@ pub struct OperatorPage {
     roles: Vec<RoleLine>,
     set_aside: Vec<Aside>,
     classes: Vec<ClassLine>,
-    unknown: Vec<UnknownLine>,
+    undocumented: Vec<OddLine>,
+    receipts: Vec<ReceiptLine>,
     store_away: bool,
 }
 
 impl OperatorPage {
     /// The page; `stored` is missing while the analytics store does not answer.
-    pub fn of(moving: Figures, stored: Option<(Vec<StoredSetAside>, Vec<ClassCount>)>, unknown: &[Unknown]) -> OperatorPage {
+    pub fn of(moving: Figures, stored: Option<Stored>) -> OperatorPage {
         let store_away = stored.is_none();
-        let (asides, counts) = stored.unwrap_or_default();
+        let stored = stored.unwrap_or_default();
         let Figures {
             s,
             figures,
@@ -129,28 +160,22 @@ impl OperatorPage {
             partitions,
             roles,
         } = moving;
-        let names: Vec<&str> = unknown.iter().map(|found| found.name.as_ref()).collect();
-        let classes = counts.into_iter().map(|class| class_line(class, &names, s.l)).collect();
-        let set_aside = asides.into_iter().map(|record| aside(record, &s)).collect();
-        let kind_word = |found: &Unknown| {
-            serde_json::to_value(found.kind)
-                .ok()
-                .and_then(|kind| kind.as_str().map(str::to_owned))
-                .unwrap_or_default()
-        };
-        let unknown = unknown.iter().map(|found| UnknownLine {
-            kind: kind_word(found).replace('_', " "),
-            name: found.name.to_string(),
-            count: format::count(found.count),
-        });
+        let strange = |found: &&StoredOddity| found.what == "event";
+        let names: Vec<&str> = stored
+            .undocumented
+            .iter()
+            .filter(strange)
+            .map(|found| found.spelled.as_str())
+            .collect();
         OperatorPage {
-            unknown: unknown.collect(),
+            classes: stored.classes.into_iter().map(|class| class_line(class, &names, s.l)).collect(),
+            set_aside: stored.set_aside.into_iter().map(|record| aside(record, &s)).collect(),
+            undocumented: stored.undocumented.iter().map(|found| odd_line(found, &s)).collect(),
+            receipts: stored.receipts.iter().map(|of| receipt_line(of, s.l)).collect(),
             figures,
             partition_heads,
             partitions,
             roles,
-            set_aside,
-            classes,
             store_away,
             s,
         }
@@ -264,19 +289,52 @@ fn role_lines(roles: &[RoleState], l: &Texts) -> Vec<RoleLine> {
     roles.iter().map(line).collect()
 }
 
+/// Where a record can be seen as it came.
+fn raw_href(log: &str, partition: u32, offset: i64, kind: &str, call: &str) -> String {
+    let (log, kind, call) = (format::path_segment(log), format::path_segment(kind), format::path_segment(call));
+    format!("/operator/raw?log={log}&partition={partition}&offset={offset}&kind={kind}&call={call}")
+}
+
+fn odd_line(found: &StoredOddity, s: &Shell) -> OddLine {
+    let (first, last) = (Millis(found.first_at), Millis(found.last_at));
+    let (log, partition, offset, kind, call) = &found.sample;
+    OddLine {
+        kind: s.l.or(&format!("odd-{}", found.what), &found.what),
+        name: found.spelled.clone(),
+        records: format::count(found.records),
+        calls: format::count(found.calls),
+        first: format::full(first, &s.zone),
+        first_machine: format::machine(first),
+        last: format::full(last, &s.zone),
+        last_machine: format::machine(last),
+        agents: if found.agents.is_empty() {
+            DASH.to_owned()
+        } else {
+            let short: Vec<String> = found.agents.iter().map(|agent| format::short_id(agent)).collect();
+            short.join(", ")
+        },
+        href: raw_href(log, *partition, *offset, kind, call),
+    }
+}
+
+fn receipt_line(of: &AgentReceipts, l: &Texts) -> ReceiptLine {
+    let again = of.repeated as f64 * 100.0 / of.received.max(1) as f64;
+    ReceiptLine {
+        agent: match (of.name.as_str(), of.agent_id.as_str()) {
+            ("", "") => l.t("no-agent"),
+            ("", id) => format::short_id(id),
+            (name, _) => name.to_owned(),
+        },
+        calls: format::count(of.conversations),
+        records: format::count(of.received),
+        repeats: format::count(of.repeated),
+        revisions: format::count(of.revised),
+        share: format!("{} %", format::decimal(again, 1)),
+    }
+}
+
 fn aside(record: StoredSetAside, s: &Shell) -> Aside {
     let at = Millis(record.received_at);
-    let place = [
-        ("log", record.log.clone()),
-        ("partition", record.log_partition.to_string()),
-        ("offset", record.log_offset.to_string()),
-        ("kind", record.kind.clone()),
-        ("call", record.call_id.clone()),
-    ];
-    let query: Vec<String> = place
-        .iter()
-        .map(|(name, value)| format!("{name}={}", format::path_segment(value)))
-        .collect();
     Aside {
         machine: format::machine(at),
         at: format::full(at, &s.zone),
@@ -288,7 +346,7 @@ fn aside(record: StoredSetAside, s: &Shell) -> Aside {
             format::short_id(&record.call_id)
         },
         bytes: format::count(record.bytes),
-        href: format!("/operator/raw?{}", query.join("&")),
+        href: raw_href(&record.log, record.log_partition, record.log_offset, &record.kind, &record.call_id),
     }
 }
 

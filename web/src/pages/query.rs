@@ -6,7 +6,8 @@ use serde::Deserialize;
 use trunkline_core::facts::{Channel, Direction, ReasonClass, Sentiment};
 use trunkline_core::id::BusinessId;
 use trunkline_core::instant::Millis;
-use trunkline_stores::clickhouse::{CallFilter, Cursor, Turning, Words};
+use trunkline_core::metric::{Kind, Metric};
+use trunkline_stores::clickhouse::{Behind, CallFilter, Cursor, Share, Turning, Words};
 
 use crate::error::Problem;
 use crate::pages::format;
@@ -23,6 +24,12 @@ pub(super) const RANGES: [&str; 6] = ["7d", "1h", "today", "yesterday", "30d", "
 pub struct LogQuery {
     /// `1h`, `today`, `yesterday`, `7d`, `30d`, `all`.
     pub range: String,
+    /// Instead of a range its start, RFC 3339: what a number on the wall looks back to.
+    pub since: String,
+    /// Only the calls behind this metric.
+    pub behind: String,
+    /// Of these `all`, `counted`, `rest`.
+    pub behind_part: String,
     /// Business.
     pub business: String,
     /// Agent's id.
@@ -49,9 +56,12 @@ pub struct LogQuery {
 
 impl LogQuery {
     /// Every filter with its value.
-    pub(super) fn fields(&self) -> [(&'static str, &str); 10] {
+    pub(super) fn fields(&self) -> [(&'static str, &str); 13] {
         [
             ("range", &self.range),
+            ("since", &self.since),
+            ("behind", &self.behind),
+            ("behind_part", &self.behind_part),
             ("business", &self.business),
             ("agent", &self.agent),
             ("direction", &self.direction),
@@ -66,10 +76,13 @@ impl LogQuery {
 
     /// The address of the log with one field changed, from the newest page.
     pub(super) fn link(&self, change: &str, value: &str) -> String {
-        let asked = self
-            .fields()
-            .into_iter()
-            .map(|(name, old)| (name, if name == change { value } else { old }));
+        // A range takes the place of a start, and without its figure a part means nothing.
+        let gone = |name: &str| matches!((change, name), ("range", "since")) || (change == "behind" && name == "behind_part");
+        let asked = self.fields().into_iter().map(|(name, old)| match name {
+            name if name == change => (name, value),
+            name if gone(name) => (name, ""),
+            name => (name, old),
+        });
         let more = (change == "before" || change == "after").then_some((change, value));
         let query: Vec<String> = asked
             .chain(more)
@@ -83,6 +96,15 @@ impl LogQuery {
         }
     }
 
+    /// Where to ask how many calls there are above `top`; nowhere on a page that is not the newest.
+    pub(super) fn news(&self, top: Option<&Cursor>) -> String {
+        if !self.after.is_empty() || !self.before.is_empty() {
+            return String::new();
+        }
+        let above = top.map(Cursor::to_string).unwrap_or_default();
+        self.link("before", &above).replacen("/calls", "/calls/news", 1)
+    }
+
     /// What a change of business keeps.
     pub fn kept(&self) -> Vec<(String, String)> {
         let others = self
@@ -92,14 +114,20 @@ impl LogQuery {
         others.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
     }
 
-    /// The range of time, the usual one where none is asked for.
+    /// The range of time, the usual one where none is asked for; none beside a start.
     pub(super) fn range(&self) -> &str {
+        if !self.since.is_empty() {
+            return "";
+        }
         RANGES.iter().find(|range| **range == self.range).copied().unwrap_or(RANGES[0])
     }
 
     /// The filter that this address means at `now` in `zone`.
     pub fn filter(&self, now: Millis, zone: &TimeZone) -> Result<CallFilter, Problem> {
-        let (from, to) = span(self.range(), now, zone);
+        let (from, to) = match self.since.as_str() {
+            "" => span(self.range(), now, zone),
+            since => (one(since, "since", moment)?.pop(), None),
+        };
         let mut filter = CallFilter {
             from,
             to,
@@ -115,6 +143,16 @@ impl LogQuery {
             sentiments: one(&self.sentiment, "sentiment", word::<Sentiment>)?,
             successful: one(&self.successful, "successful", yes_no)?.pop(),
             transferred: one(&self.transferred, "transferred", yes_no)?.pop(),
+            behind: self
+                .metric()?
+                .map(|metric| -> Result<Behind, Problem> {
+                    let part = one(&self.behind_part, "behind_part", word::<Share>)?.pop();
+                    Ok(Behind {
+                        metric,
+                        part: part.unwrap_or_default(),
+                    })
+                })
+                .transpose()?,
             ..CallFilter::default()
         };
         match asked_for(&self.q) {
@@ -124,6 +162,20 @@ impl LogQuery {
             Asked::Words => filter.words = Words::typed(&self.q),
         }
         Ok(filter)
+    }
+
+    /// The metric whose calls are asked for.
+    pub(super) fn metric(&self) -> Result<Option<Metric>, Problem> {
+        Ok(one(&self.behind, "behind", |text| text.parse().ok())?.pop())
+    }
+
+    /// Parts that the calls behind a metric fall into: only ratios have calls that count and calls that do not.
+    pub(super) fn parts(&self) -> &'static [&'static str] {
+        let ratio = |metric: &Metric| metric.definition().kind == Kind::Ratio;
+        match self.metric().ok().flatten().filter(ratio) {
+            Some(_) => &["all", "counted", "rest"],
+            None => &[],
+        }
     }
 
     /// Which page of the list.
@@ -176,6 +228,10 @@ fn one<T>(text: &str, name: &str, read: impl Fn(&str) -> Option<T>) -> Result<Ve
 /// Reads the stored word of an enum.
 pub(super) fn word<T: for<'a> Deserialize<'a>>(text: &str) -> Option<T> {
     serde_json::from_value(serde_json::Value::String(text.to_owned())).ok()
+}
+
+fn moment(text: &str) -> Option<Millis> {
+    text.parse::<Timestamp>().ok().map(|at| Millis(at.as_millisecond()))
 }
 
 fn yes_no(text: &str) -> Option<bool> {
@@ -234,6 +290,28 @@ mod tests {
         );
         assert_eq!(query.link("before", "abc"), "/calls?range=today&agent=agent%201&before=abc");
         assert_eq!(query.link("agent", ""), "/calls?range=today");
+    }
+
+    #[test]
+    fn the_way_from_a_figure_names_its_start_its_metric_and_its_part() {
+        let query = LogQuery {
+            since: "2026-11-27T00:00:00Z".into(),
+            behind: "success_rate".into(),
+            behind_part: "rest".into(),
+            ..LogQuery::default()
+        };
+        let filter = query.filter(Millis(1_795_770_000_000), &TimeZone::UTC).expect("it can be read");
+        assert_eq!((filter.from, filter.to), (Some(Millis(1_795_737_600_000)), None));
+        let behind = filter.behind.expect("a figure");
+        assert_eq!((behind.metric, behind.part), (Metric::SuccessRate, Share::Rest));
+        assert_eq!(query.range(), "");
+        assert_eq!(query.link("range", "7d"), "/calls?range=7d&behind=success_rate&behind_part=rest");
+        assert_eq!(query.link("behind", ""), "/calls?since=2026-11-27T00%3A00%3A00Z");
+        let wrong = LogQuery {
+            behind: "luck".into(),
+            ..LogQuery::default()
+        };
+        assert!(wrong.filter(Millis(0), &TimeZone::UTC).is_err());
     }
 
     #[test]

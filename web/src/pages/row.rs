@@ -1,9 +1,12 @@
 //! A call in progress as one row: what lists show and what the live stream sends for them. Numbers are masked here.
 
+use std::collections::HashMap;
+
 use serde::Serialize;
 use trunkline_core::facts::{CallFacts, CallState, Channel, Direction, Role};
 use trunkline_core::id::Kind;
 use trunkline_core::instant::Millis;
+use trunkline_core::metric::Board;
 
 use crate::l10n::Texts;
 use crate::pages::format;
@@ -16,6 +19,21 @@ const SILENCE_BREACH_MS: i64 = 30_000;
 const TRANSFER_WATCH_MS: i64 = 20_000;
 /// Last words longer than this are cut: one line of a list shows less.
 const SAID_CHARS: usize = 200;
+
+/// What can be odd about a call: the endings of the text keys.
+pub const SIGNALS: [&str; 3] = ["tool", "silence", "ringing"];
+
+/// What a minute of each agent's calls costs, as its calls of today say.
+#[derive(Debug, Clone, Default)]
+pub struct Prices(HashMap<String, f64>);
+
+impl Prices {
+    /// From the board of all businesses.
+    pub fn of(board: &Board) -> Prices {
+        let price = |row: &trunkline_core::metric::AgentRow| Some((row.agent.clone()?, row.cents_per_minute?));
+        Prices(board.agents.iter().filter_map(price).collect())
+    }
+}
 
 /// A row in plain data: scripts write it, the server writes the first ones.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -50,11 +68,17 @@ pub struct LiveRow {
     pub tool_failures: u32,
     /// A transfer rings since.
     pub ringing_since: Option<i64>,
+    /// How long the caller last waited for the agent to speak.
+    pub response_ms: Option<i64>,
+    /// Cost that Retell has told.
+    pub cost_cents: Option<f64>,
+    /// What a minute of this agent's calls costs: until Retell tells the cost, it is estimated by that.
+    pub cents_per_minute: Option<f64>,
 }
 
 impl LiveRow {
     /// The row of these facts.
-    pub fn of(facts: &CallFacts) -> LiveRow {
+    pub fn of(facts: &CallFacts, prices: &Prices) -> LiveRow {
         let ringing = facts
             .transfers
             .iter()
@@ -81,7 +105,20 @@ impl LiveRow {
             turns: facts.speech.turns,
             tool_failures: facts.tool_failures,
             ringing_since: ringing_since.map(|at| at.0),
+            response_ms: facts.speech.last_response_ms,
+            cost_cents: facts.cost.as_ref().and_then(|cost| cost.combined_cents),
+            cents_per_minute: facts.agent_id.as_deref().and_then(|agent| prices.0.get(agent)).copied(),
         }
+    }
+
+    /// What it has cost up to `now`: what Retell says, else by the price of its agent's earlier calls.
+    pub fn cost(&self, now: Millis) -> Option<f64> {
+        let minutes = (now.0 - self.since).max(0) as f64 / 60_000.0;
+        let estimate = self
+            .cents_per_minute
+            .filter(|_| self.state != "registered")
+            .map(|cents| cents * minutes);
+        self.cost_cents.or(estimate)
     }
 
     /// What is odd about it: state word and text key with its number.
@@ -131,6 +168,10 @@ pub struct ShownRow {
     pub way: String,
     /// Turns.
     pub turns: String,
+    /// How long the caller last waited.
+    pub response: String,
+    /// Cost so far.
+    pub cost: String,
 }
 
 impl ShownRow {
@@ -163,8 +204,15 @@ impl ShownRow {
             } else {
                 format::count(row.turns.into())
             },
+            response: row.response_ms.map_or_else(|| format::DASH.to_owned(), seconds),
+            cost: row.cost(now).map_or_else(|| format::DASH.to_owned(), format::money),
         }
     }
+}
+
+/// `1.9 s`.
+fn seconds(ms: i64) -> String {
+    format!("{} s", format::decimal(ms as f64 / 1000.0, 1))
 }
 
 /// Address of a call's page.

@@ -155,6 +155,18 @@ pub fn shown(items: &[Item], lang: &str, l: &Texts) -> Vec<Shown> {
     entries
 }
 
+/// How long the caller waited for each answer: from the end of the caller's words to the begin of the agent's. By word times, so an
+/// estimate.
+pub fn responses(items: &[Item]) -> Vec<f64> {
+    let turns: Vec<&Item> = items.iter().filter(|item| item.role.speaks()).collect();
+    let gap = |pair: &[&Item]| {
+        let follows = pair[0].role == Role::User && pair[1].role == Role::Agent;
+        let gap = pair[1].start_ms? - pair[0].end_ms?;
+        (follows && gap >= 0).then_some(gap as f64)
+    };
+    turns.windows(2).filter_map(gap).collect()
+}
+
 /// Bars of who spoke when, over `lasts_ms` or as far as words reach.
 pub fn strip(items: &[Item], lasts_ms: i64) -> Vec<Bar> {
     let whole = items.iter().filter_map(|item| item.end_ms).fold(lasts_ms.max(1), i64::max) as f64;

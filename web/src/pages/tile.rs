@@ -1,6 +1,7 @@
 //! A metric as a tile: value, unit, state, target, base, trend, and the calls behind it.
 
-use trunkline_core::metric::{Metric, StateWord, Tile, Unit};
+use trunkline_core::instant::Millis;
+use trunkline_core::metric::{Base, Metric, StateWord, Tile, Unit};
 
 use crate::l10n::Texts;
 use crate::pages::format::{self, DASH};
@@ -68,7 +69,7 @@ pub fn value(value: Option<f64>, unit: Unit) -> (String, String) {
     }
 }
 
-pub(super) fn tile(tile: &Tile, asked: &Asked, l: &Texts) -> ShownTile {
+pub(super) fn tile(tile: &Tile, asked: &Asked, from: Millis, l: &Texts) -> ShownTile {
     let id = tile.metric.id();
     let (number, unit) = shown(tile);
     let state = state_word(tile.state);
@@ -79,7 +80,7 @@ pub(super) fn tile(tile: &Tile, asked: &Asked, l: &Texts) -> ShownTile {
     };
     ShownTile {
         id,
-        href: drill(tile.metric, asked),
+        href: behind(tile.metric, asked, from),
         name: metric_name(tile.metric, l),
         formula: tile.metric.definition().formula.to_owned(),
         number,
@@ -121,15 +122,10 @@ pub fn metric_name(metric: Metric, l: &Texts) -> String {
     l.or(&format!("metric-{}", metric.id().replace('_', "-")), metric.definition().name)
 }
 
-/// The calls behind a metric: the log with the filter that comes nearest.
-fn drill(metric: Metric, asked: &Asked) -> String {
-    let more: &[(&str, &str)] = match metric {
-        Metric::SuccessRate => &[("successful", "false")],
-        Metric::SentimentNegative => &[("sentiment", "negative")],
-        Metric::ServiceLevelHuman | Metric::TransferRate | Metric::Containment => &[("transferred", "true")],
-        _ => &[],
-    };
-    let mut all = vec![("range", "today")];
-    all.extend_from_slice(more);
-    asked.link("/calls", &all)
+/// Where the calls behind a metric since `from` are: exactly those that it counts. What is true now leads to the calls in progress.
+pub fn behind(metric: Metric, asked: &Asked, from: Millis) -> String {
+    match metric.definition().base {
+        Base::Instant | Base::InState => asked.link("/live", &[]),
+        Base::Arrival | Base::Completion => asked.link("/calls", &[("since", &format::machine(from)), ("behind", metric.id())]),
+    }
 }

@@ -4,15 +4,16 @@ use askama::Template;
 use serde_json::json;
 use trunkline_core::facts::Direction;
 use trunkline_core::instant::Millis;
-use trunkline_core::metric::Board;
+use trunkline_core::metric::{AgentRow, Board, Metric};
 
 use crate::l10n::Texts;
 use crate::pages::alert::{self, Alert};
+use crate::pages::capacity::{Capacity, capacity};
 use crate::pages::format::{self, DASH};
 use crate::pages::now::{Now, now};
 use crate::pages::row::{LiveRow, ShownRow};
 use crate::pages::shell::{Shell, json as script_json};
-use crate::pages::tile::{ShownTile, metric_name, tile};
+use crate::pages::tile::{ShownTile, behind, metric_name, tile};
 
 /// Rows of calls on the wall; the list page shows all.
 pub const ROWS: usize = 12;
@@ -116,6 +117,7 @@ pub struct WallPage {
     ended_total: String,
     alerts: Vec<Alert>,
     alert_count: String,
+    capacity: Capacity,
     agent_rows: Vec<AgentLine>,
     blank_row: ShownRow,
     blank_alert: Alert,
@@ -155,7 +157,7 @@ impl WallPage {
             ..
         } = material;
         let now_at = board.as_of;
-        let tiles: Vec<ShownTile> = board.tiles.iter().map(|t| tile(t, &asked, l)).collect();
+        let tiles: Vec<ShownTile> = board.tiles.iter().map(|t| tile(t, &asked, board.from, l)).collect();
         let alerts = alert::of(board, calls, &asked, l);
         let rows = calls.iter().take(ROWS).map(|row| ShownRow::of(row, now_at, l)).collect();
         let boot = script_json(&json!({
@@ -192,16 +194,22 @@ impl WallPage {
             live_href: asked.link("/live", &[]),
             first_use: material.first_use,
             intake_url: material.intake_url,
-            now: now(board, &asked, l),
+            now: now(board, calls, &asked, l),
             tiles,
             rows,
             live_count: format::count(calls.len() as u64),
             per: l.t1("per-interval", "n", board.interval_ms / 60_000),
             mix: mix(board, &asked, l),
             ended_total: l.t1("ended-today", "n", format::count(board.ended.iter().map(|class| class.count).sum())),
-            alert_count: l.t1("alerts-open", "n", alerts.len()),
-            alerts,
-            agent_rows: board.agents.iter().take(ROWS).map(|a| agent_line(a, &asked, l)).collect(),
+            alert_count: l.t1("alerts-open", "n", format::count(alerts.open as u64)),
+            alerts: alerts.lines,
+            capacity: capacity(board, &asked, &s),
+            agent_rows: board
+                .agents
+                .iter()
+                .take(ROWS)
+                .map(|a| agent_line(a, &asked, board.from, l))
+                .collect(),
             blank_row: ShownRow::default(),
             blank_alert: Alert::default(),
             boot,
@@ -221,10 +229,7 @@ fn mix(board: &Board, asked: &Asked, l: &Texts) -> Vec<Mix> {
         let key = class.metric.id();
         Mix {
             key,
-            href: asked.link(
-                "/calls",
-                &[("range", "today"), ("reason_class", key.strip_prefix("ended_").unwrap_or(key))],
-            ),
+            href: behind(class.metric, asked, board.from),
             name: metric_name(class.metric, l),
             share: format!("{} %", format::decimal(class.share * 100.0, 1)),
             width: format!("{:.2}", (class.share * 100.0).max(0.8)),
@@ -246,14 +251,14 @@ fn class_colour(key: &str) -> &'static str {
     }
 }
 
-fn agent_line(agent: &trunkline_core::metric::AgentRow, asked: &Asked, l: &Texts) -> AgentLine {
+fn agent_line(agent: &AgentRow, asked: &Asked, from: Millis, l: &Texts) -> AgentLine {
     let id = agent.agent.clone().unwrap_or_default();
     let scope = Asked {
         agent: id.clone(),
         ..asked.clone()
     };
     AgentLine {
-        href: scope.link("/calls", &[("range", "today")]),
+        href: behind(Metric::CallsOffered, &scope, from),
         name: agent
             .name
             .clone()

@@ -12,7 +12,11 @@ use crate::api::form::{CallDetail, turns};
 use crate::api::query::calls_of;
 use crate::error::Problem;
 use crate::identity::{Caller, Permission};
-use crate::pages::row::LiveRow;
+use crate::pages::detail::runs;
+use crate::pages::row::{LiveRow, Prices};
+
+/// How often the prices behind estimated costs are looked up anew: they move with every ended call, and nobody sees that.
+const PRICES_MS: i64 = 10_000;
 
 /// What is followed, within one tenant.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -75,6 +79,8 @@ pub struct Writer {
     transcript: Vec<Item>,
     last_call: u64,
     last_board: Millis,
+    prices: Prices,
+    priced_at: Millis,
 }
 
 /// One message: what changed since the one before, for readers that have that one.
@@ -88,7 +94,7 @@ pub struct Message {
 impl Writer {
     /// For one topic of one tenant.
     pub fn new(tenant: TenantId, topic: Topic, live: Live, epoch: u32) -> Writer {
-        Writer {
+        let mut writer = Writer {
             tenant,
             topic,
             live,
@@ -96,11 +102,25 @@ impl Writer {
             transcript: Vec::new(),
             last_call: 0,
             last_board: Millis(0),
+            prices: Prices::default(),
+            priced_at: Millis(i64::MIN),
+        };
+        writer.price();
+        writer
+    }
+
+    /// Looks prices up when they are too old; boards need none.
+    fn price(&mut self) {
+        let now = self.live.now();
+        if !matches!(self.topic, Topic::Board(_)) && now.0.saturating_sub(self.priced_at.0) >= PRICES_MS {
+            self.prices = Prices::of(&self.live.board(self.tenant, &BoardScope::default()));
+            self.priced_at = now;
         }
     }
 
     /// What changed since `since`; `None` when nothing did.
     pub fn step(&mut self, since: u64) -> Option<Message> {
+        self.price();
         match &self.topic {
             Topic::Board(scope) => {
                 // An engine whose pulse stands still makes no new board, and so sends no sign of life (LV-04).
@@ -176,7 +196,7 @@ impl Writer {
 
     fn calls(&self, scope: &CallScope, since: u64) -> (u64, Bytes) {
         let changes = self.live.changes(self.tenant, scope, since);
-        let rows: Vec<LiveRow> = changes.calls.iter().map(|call| LiveRow::of(&call.facts)).collect();
+        let rows: Vec<LiveRow> = changes.calls.iter().map(|call| LiveRow::of(&call.facts, &self.prices)).collect();
         let removed: Vec<_> = changes.gone.iter().map(|key| json!({ "kind": key.kind, "id": key.id })).collect();
         let body = json!({ "version": changes.version, "as_of": self.live.now(), "full": changes.whole, "rows": rows, "removed": removed });
         let id = format!("{:08x}-{}", self.epoch, changes.version);
@@ -191,7 +211,8 @@ impl Writer {
                 entries.drain(..from.min(entries.len()));
                 let body = json!({
                     "version": call.version, "as_of": as_of, "gone": false, "from": from,
-                    "row": LiveRow::of(&call.facts), "call": CallDetail::of(&call.facts, call.business), "turns": entries,
+                    "row": LiveRow::of(&call.facts, &self.prices), "call": CallDetail::of(&call.facts, call.business), "turns": entries,
+                    "events": runs(&call.facts.events), "records": call.facts.records, "repeats": call.facts.repeats,
                 });
                 (call.version, message("call", None, &body))
             }

@@ -1,7 +1,7 @@
 // Calls in progress, thousands of them: only the rows in sight are in the document, rows wait while they are looked at.
 import { all, data, mark, one, say, shape, text, write } from "./dom.js";
 import { count } from "./format.js";
-import { Calls, flagOf, keyOf, newRow, tickRow, writeRow } from "./rows.js";
+import { Calls, costOf, flagOf, keyOf, newRow, tickRow, writeRow } from "./rows.js";
 import { serverNow, stream } from "./stream.js";
 
 /** Rows beyond the edges, so that scrolling does not show gaps. */
@@ -12,6 +12,7 @@ const calls = new Calls();
 const scroll = /** @type {HTMLElement} */ (one("#live-scroll"));
 const table = /** @type {HTMLElement} */ (one("#live-calls"));
 const body = /** @type {HTMLElement} */ (one("#live-calls tbody"));
+const signal = /** @type {HTMLSelectElement | null} */ (one("[data-signal]"));
 const search = /** @type {HTMLInputElement | null} */ (one("[data-search]"));
 /** @type {{ by: string, down: boolean }} */
 let order = { by: "age", down: true };
@@ -26,7 +27,7 @@ function gap() {
   const tr = document.createElement("tr"), td = document.createElement("td");
   tr.className = "gap";
   tr.setAttribute("aria-hidden", "true");
-  td.colSpan = 8;
+  td.colSpan = 10;
   tr.append(td);
   return tr;
 }
@@ -40,6 +41,8 @@ function sortKey(row, now) {
   switch (order.by) {
     case "age": return now - row.since;
     case "turns": return row.turns;
+    case "response": return row.response_ms ?? -1;
+    case "cost": return costOf(row, now) ?? -1;
     case "flag": { const flag = flagOf(row, now); return flag ? rank[/** @type {"breach" | "watch"} */ (flag.state)] * 1e9 + flag.n : 0; }
     case "agent": return row.agent.toLowerCase();
     case "caller": return row.caller;
@@ -54,9 +57,10 @@ function arrange() {
   let flagged = 0;
   const fitting = [];
   for (const row of calls.rows.values()) {
-    const flag = flagOf(row, now) !== null;
+    const flag = flagOf(row, now);
     if (flag) flagged += 1;
     if (flaggedOnly && !flag) continue;
+    if (signal?.value && flag?.key !== `flag-${signal.value}`) continue;
     if (words && !`${row.said} ${row.agent} ${row.caller} ${row.id}`.toLowerCase().includes(words)) continue;
     fitting.push(row);
   }
@@ -132,7 +136,7 @@ search?.addEventListener("input", arrange);
 for (const button of all("[data-sort]", table)) {
   button.addEventListener("click", () => {
     const by = button.dataset.sort ?? "age";
-    order = { by, down: order.by === by ? !order.down : by === "age" || by === "turns" || by === "flag" };
+    order = { by, down: order.by === by ? !order.down : ["age", "turns", "flag", "response", "cost"].includes(by) };
     for (const th of all("th[aria-sort]", table)) th.removeAttribute("aria-sort");
     button.closest("th")?.setAttribute("aria-sort", order.down ? "descending" : "ascending");
     arrange();
@@ -141,8 +145,12 @@ for (const button of all("[data-sort]", table)) {
 
 const flagged = one("[data-flagged]");
 flagged?.addEventListener("click", () => { flaggedOnly = !flaggedOnly; flagged.setAttribute("aria-pressed", String(flaggedOnly)); arrange(); });
-one("[data-clear]")?.addEventListener("click", () => { flaggedOnly = false; flagged?.setAttribute("aria-pressed", "false"); if (search) search.value = ""; arrange(); });
+signal?.addEventListener("change", () => { signal.classList.toggle("on", signal.value !== ""); arrange(); });
+one("[data-clear]")?.addEventListener("click", () => { flaggedOnly = false; if (signal) signal.value = ""; flagged?.setAttribute("aria-pressed", "false"); if (search) search.value = ""; arrange(); });
 
+// A link may ask for one signal: "and 14 more" on the wall does.
+const wished = new URLSearchParams(location.search).get("signal");
+if (signal && wished && [...signal.options].some((option) => option.value === wished)) { signal.value = wished; signal.classList.add("on"); }
 for (const tr of all("tr[data-key]", body)) elements.set(tr.dataset.key ?? "", tr);
 calls.take({ full: true, rows: boot.calls });
 arrange();

@@ -1,12 +1,13 @@
 // Rows of calls in progress: their texts, their flags, and how one is written into the table.
 import { fill, mark, stamp, text, write } from "./dom.js";
-import { DASH, count, duration } from "./format.js";
+import { DASH, count, decimal, duration, money } from "./format.js";
 
 const SILENCE_WATCH_MS = 12_000, SILENCE_BREACH_MS = 30_000, TRANSFER_WATCH_MS = 20_000;
 
 /**
  * @typedef {{ kind: string, id: string, state: string, since: number, agent: string, agent_id: string, caller: string, way: string,
- *   who: string | null, said: string, said_at: number | null, lang: string | null, turns: number, tool_failures: number, ringing_since: number | null }} Row
+ *   who: string | null, said: string, said_at: number | null, lang: string | null, turns: number, tool_failures: number, ringing_since: number | null,
+ *   response_ms: number | null, cost_cents: number | null, cents_per_minute: number | null }} Row
  */
 
 /** @param {Row} row */
@@ -39,6 +40,7 @@ export function writeRow(element, row, now) {
   fill(element, {
     state: text(`call-${row.state}`), agent: row.agent, caller: row.caller, who,
     said: row.said || text(`call-${row.state}`), way: text(`way-${row.way}`), turns: row.turns ? count(row.turns) : DASH,
+    response: row.response_ms === null ? DASH : `${decimal(row.response_ms / 1000, 1)} s`,
   });
   mark(element.querySelector('[data-f="state"]'), "data-s", row.state);
   mark(element.querySelector('[data-f="said"]'), "lang", row.lang);
@@ -46,9 +48,17 @@ export function writeRow(element, row, now) {
   tickRow(element, row, now);
 }
 
+/** What it has cost so far: what Retell says, else by the price of its agent's earlier calls. @param {Row} row @param {number} now @returns {number | null} */
+export function costOf(row, now) {
+  if (row.cost_cents !== null) return row.cost_cents;
+  return row.cents_per_minute === null || row.state === "registered" ? null : (row.cents_per_minute * Math.max(0, now - row.since)) / 60_000;
+}
+
 /** Writes what changes by time alone. @param {HTMLElement} element @param {Row} row @param {number} now */
 export function tickRow(element, row, now) {
   write(element.querySelector('[data-f="age"]'), duration(now - row.since));
+  const cost = costOf(row, now);
+  write(element.querySelector('[data-f="cost"]'), cost === null ? DASH : money(cost));
   const place = /** @type {HTMLElement | null} */ (element.querySelector('[data-f="flag"]'));
   if (!place) return;
   const flag = flagOf(row, now);

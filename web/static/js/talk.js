@@ -77,6 +77,16 @@ export function writeTalk(list, entries, lang, growing) {
   while (list.children.length > entries.length) list.lastElementChild?.remove();
 }
 
+/** How long the caller waited for each answer, by word times. @param {Item[]} items @returns {number[]} */
+export function responses(items) {
+  const turns = items.filter((item) => SPEAKS.has(item.role));
+  return turns.slice(1).flatMap((turn, i) => {
+    const before = turns[i];
+    if (before.role !== "user" || turn.role !== "agent" || typeof before.end_ms !== "number" || typeof turn.start_ms !== "number") return [];
+    return turn.start_ms >= before.end_ms ? [turn.start_ms - before.end_ms] : [];
+  });
+}
+
 /** Who spoke when. @param {SVGElement | null} svg @param {Item[]} items @param {number} lasts */
 export function writeStrip(svg, items, lasts) {
   if (!svg) return;

@@ -2,8 +2,8 @@
 import { alertsOf, writeAlerts } from "./alerts.js";
 import { offeredChart } from "./chart.js";
 import { all, data, fill, mark, one, say, shape, stamp, text, write } from "./dom.js";
-import { DASH, clock, count, decimal, duration, money, tileValue } from "./format.js";
-import { Calls, newRow, tickRow, writeRow } from "./rows.js";
+import { DASH, clock, count, decimal, duration, minute, money, tileValue } from "./format.js";
+import { Calls, costOf, newRow, tickRow, writeRow } from "./rows.js";
 import { draw } from "./spark.js";
 import { serverNow, stream } from "./stream.js";
 import { startTv } from "./tv.js";
@@ -18,11 +18,14 @@ const chart = offeredChart(one("[data-chart]"), one("#offered-table"));
 
 /** @param {any} next */
 function showBoard(next) {
+  // A new day: every figure begins anew, and so does every way to the calls behind it.
+  if (next.from > board.from && next.day_start > board.day_start) { location.reload(); return; }
   board = next;
   showNow();
   for (const tile of board.tiles) showTile(tile);
   showMix();
   showAgents();
+  showCapacity();
   chart?.show(board);
   write(one("[data-per]"), text("per-interval", { n: board.interval_ms / 60_000 }));
   showAlerts();
@@ -49,8 +52,31 @@ function showNow() {
   const rate = o.answer_rate === null ? "" : `${decimal(o.answer_rate * 100, 1)} %`;
   figure("offered", count(o.total), "", pace, o.series);
   figure("answered", count(o.answered), rate, text("blocked", { n: count(o.blocked) }), o.answered_series);
-  figure("spend", o.spend_cents === null ? DASH : money(o.spend_cents), "", text("spend-note"), o.spend_series);
+  figure("spend", o.spend_cents === null ? DASH : money(o.spend_cents), "", inFlight(), o.spend_series);
   figure("person", count(now.by_state.with_person), text("now-word"), text("transfers-today", { n: count(o.transfers), total: count(o.transfers_bridged) }), []);
+}
+
+/** What the running calls have cost so far, by estimate. */
+function inFlight() {
+  const now = serverNow(), costs = [...calls.rows.values()].map((row) => costOf(row, now)).filter((cents) => cents !== null);
+  return costs.length === 0 ? text("spend-note") : text("spend-flight", { value: money(costs.reduce((sum, cents) => sum + cents, 0)) });
+}
+
+/** The same rules as capacity.rs. */
+function showCapacity() {
+  const load = board.now.concurrency, o = board.offered, card = one("[data-capacity]");
+  if (!card) return;
+  const limited = load.limit !== null, share = load.share ?? 0, bar = card.querySelector("rect");
+  fill(card, {
+    used: limited ? text("capacity-used", { n: count(load.used), total: count(load.limit) }) : text("capacity-lines", { n: count(load.used) }),
+    peak: load.peak_at === null ? count(load.peak) : text("capacity-peak-at", { n: count(load.peak), time: minute(load.peak_at) }),
+    mean: load.mean === null ? DASH : decimal(load.mean, 1), "at-limit": load.at_limit_ms === null ? DASH : duration(load.at_limit_ms),
+    blocked: text("capacity-blocked-of", { n: count(o.blocked), total: count(o.total) }), chats: count(board.now.chats),
+  });
+  card.querySelector("svg")?.toggleAttribute("hidden", !limited);
+  card.querySelector("[data-no-limit]")?.toggleAttribute("hidden", limited);
+  mark(bar, "width", Math.min(100, share * 100).toFixed(2));
+  mark(bar, "class", `f-${share >= 1 ? "breach" : share >= 0.85 ? "watch" : "c1"}`);
 }
 
 /** @param {string} id @param {string} number @param {string} unit @param {string} sub @param {(number | null)[]} series */
@@ -112,8 +138,8 @@ function showAgents() {
     let row = /** @type {HTMLElement | undefined} */ (table.children[i]);
     if (!row) { row = stamp("agent"); table.append(row); }
     const link = row.querySelector("a");
-    const address = new URLSearchParams({ ...(boot.asked.business ? { business: boot.asked.business } : {}), agent: agent.agent ?? "", range: "today" });
-    mark(link, "href", `/calls?${address}`);
+    const asked = Object.entries({ ...boot.asked, agent: agent.agent ?? "" }).filter(([, value]) => value);
+    mark(link, "href", `/calls?${new URLSearchParams([...asked, ["since", new Date(board.from).toISOString()], ["behind", "calls_offered"]])}`);
     write(link, agent.name || agent.agent || text("no-agent"));
     fill(row, { live: text("n-live", { n: count(agent.live) }), success: agent.success === null ? DASH : `${decimal(agent.success * 100, 0)} %`, aht: agent.aht_ms === null ? DASH : duration(agent.aht_ms) });
   });

@@ -270,6 +270,9 @@ pub struct AgentRow {
     pub success: Option<f64>,
     /// Mean handle time of the agent's leg.
     pub aht_ms: Option<f64>,
+    /// What a minute of its calls cost in the window; what running calls have cost so far is estimated by it.
+    #[serde(default)]
+    pub cents_per_minute: Option<f64>,
 }
 
 /// How callers felt: calls by sentiment.

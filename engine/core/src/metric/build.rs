@@ -231,6 +231,7 @@ fn agents(partials: &[&Partial], view: &View<'_>, from: Millis) -> Vec<AgentRow>
         offered: i64,
         success: (i64, i64),
         aht: (i64, i64),
+        cost: (i64, i64),
     }
     fn plus(sum: &mut (i64, i64), pair: (i64, i64)) {
         sum.0 += pair.0;
@@ -244,6 +245,7 @@ fn agents(partials: &[&Partial], view: &View<'_>, from: Millis) -> Vec<AgentRow>
             tally.offered += interval.cells.get(Metric::CallsOffered).0;
             plus(&mut tally.success, interval.cells.get(Metric::SuccessRate));
             plus(&mut tally.aht, interval.cells.get(Metric::AhtAi));
+            plus(&mut tally.cost, interval.cells.get(Metric::CostPerMinute));
         }
     }
     let value = |metric: Metric, (num, den): (i64, i64)| metric.definition().value(i128::from(num), i128::from(den));
@@ -258,6 +260,7 @@ fn agents(partials: &[&Partial], view: &View<'_>, from: Millis) -> Vec<AgentRow>
             handled: tally.aht.1.unsigned_abs(),
             success: value(Metric::SuccessRate, tally.success),
             aht_ms: value(Metric::AhtAi, tally.aht),
+            cents_per_minute: value(Metric::CostPerMinute, tally.cost),
         })
         .collect();
     rows.sort_by(|a, b| (b.live, b.offered).cmp(&(a.live, a.offered)).then_with(|| a.agent.cmp(&b.agent)));

@@ -15,6 +15,7 @@ pub(super) struct Figures {
     user_talk: u32,
     overtalk: u32,
     interruptions: u32,
+    last_response: u32,
     pub characters: u64,
 }
 
@@ -33,6 +34,7 @@ impl Figures {
             user_talk_ms: known(self.user_talk),
             overtalk_ms: known(self.overtalk),
             interruptions: self.interruptions,
+            last_response_ms: known(self.last_response),
             characters: self.characters,
         }
     }
@@ -103,6 +105,7 @@ impl Listener {
             } else {
                 both(agent, user)
             },
+            last_response: last_response(&self.timed),
             interruptions: interruptions(&mut self.timed),
             characters: self.characters,
         };
@@ -131,6 +134,12 @@ fn both(agent: &[Span], user: &[Span]) -> u32 {
         if a.end < u.end { one += 1 } else { other += 1 }
     }
     sum as u32
+}
+
+/// From the end of the caller's turn to the begin of the agent's, the last time that one followed the other without overlap.
+fn last_response(timed: &[(i64, bool, i64)]) -> u32 {
+    let gap = |pair: &[(i64, bool, i64)]| (!pair[0].1 && pair[1].1).then(|| pair[1].0 - pair[0].2).filter(|gap| *gap >= 0);
+    timed.windows(2).rev().find_map(gap).map_or(NONE, |gap| gap as u32)
 }
 
 /// Turns of the caller that began before the agent's last word ended. Sorted by start; at the same moment the caller comes first and

@@ -9,3 +9,4 @@ mod metric;
 mod payloads;
 mod record;
 mod signature;
+mod undocumented;

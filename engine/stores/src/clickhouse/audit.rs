@@ -1,4 +1,5 @@
-//! What the auditor compares: records by class in an interval, and whether any offset is missing.
+//! What the auditor compares and the operator looks at: records by class in an interval, whether any offset is missing, what of the
+//! records Retell does not document, and which agents' records come again.
 
 use clickhouse::Row;
 use serde::{Deserialize, Serialize};
@@ -8,6 +9,12 @@ use trunkline_core::instant::Millis;
 use super::client::{Analytics, AnalyticsError, answer};
 
 const COUNTS: &str = include_str!("../../../../clickhouse/queries/counts.sql");
+const UNDOCUMENTED: &str = include_str!("../../../../clickhouse/queries/undocumented.sql");
+/// Most undocumented names listed: beyond, a sender makes them up.
+const UNDOCUMENTED_NAMES: u32 = 200;
+const RECEIPTS: &str = include_str!("../../../../clickhouse/queries/receipts_by_agent.sql");
+/// Most agents listed with their receipts; the noisiest come first.
+const RECEIPTS_AGENTS: u32 = 100;
 const DENSITY: &str = include_str!("../../../../clickhouse/queries/density.sql");
 
 /// Records of one class in an interval.
@@ -40,6 +47,44 @@ pub struct Density {
     pub distinct: u64,
 }
 
+/// Something that Retell sent and does not document.
+#[derive(Debug, Clone, PartialEq, Eq, Row, Serialize, Deserialize)]
+pub struct StoredOddity {
+    /// `event`, `value`, `field` or `unreadable`.
+    pub what: String,
+    /// Its name; of values `field=value`.
+    pub spelled: String,
+    /// Records that had it.
+    pub records: u64,
+    /// Of how many calls and chats.
+    pub calls: u64,
+    /// When the door took the first of them, ms.
+    pub first_at: i64,
+    /// And the last one.
+    pub last_at: i64,
+    /// Some of the agents whose records they were, by Retell's id.
+    pub agents: Vec<String>,
+    /// The newest record: log, partition, offset, kind, call id.
+    pub sample: (String, u32, i64, String, String),
+}
+
+/// Receipts of one agent's calls and chats (rule B2).
+#[derive(Debug, Clone, PartialEq, Eq, Row, Serialize, Deserialize)]
+pub struct AgentReceipts {
+    /// Retell's id; empty for calls without an agent.
+    pub agent_id: String,
+    /// Its name, as last heard.
+    pub name: String,
+    /// Calls and chats.
+    pub conversations: u64,
+    /// Distinct records, repeats included.
+    pub received: u64,
+    /// The same content again.
+    pub repeated: u64,
+    /// A once-only event again with other content.
+    pub revised: u64,
+}
+
 impl Density {
     /// Offsets that are missing between the lowest and the highest.
     pub fn missing(&self) -> u64 {
@@ -52,6 +97,21 @@ impl Analytics {
     pub async fn counts(&self, tenant: TenantId, from: Millis, to: Millis) -> Result<Vec<ClassCount>, AnalyticsError> {
         let query = self.ask(COUNTS, tenant.0).param("from", from.0).param("to", to.0);
         answer("count records by class", query.fetch_all()).await
+    }
+
+    /// What a tenant's records have since `from` that Retell does not document, most frequent first.
+    pub async fn undocumented(&self, tenant: TenantId, from: Millis) -> Result<Vec<StoredOddity>, AnalyticsError> {
+        let query = self
+            .ask(UNDOCUMENTED, tenant.0)
+            .param("from", from.0)
+            .param("limit", UNDOCUMENTED_NAMES);
+        answer("list what is not documented", query.fetch_all()).await
+    }
+
+    /// Repeats and revisions of a tenant's calls that began since `from`, by agent, most first.
+    pub async fn receipts_by_agent(&self, tenant: TenantId, from: Millis) -> Result<Vec<AgentReceipts>, AnalyticsError> {
+        let query = self.ask(RECEIPTS, tenant.0).param("from", from.0).param("limit", RECEIPTS_AGENTS);
+        answer("count repeats by agent", query.fetch_all()).await
     }
 
     /// Which offsets of a log are here, by partition, over all tenants.

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use trunkline_core::facts::{CallState, Channel, Direction, ReasonClass, Sentiment};
 use trunkline_core::id::{BusinessId, Kind};
 use trunkline_core::instant::Millis;
+use trunkline_core::metric::{Base, Metric};
 
 use super::rows::word;
 
@@ -59,6 +60,31 @@ pub struct CallFilter {
     pub words: Words,
     /// With, or without, a transfer attempt.
     pub transferred: Option<bool>,
+    /// Only the calls behind a figure.
+    pub behind: Option<Behind>,
+}
+
+/// The calls behind a figure: those that its numerator and denominator are made of. For metrics on the completion base the time
+/// range of the filter is that of the end, as it is for the figure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Behind {
+    /// Which figure.
+    pub metric: Metric,
+    /// Which of them.
+    pub part: Share,
+}
+
+/// Which of the calls behind a figure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Share {
+    /// All.
+    #[default]
+    All,
+    /// Those in the numerator.
+    Counted,
+    /// Those in the denominator only.
+    Rest,
 }
 
 /// Words to find in what was said; letter case does not matter.
@@ -159,9 +185,21 @@ impl CallFilter {
         let words = |values: Vec<String>| values;
         let (digits, text) = number(self.number.as_deref().unwrap_or_default());
         let businesses: Vec<String> = self.businesses.iter().map(|id| id.0.to_string()).collect();
+        let from = self.from.map_or(0, |at| at.0.clamp(0, FAR_FUTURE_MS));
+        let to = self.to.map_or(FAR_FUTURE_MS, |at| at.0.clamp(0, FAR_FUTURE_MS));
+        let by_close = self
+            .behind
+            .is_some_and(|behind| behind.metric.definition().base == Base::Completion);
+        let opened = if by_close { (0, FAR_FUTURE_MS) } else { (from, to) };
         let mut query = query
-            .param("from", self.from.map_or(0, |at| at.0.clamp(0, FAR_FUTURE_MS)))
-            .param("to", self.to.map_or(FAR_FUTURE_MS, |at| at.0.clamp(0, FAR_FUTURE_MS)))
+            .param("from", opened.0)
+            .param("to", opened.1)
+            .param("by_close", by_close)
+            .param("closed_from", from)
+            .param("closed_to", to)
+            // Places in a ClickHouse array begin at 1, so that 0 can mean no figure.
+            .param("measure", self.behind.map_or(0, |behind| behind.metric.index() as u32 + 1))
+            .param("measure_part", word(&self.behind.map(|behind| behind.part).unwrap_or_default()))
             .param("businesses", businesses)
             .param("kind", self.kind.map(Kind::as_str).unwrap_or_default())
             .param("agents", &self.agents)

@@ -19,6 +19,7 @@ const STEPS: &[(u32, &str, &str)] = &[
     (2, "0002_calls", include_str!("../../../../clickhouse/0002_calls.sql")),
     (3, "0003_transcripts", include_str!("../../../../clickhouse/0003_transcripts.sql")),
     (4, "0004_views", include_str!("../../../../clickhouse/0004_views.sql")),
+    (5, "0005_undocumented", include_str!("../../../../clickhouse/0005_undocumented.sql")),
 ];
 
 const DATABASE: &str = include_str!("../../../../clickhouse/ledger/database.sql");

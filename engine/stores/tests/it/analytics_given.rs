@@ -193,6 +193,7 @@ pub fn event(tenant_number: u128, offset: i64, id: &str, received_at: i64, body:
         source: "webhook".into(),
         set_aside: if id.is_empty() { "not_utf8".into() } else { String::new() },
         masked: false,
+        undocumented: Vec::new(),
         body: Raw(bytes::Bytes::from_static(body)),
     }
 }

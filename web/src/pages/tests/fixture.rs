@@ -132,7 +132,7 @@ pub fn empty_board() -> Board {
 }
 
 fn agent(id: &str, name: &str, live: u64, success: f64, aht: f64) -> Value {
-    json!({"agent": id, "name": name, "live": live, "offered": live * 9, "handled": live * 8, "success": success, "aht_ms": aht})
+    json!({"agent": id, "name": name, "live": live, "offered": live * 9, "handled": live * 8, "success": success, "aht_ms": aht, "cents_per_minute": 10.9})
 }
 
 /// Calls in progress, longest first.
@@ -266,6 +266,9 @@ pub fn calls() -> Vec<LiveRow> {
         turns: (age / 14) as u32,
         tool_failures: failures,
         ringing_since: (state == "transfer").then_some(NOW - 24_000),
+        response_ms: who.map(|_| 900 + age % 7 * 130),
+        cost_cents: None,
+        cents_per_minute: (state != "registered").then_some(10.9),
     };
     said.into_iter().enumerate().map(row).collect()
 }

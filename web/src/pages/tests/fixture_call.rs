@@ -90,6 +90,7 @@ pub fn facts(live: bool) -> CallFacts {
             user_talk_ms: Some(340_000),
             overtalk_ms: Some(4_000),
             interruptions: 2,
+            last_response_ms: Some(1_900),
             characters: 4_120,
         },
         tool_calls: 3,

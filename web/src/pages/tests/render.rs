@@ -2,19 +2,20 @@
 
 use actix_web::http::StatusCode;
 use askama::Template;
-use trunkline_actors::{Completeness, PartitionState, Unknown, UnknownKind};
+use trunkline_actors::{Completeness, PartitionState};
 use trunkline_core::instant::Millis;
-use trunkline_stores::clickhouse::{CallPage, ClassCount, StoredSetAside, Total};
+use trunkline_stores::clickhouse::{AgentReceipts, CallPage, ClassCount, StoredOddity, StoredSetAside, Total};
 
 use super::{fixture, fixture_call, fixture_log};
 use crate::l10n;
 use crate::pages::call;
 use crate::pages::live::LivePage;
 use crate::pages::log::LogPage;
-use crate::pages::operator::{Figures, OperatorPage};
+use crate::pages::operator::{Figures, OperatorPage, Stored};
 use crate::pages::problem::ProblemPage;
 use crate::pages::query::LogQuery;
 use crate::pages::raw;
+use crate::pages::row;
 use crate::pages::shell::{Place, Shell};
 use crate::pages::signin::SignInPage;
 use crate::pages::wall::{Asked, Material, WallPage};
@@ -123,17 +124,22 @@ fn pages(l: &'static l10n::Texts, theme: Option<&'static str>) -> Vec<(&'static 
         )
         .render()
     };
+    let prices = row::Prices::of(&fixture::board());
+    let told = |business| call::Told {
+        business,
+        stream: "/v1/stream",
+        prices: &prices,
+        now,
+    };
     let call = |live| {
         call::CallPage::of(
             shell(Place::Calls, ""),
             &fixture_call::facts(live),
             &fixture_call::transcript(),
-            "Northside Clinics",
-            "/v1/stream",
-            now,
+            &told("Northside Clinics"),
         )
     };
-    let bare = call::CallPage::of(shell(Place::Calls, ""), &fixture_call::facts(true), &[], "", "/v1/stream", now);
+    let bare = call::CallPage::of(shell(Place::Calls, ""), &fixture_call::facts(true), &[], &told(""));
     let records = || {
         vec![raw::Record {
             at: "14:03:05".into(),
@@ -248,15 +254,32 @@ fn operator(s: Shell) -> OperatorPage {
         records: 2049,
         calls: 2040,
     };
-    let unknown = vec![Unknown {
-        kind: UnknownKind::Event,
-        name: "call.mood_ring".into(),
-        count: 3,
-    }];
+    let odd = StoredOddity {
+        what: "field".into(),
+        spelled: "call.mood_ring".into(),
+        records: 3,
+        calls: 2,
+        first_at: fixture::NOW - 86_400_000,
+        last_at: fixture::NOW,
+        agents: vec!["agent_0123456789abcdef".into()],
+        sample: ("main".into(), 1, 9, "call".into(), "call_1".into()),
+    };
+    let receipts = AgentReceipts {
+        agent_id: "agent_1".into(),
+        name: "Reception EN".into(),
+        conversations: 40,
+        received: 420,
+        repeated: 21,
+        revised: 1,
+    };
     OperatorPage::of(
         Figures::of(s, &completeness, &partitions, &[], &trunkline_actors::FactsState::default()),
-        Some((vec![aside], vec![class])),
-        &unknown,
+        Some(Stored {
+            set_aside: vec![aside],
+            classes: vec![class],
+            undocumented: vec![odd],
+            receipts: vec![receipts],
+        }),
     )
 }
 

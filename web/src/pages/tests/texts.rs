@@ -31,6 +31,9 @@ const MADE: &[&str] = &[
     "filter-",
     "flag-",
     "id-",
+    "odd-",
+    "part-",
+    "signal-",
 ];
 
 #[test]

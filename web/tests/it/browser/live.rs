@@ -129,6 +129,64 @@ async fn a_transcript_grows_turn_by_turn_and_becomes_the_story() {
 }
 
 #[tokio::test]
+async fn who_scrolls_up_reads_in_peace_and_is_told_of_new_turns() {
+    let line = app().line().await;
+    let email = person(&line, Role::Supervisor).await;
+    let id = fresh("call");
+    line.keep(&event("call_started", &id)).await;
+    let long: Vec<(&str, String)> = (0..60)
+        .map(|n| (if n % 2 == 0 { "agent" } else { "user" }, format!("Sentence number {n}.")))
+        .collect();
+    let own = id.clone();
+    let said = move |turns: usize| {
+        let mut event = update(&own, &[]);
+        event["transcript_with_tool_calls"] = long[..turns]
+            .iter()
+            .enumerate()
+            .map(|(n, (role, text))| {
+                let start = n as f64 * 2.0;
+                let words = json!([{ "word": text, "start": start, "end": start + 1.25 }]);
+                json!({ "role": role, "content": text, "words": words })
+            })
+            .collect();
+        event
+    };
+    line.keep(&said(50)).await;
+    let key = line.api_key(&["live:read"]).await;
+    line.until(&key, "/v1/live/calls", |live| live["total"] == 1).await;
+    browse(line.app, |page| async move {
+        page.resize(1280, 800).await;
+        page.enter(&email, &format!("/calls/call/{id}")).await;
+        let turns = async |n: u64| page.until("the turns", || async { page.count("#turns .turn").await == n }).await;
+        let at = async || page.eval("return Math.round(scrollY)").await.as_i64().unwrap();
+        turns(50).await;
+        line.keep(&said(51)).await;
+        turns(51).await;
+        let followed = at().await;
+        assert!(followed > 500, "the end is kept in view: {followed}");
+        page.eval("scrollTo(0, 200)").await;
+        page.until_text("[data-follow] b", "off").await;
+        line.keep(&said(52)).await;
+        page.until_text("[data-new-turns]", "1 new turn").await;
+        line.keep(&said(54)).await;
+        page.until_text("[data-new-turns]", "3 new turns").await;
+        assert_eq!(at().await, 200, "nothing moved under the reader");
+        page.eval("document.querySelector('[data-new-turns]').click()").await;
+        page.until("the end again", || async {
+            page.eval("return scrollY").await.as_f64().unwrap() >= followed as f64
+        })
+        .await;
+        assert_eq!(page.text("[data-follow] b").await, "on");
+        assert_eq!(page.text("[data-new-turns]").await, "");
+        // By word times: every answer came 0.75 s after the caller's last word.
+        assert_eq!(page.text("[data-latency] .lrow > :last-child").await, "0.75 s");
+        assert!(page.text("[data-events]").await.contains("transcript_updated"));
+        page.no_complaints("the page").await;
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn many_calls_are_listed_and_few_are_drawn() {
     const CALLS: usize = 400;
     let line = app().line().await;

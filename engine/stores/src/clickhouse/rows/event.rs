@@ -76,6 +76,8 @@ pub struct EventRow {
     pub set_aside: String,
     /// Rule A12.
     pub masked: bool,
+    /// What Retell's documentation does not list of it, as `kind:name`.
+    pub undocumented: Vec<String>,
     /// The body as it was stored.
     pub body: Raw,
 }
@@ -109,6 +111,7 @@ impl EventRow {
             source: word(&header.source),
             set_aside: set_aside.map(SetAside::as_str).unwrap_or_default().to_owned(),
             masked: header.masked,
+            undocumented: Vec::new(),
             body: Raw(record.body.clone()),
         }
     }
@@ -130,6 +133,7 @@ impl EventRow {
             source: String::new(),
             set_aside: SetAside::Damaged.as_str().to_owned(),
             masked: false,
+            undocumented: Vec::new(),
             body: Raw(stored.clone()),
         }
     }
