@@ -10,6 +10,7 @@ mod house_rules;
 mod identity;
 mod intake;
 mod intake_pressure;
+mod kafka;
 mod kill;
 mod lifecycle;
 mod openapi;

@@ -154,6 +154,49 @@ async fn offsets_that_retention_has_taken_are_gone_and_said_so() {
     log.close().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_begins_where_it_asked_however_often_members_come_and_go() {
+    for protocol in [GroupProtocol::Classic, GroupProtocol::Consumer] {
+        let options = KafkaOptions {
+            group_protocol: protocol,
+            ..options(broker::shared())
+        };
+        let log = KafkaLog::open(options.clone()).await.unwrap();
+        fill(&log, 0..400).await;
+        // Offset 0, at which partitions are assigned, is gone in one of them.
+        let cut = (0..PARTITIONS).find(|partition| *partition != 0).unwrap();
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(&options.topic, cut as i32, Offset::Offset(20)).unwrap();
+        admin(broker::shared()).delete_records(&list, &AdminOptions::new()).await.unwrap();
+        for round in 0..12 {
+            let mut member = log.subscribe("live").await.unwrap();
+            let (mut next, mut ends) = (BTreeMap::new(), BTreeMap::new());
+            while ends.len() < PARTITIONS as usize || next.iter().any(|(partition, next)| ends[partition] != *next) {
+                match timeout(Duration::from_secs(30), member.next()).await.unwrap().unwrap() {
+                    Delivery::Assigned { partition, .. } => {
+                        let (begins, end) = log.span(partition).await.unwrap();
+                        let from = (begins + round * 5).min(end);
+                        member.start(partition, from).await.unwrap();
+                        next.insert(partition, from);
+                        ends.insert(partition, end);
+                    }
+                    Delivery::Batch { partition, records } => {
+                        for record in records {
+                            let next = next.get_mut(&partition).unwrap();
+                            assert_eq!(record.position.offset, *next, "{protocol:?}, round {round}, partition {partition}");
+                            *next += 1;
+                        }
+                    }
+                    Delivery::CaughtUp { .. } => {}
+                    other @ Delivery::Revoked { .. } => panic!("{other:?}"),
+                }
+            }
+            member.close().await;
+        }
+        log.close().await;
+    }
+}
+
 /// Appends numbers until told to stop; gives those that were acknowledged, with their place, and counts the others.
 async fn write_until(log: Arc<KafkaLog>, stop: Arc<std::sync::atomic::AtomicBool>, writer: u64) -> (BTreeMap<u64, (u32, i64)>, usize) {
     let (mut stored, mut others) = (BTreeMap::new(), 0);

@@ -141,9 +141,12 @@ impl ConsumerContext for Ear {
     fn rebalance(&self, consumer: &BaseConsumer<Self>, event: RDKafkaRespErr, list: &mut TopicPartitionList) {
         let partitions = numbers(list);
         if event == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
-            // Paused, at the end, until the reader says where it begins: the end is the one place that always exists.
-            let assigned = list
-                .set_all_offsets(Offset::End)
+            // Paused until the reader says where it begins, before as well as after, so that nothing is fetched between. At an
+            // offset and not at "the end": that one has to be looked up, and the client repeats a look-up whose answer came
+            // late, also after a seek, and jumps to where it points.
+            let assigned = consumer
+                .pause(list)
+                .and_then(|()| list.set_all_offsets(Offset::Offset(0)))
                 .and_then(|()| consumer.incremental_assign(list))
                 .and_then(|()| consumer.pause(list));
             if let Err(error) = assigned {

@@ -7,7 +7,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message;
 
 use super::{ANSWER_WAIT_MAX, Part, Work};
-use crate::log::kafka::order::accept;
+use crate::log::kafka::order::{accept, place};
 use crate::log::kafka::voice;
 use crate::log::{Delivery, LogError, LogRecord};
 
@@ -103,6 +103,9 @@ impl Work {
                 let Some(wanted) = part.expected.take() else { return };
                 let number = i32::try_from(partition).unwrap_or(i32::MAX);
                 let span = self.member.consumer.fetch_watermarks(&self.member.topic, number, ANSWER_WAIT_MAX);
+                if span.as_ref().is_ok_and(|(begins, end)| (*begins..=*end).contains(&wanted)) && self.go_on(partition, wanted) {
+                    return;
+                }
                 self.tell(
                     0,
                     Err(LogError::Gone {
@@ -118,6 +121,20 @@ impl Work {
                 None => tracing::warn!(error = %other, "reading the event log"),
             },
         }
+    }
+
+    /// The offset that is due is there, so the complaint was about an earlier place: goes on where it stood. The epoch stays,
+    /// since what was handed over is still good.
+    fn go_on(&mut self, partition: u32, next: i64) -> bool {
+        let number = i32::try_from(partition).unwrap_or(i32::MAX);
+        if let Err(error) = place(&self.member.consumer, &self.member.topic, number, next) {
+            tracing::warn!(%error, partition, "cannot go on reading a partition where it stood");
+            return false;
+        }
+        if let (Some(queue), Some(part)) = (self.split(partition), self.parts.get_mut(&partition)) {
+            (part.queue, part.expected) = (queue, Some(next));
+        }
+        true
     }
 
     fn hand_over(&mut self, partition: u32, records: Vec<LogRecord>) {
