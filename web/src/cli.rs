@@ -57,7 +57,7 @@ enum Command {
     /// Run everything on this machine, with a made-up call centre and the simulator.
     Demo(demo::Demo),
     /// Bring the schemas of Postgres and ClickHouse up to date.
-    Migrate,
+    Migrate(migrate::Migrate),
     /// Check that everything is there that the product needs; exit 3 when something is not.
     Doctor,
     /// Show records of the event log, or write them to ClickHouse again.
@@ -151,7 +151,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Serve => serve::serve(context),
         Command::Demo(args) => demo::run(context, args),
-        Command::Migrate => migrate::run(context),
+        Command::Migrate(args) => migrate::run(context, &args),
         Command::Doctor => doctor::run(context),
         Command::Replay { action } => replay::run(context, action),
         Command::User { action } => people::user(context, action),

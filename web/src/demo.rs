@@ -12,13 +12,15 @@ use anyhow::Context;
 use rand::Rng;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
-use trunkline_connectors::simulator::{ATTEMPTS, Disorder, Mix, Sender, SenderOptions, World};
+use tokio::sync::Mutex;
+use trunkline_connectors::simulator::{ATTEMPTS, Disorder, Mix, Recent, Sender, SenderOptions, StandIn, World};
 use trunkline_core::id::{TenantId, WorkspaceId};
 use trunkline_core::signature::SigningKey;
 use trunkline_stores::postgres::Config;
 use trunkline_stores::postgres::row::{NewBusiness, NewUser, NewWorkspace, Role};
 
 use crate::identity::{SCOPES, key};
+use crate::simulated_retell;
 
 /// The organisation that is made.
 const ORGANISATION: &str = "Demo call centre";
@@ -33,6 +35,10 @@ const DISORDER: Disorder = Disorder {
     late_ends: 0.01,
     missing_ends: 0.0004,
 };
+/// Key of the workspace at the stand-in for Retell's API, which takes any.
+const API_KEY: &str = "key_of_the_stand_in";
+/// How long a call may be silent before it is asked for: nobody watches a demo for the hours that real calls are given.
+pub const ASK_AFTER_MINUTES: u32 = 3;
 /// Requests of the simulator under way at most; it shares the machine with everything else.
 const IN_FLIGHT: usize = 64;
 
@@ -77,7 +83,7 @@ pub async fn prepare(config: &Config, data: &Path, hash: impl AsyncFnOnce(String
         name: "Simulator".to_owned(),
         token: demo.token.clone(),
         signing_keys: vec![SecretString::from(demo.signing_key.clone())],
-        api_key: None,
+        api_key: Some(SecretString::from(API_KEY)),
         zone: "UTC".to_owned(),
     };
     demo.workspace = config.create_workspace(tenant, &new).await?;
@@ -109,6 +115,13 @@ pub async fn prepare(config: &Config, data: &Path, hash: impl AsyncFnOnce(String
     writer.write_all(serde_json::to_string_pretty(&demo)?.as_bytes())?;
     writer.sync_all()?;
     Ok(demo)
+}
+
+/// Serves the stand-in for Retell's API on a port of its own: it answers for the conversations in `recent`. Gives its address.
+pub fn stand_in(recent: Arc<Mutex<Recent>>) -> anyhow::Result<String> {
+    let stand_in = StandIn::new(Arc::new(World::new()), recent);
+    let address = simulated_retell::serve(stand_in, (std::net::Ipv4Addr::LOCALHOST, 0).into()).context("serve Retell's API")?;
+    Ok(format!("http://{address}"))
 }
 
 /// The simulator for this demo, ready to run: a past of `history`, then the present at `calls_per_second`.

@@ -6,6 +6,7 @@ pub mod print;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use ipnet::IpNet;
 use secrecy::SecretString;
@@ -117,6 +118,8 @@ pub struct Log {
     pub store: LogStore,
     /// Partitions, fixed at creation.
     pub partitions: u32,
+    /// Days that events are kept.
+    pub retention_days: u32,
 }
 
 /// `[kafka]`
@@ -129,8 +132,6 @@ pub struct Kafka {
     pub topic: String,
     /// Replication factor.
     pub replication: u16,
-    /// Days that events are kept at least.
-    pub retention_days: u32,
     /// Transport.
     pub security_protocol: String,
     /// SASL mechanism.
@@ -165,6 +166,8 @@ pub struct Postgres {
 pub struct ClickHouse {
     /// HTTP URL; empty: embedded.
     pub url: String,
+    /// Certificate authorities for https.
+    pub ca_file: PathBuf,
     /// User.
     pub user: String,
     /// Password.
@@ -215,6 +218,8 @@ pub enum LogFormat {
 pub struct Retell {
     /// Address of the API.
     pub api_url: String,
+    /// Silence after which a call is asked for.
+    pub ask_after_minutes: u32,
 }
 
 /// `[telemetry]`
@@ -225,6 +230,13 @@ pub struct Telemetry {
     pub level: String,
     /// Form.
     pub format: LogFormat,
+}
+
+impl Log {
+    /// How long events are kept.
+    pub fn retention(&self) -> Duration {
+        Duration::from_secs(u64::from(self.retention_days) * 86_400)
+    }
 }
 
 impl Server {

@@ -22,7 +22,7 @@ pub fn serve(stand_in: StandIn, address: SocketAddr) -> std::io::Result<SocketAd
     .disable_signals()
     .bind(address)?;
     let served = server.addrs().first().copied().unwrap_or(address);
-    actix_web::rt::spawn(server.run());
+    tokio::spawn(server.run());
     Ok(served)
 }
 

@@ -15,7 +15,7 @@ use anyhow::Context;
 use metrics_exporter_prometheus::PrometheusHandle;
 use stores::Stores;
 use tokio_util::sync::CancellationToken;
-use trunkline_actors::{Engine, EngineOptions, Facts, FactsOptions, Roles};
+use trunkline_actors::{Engine, EngineOptions, Facts, FactsOptions, Limits, Roles};
 use trunkline_core::limit::API_BODY_BYTES;
 
 use crate::api::cursor::CursorKey;
@@ -80,10 +80,14 @@ pub async fn start(settings: Settings) -> anyhow::Result<Product> {
         lookup: Some(Arc::new(lookup::RetellLookup {
             api_url: settings.retell.api_url.clone(),
         })),
+        limits: Limits {
+            silence_ms: i64::from(settings.retell.ask_after_minutes) * 60_000,
+            ..Limits::default()
+        },
         ..EngineOptions::default()
     };
     let engine = Engine::start(stores.log.clone(), directory.clone(), options).context("start the live group")?;
-    let options = FactsOptions::new(stores::log_name(&settings));
+    let options = FactsOptions::new(stores.log.identity());
     let facts = Facts::start(stores.log.clone(), stores.analytics.clone(), directory.clone(), &roles, options);
     let state = AppState {
         facts: facts.watcher(),

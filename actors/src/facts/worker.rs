@@ -103,7 +103,7 @@ impl Worker {
 
     async fn take(&mut self, delivery: Delivery) -> Result<(), LogError> {
         match delivery {
-            Delivery::Assigned { partition, next } => {
+            Delivery::Assigned { partition, next, .. } => {
                 let (begins, end) = self.ground.log.span(partition).await?;
                 let next = next.unwrap_or(begins);
                 self.subscription.start(partition, next).await?;

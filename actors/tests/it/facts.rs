@@ -38,7 +38,10 @@ async fn records_of_every_kind_become_the_rows_that_folding_them_gives() {
     assert_eq!(state.set_aside, 2);
     house.agrees().await;
     assert_eq!(house.analytics.call(TENANT, Kind::Call, "only_dreamt").await.unwrap(), None);
-    assert_eq!(house.analytics.set_aside(TENANT, Millis(NOON + 1), 10).await.unwrap().len(), 2);
+    assert_eq!(
+        house.analytics.set_aside(TENANT, &Turning::First, 10).await.unwrap().records.len(),
+        2
+    );
     facts.stop().await;
     house.close().await;
 }

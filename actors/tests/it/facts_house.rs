@@ -217,7 +217,7 @@ impl House {
 
 pub fn analytics_at(url: &str, name: &str) -> Analytics {
     let engine = engine();
-    Analytics::connect(AnalyticsOptions::new(url, &engine.user, engine.password.clone(), name))
+    Analytics::connect(AnalyticsOptions::new(url, &engine.user, engine.password.clone(), name)).unwrap()
 }
 
 /// A directory in which these agents belong to a business.

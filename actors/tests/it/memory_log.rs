@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::sync::watch;
 use trunkline_core::instant::Millis;
-use trunkline_stores::log::{AppendError, Delivery, EventLog, LogError, LogRecord, Position, Subscription};
+use trunkline_stores::log::{AppendError, Delivery, EventLog, LogError, LogRecord, Mark, Position, Subscription};
 
 /// Records of one delivery at most.
 const DELIVERY: usize = 200;
@@ -116,6 +116,10 @@ impl EventLog for Port {
         self.0.partitions()
     }
 
+    fn identity(&self) -> &str {
+        "memory"
+    }
+
     async fn append(&self, key: &str, bytes: Bytes) -> Result<Position, AppendError> {
         if self.0.away.load(Ordering::Relaxed) {
             return Err(AppendError::Unavailable("away".into()));
@@ -131,7 +135,11 @@ impl EventLog for Port {
             paused: BTreeSet::new(),
             told: BTreeSet::new(),
             pending: (0..self.0.partitions())
-                .map(|partition| Delivery::Assigned { partition, next: None })
+                .map(|partition| Delivery::Assigned {
+                    partition,
+                    next: None,
+                    intent: None,
+                })
                 .collect(),
             grown: self.0.grown.subscribe(),
             revoke: self.0.revoke.subscribe(),
@@ -248,13 +256,11 @@ impl Subscription for Member {
         self.paused.remove(&partition);
     }
 
-    async fn commit(&mut self, partition: u32, next: i64) -> Result<(), LogError> {
-        self.log
-            .inner
-            .lock()
-            .unwrap()
-            .committed
-            .insert((self.group.clone(), partition), next);
+    async fn mark(&mut self, marks: &[Mark]) -> Result<(), LogError> {
+        let committed = &mut self.log.inner.lock().unwrap().committed;
+        for mark in marks {
+            committed.insert((self.group.clone(), mark.partition), mark.next);
+        }
         Ok(())
     }
 

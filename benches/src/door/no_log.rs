@@ -23,6 +23,10 @@ impl EventLog for NoLog {
         1
     }
 
+    fn identity(&self) -> &str {
+        "none"
+    }
+
     async fn append(&self, _key: &str, bytes: Bytes) -> Result<Position, AppendError> {
         std::hint::black_box(bytes);
         Ok(Position {

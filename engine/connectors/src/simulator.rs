@@ -16,7 +16,7 @@ pub mod world;
 
 pub use disorder::Disorder;
 pub use life::{Mix, Plan};
-pub use sender::{ATTEMPTS, Sender, SenderOptions};
+pub use sender::{ATTEMPTS, Recent, Sender, SenderOptions};
 pub use standin::StandIn;
 pub use tally::Tally;
 pub use world::World;

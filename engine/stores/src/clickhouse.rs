@@ -1,5 +1,6 @@
 //! Analytics: ClickHouse, as a server by URL or as the real engine inside our process behind [`door`].
 
+mod aside;
 mod audit;
 mod client;
 pub mod door;
@@ -14,6 +15,7 @@ mod rows;
 mod schema;
 mod story;
 
+pub use aside::{AsidePage, AsidePlace, StoredSetAside};
 pub use audit::{AgentReceipts, ClassCount, Density, StoredOddity};
 pub use client::{Analytics, AnalyticsError, AnalyticsOptions};
 pub use figures::{FigureScope, Measured};
@@ -25,4 +27,4 @@ pub use mark::{Hit, Part, mark};
 pub use place::{Known, Place, Placed, after, place};
 pub use rows::{CallRow, EventRow, Raw, TranscriptRow};
 pub use schema::Migrated;
-pub use story::{EventPlace, StoredCall, StoredEvent, StoredSetAside};
+pub use story::{EventPlace, StoredCall, StoredEvent};

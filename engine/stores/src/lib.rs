@@ -3,3 +3,4 @@
 pub mod clickhouse;
 pub mod log;
 pub mod postgres;
+mod tls;

@@ -2,9 +2,12 @@
 //!
 //! Two adapters pass one suite: Postgres (default) and Kafka.
 
+mod installation;
 pub mod kafka;
 pub mod partitioner;
 pub mod postgres;
+
+pub use installation::{recognise, take};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -70,6 +73,20 @@ pub enum LogError {
     },
 }
 
+/// Largest text of an intent: Kafka brokers keep at most 4,096 bytes beside an offset unless told otherwise.
+pub const INTENT_BYTES: usize = 4_000;
+
+/// What a group notes of one partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark {
+    /// Which partition.
+    pub partition: u32,
+    /// The group has done everything below.
+    pub next: i64,
+    /// What it is about to do from there on, in its own words, at most [`INTENT_BYTES`]; its next owner is told.
+    pub intent: Option<String>,
+}
+
 /// What a subscription delivers, in order per partition.
 #[derive(Debug)]
 pub enum Delivery {
@@ -80,6 +97,8 @@ pub enum Delivery {
         partition: u32,
         /// First offset not yet committed by the group.
         next: Option<i64>,
+        /// What the group was about to do from there on, if it said so and has not said that it is done.
+        intent: Option<String>,
     },
     /// Records of one partition, in offset order, without holes.
     Batch {
@@ -107,6 +126,9 @@ pub enum Delivery {
 pub trait EventLog: Send + Sync + 'static {
     /// How many partitions there are; fixed for the life of the log.
     fn partitions(&self) -> u32;
+
+    /// Which log this is: another one, even under the same name and address, has other offsets and another identity.
+    fn identity(&self) -> &str;
 
     /// Stores `bytes` under `key` and returns once it is durable. The partition follows from the key alone (murmur2, as other
     /// Kafka clients do), for both adapters.
@@ -149,8 +171,14 @@ pub trait Subscription: Send + 'static {
     /// Goes on where it was paused.
     fn resume(&mut self, partition: u32);
 
+    /// Notes durably, all together or not at all, what the group has done and is about to do. Only the owner of a partition can.
+    async fn mark(&mut self, marks: &[Mark]) -> Result<(), LogError>;
+
     /// Notes durably that the group has done everything below `next`.
-    async fn commit(&mut self, partition: u32, next: i64) -> Result<(), LogError>;
+    async fn commit(&mut self, partition: u32, next: i64) -> Result<(), LogError> {
+        let intent = None;
+        self.mark(&[Mark { partition, next, intent }]).await
+    }
 
     /// Leaves the group.
     async fn close(self: Box<Self>);

@@ -1,5 +1,7 @@
 //! `GET /v1/calls`: the call log, page by page.
 
+use std::str::FromStr;
+
 use actix_web::{HttpRequest, get, web};
 use trunkline_stores::clickhouse::{AnalyticsError, Behind, CallFilter, Cursor, Turning, Words};
 
@@ -48,7 +50,7 @@ pub async fn calls(caller: Caller, request: HttpRequest, state: web::Data<AppSta
     let mut parameters = Parameters::of(&request)?;
     let filter = filter(&mut parameters, &caller, &state)?;
     let limit = parameters.limit()?;
-    let turning = turning(&mut parameters, &caller, &state)?;
+    let turning = turning(&mut parameters, &caller, &state, LIST)?;
     parameters.end()?;
     let page = state
         .analytics
@@ -104,9 +106,15 @@ fn behind(parameters: &mut Parameters) -> Result<Option<Behind>, Problem> {
     }
 }
 
-fn turning(parameters: &mut Parameters, caller: &Caller, state: &AppState) -> Result<Turning, Problem> {
-    let open = |text: String| -> Result<Cursor, Problem> {
-        let place = state.cursors.open(caller.tenant, LIST, &text)?;
+/// Which way the page goes, by the cursors that `list` gave out.
+pub fn turning<Place: FromStr>(
+    parameters: &mut Parameters,
+    caller: &Caller,
+    state: &AppState,
+    list: &str,
+) -> Result<Turning<Place>, Problem> {
+    let open = |text: String| -> Result<Place, Problem> {
+        let place = state.cursors.open(caller.tenant, list, &text)?;
         place
             .parse()
             .map_err(|_| Problem::new(crate::error::Kind::Cursor, "The cursor is from another version; begin without it."))

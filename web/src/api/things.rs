@@ -5,14 +5,14 @@ use serde::Serialize;
 use serde_json::Value;
 use trunkline_core::instant::Millis;
 use trunkline_core::metric::CATALOGUE;
+use trunkline_stores::clickhouse::AsidePlace;
 use trunkline_stores::postgres::row::Business;
 use utoipa::ToSchema;
 
-use super::calls::unread;
+use super::calls::{turning, unread};
 use super::form::{Page, moment};
 use super::query::Parameters;
 use crate::error::{Problem, Written};
-use crate::identity::session::now;
 use crate::identity::{Caller, Permission};
 use crate::state::AppState;
 
@@ -114,6 +114,7 @@ pub async fn completeness(caller: Caller, state: web::Data<AppState>) -> Result<
 #[utoipa::path(tag = "operation", operation_id = "listSetAside", params(
     ("limit" = Option<u32>, Query, description = "1 to 100, default 25"),
     ("after" = Option<String>, Query, description = "next_cursor of the page before"),
+    ("before" = Option<String>, Query, description = "previous_cursor of the page after"),
 ), responses((status = 200, description = "Set-aside events", body = Page<SetAsideForm>),
     (status = 401, description = "No credential", body = Written), (status = 403, description = "Not allowed", body = Written)))]
 #[get("/v1/set-aside")]
@@ -122,26 +123,14 @@ pub async fn set_aside(caller: Caller, request: HttpRequest, state: web::Data<Ap
     caller.needs(Permission::Operate)?;
     let mut parameters = Parameters::of(&request)?;
     let limit = parameters.limit()?;
-    let before = match parameters.text("after")? {
-        Some(cursor) => state
-            .cursors
-            .open(caller.tenant, LIST, &cursor)?
-            .parse()
-            .map(Millis)
-            .unwrap_or_else(|_| now()),
-        None => now().plus(1),
-    };
+    let turning = turning(&mut parameters, &caller, &state, LIST)?;
     parameters.end()?;
-    let found = state
+    let page = state
         .analytics
-        .set_aside(caller.tenant, before, limit)
+        .set_aside(caller.tenant, &turning, limit)
         .await
         .map_err(|error| unread("list set-aside events", error))?;
-    let full = found.len() == limit as usize;
-    let next = found
-        .last()
-        .filter(|_| full)
-        .map(|last| state.cursors.seal(caller.tenant, LIST, &last.received_at.to_string()));
+    let seal = |place: AsidePlace| state.cursors.seal(caller.tenant, LIST, &place.to_string());
     let form = |record: trunkline_stores::clickhouse::StoredSetAside| SetAsideForm {
         received_at: moment(Millis(record.received_at)),
         reason: record.set_aside,
@@ -152,12 +141,11 @@ pub async fn set_aside(caller: Caller, request: HttpRequest, state: web::Data<Ap
         log_partition: record.log_partition,
         log_offset: record.log_offset,
     };
-    let data = found.into_iter().map(form).collect();
     Ok(web::Json(Page {
-        data,
-        has_more: next.is_some(),
-        next_cursor: next,
-        previous_cursor: None,
+        data: page.records.into_iter().map(form).collect(),
+        has_more: page.older.is_some(),
+        next_cursor: page.older.map(seal),
+        previous_cursor: page.newer.map(seal),
     }))
 }
 

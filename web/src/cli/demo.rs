@@ -1,6 +1,7 @@
 //! `trunkline demo`: the product with a call centre made up for it, and the simulator that plays Retell.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -34,7 +35,14 @@ pub fn run(context: Context, args: Demo) -> anyhow::Result<ExitCode> {
     let data = context.settings.data.directory.clone();
     serve::runtime()?.block_on(async {
         eprintln!("starting; the first start takes a little longer");
-        let product = startup::start(context.settings).await?;
+        let recent = Arc::default();
+        let mut settings = context.settings;
+        settings.retell.api_url = demo::stand_in(Arc::clone(&recent))?;
+        if !args.quiet_line {
+            settings.retell.ask_after_minutes = settings.retell.ask_after_minutes.min(demo::ASK_AFTER_MINUTES);
+        }
+        let retell = settings.retell.api_url.clone();
+        let product = startup::start(settings).await?;
         let passwords = product.state.passwords.clone();
         let hash = async |password: String| {
             passwords
@@ -54,9 +62,10 @@ pub fn run(context: Context, args: Demo) -> anyhow::Result<ExitCode> {
         let (stop, stopped) = watch::channel(false);
         let player = match args.quiet_line {
             true => None,
-            false => Some(tokio::spawn(
-                demo::sender(&made, &intake, args.rate, args.history, args.seed)?.run(stopped),
-            )),
+            false => {
+                let sender = demo::sender(&made, &intake, args.rate, args.history, args.seed)?;
+                Some(tokio::spawn(sender.remembering_in(recent).run(stopped)))
+            }
         };
         println!("Trunkline is running.\n");
         println!("  address    http://{}", product.site);
@@ -64,6 +73,7 @@ pub fn run(context: Context, args: Demo) -> anyhow::Result<ExitCode> {
         println!("  password   {}", made.password);
         println!("  API key    {}", made.api_key);
         println!("  webhooks   {intake}/v1/retell/{}", made.token);
+        println!("  Retell     {retell} (its API as the simulator plays it)");
         println!("  health     http://{}/readyz", product.admin);
         println!("\nCtrl+C stops it.");
         shutdown::requested().await.context("listen for signals")?;

@@ -76,6 +76,14 @@ pub fn refusals(settings: &Settings) -> Vec<String> {
             settings.log.partitions
         ),
     );
+    // A start reads the last 26 hours; what ClickHouse misses while it is away must still be there.
+    refuse(
+        settings.log.retention_days < 2,
+        format!(
+            "log.retention_days = {} is too short to start from; set at least 2",
+            settings.log.retention_days
+        ),
+    );
     refuse(
         settings.data.directory.as_os_str().is_empty(),
         "data.directory is empty; name a directory".to_owned(),
@@ -108,6 +116,10 @@ pub fn refusals(settings: &Settings) -> Vec<String> {
         format!("retell.api_url = \"{retell}\" would send API keys unencrypted; use https:// (http:// only for a stand-in on loopback)"),
     );
     refuse(
+        settings.retell.ask_after_minutes == 0,
+        "retell.ask_after_minutes = 0 would ask for every call all the time; set at least 1".to_owned(),
+    );
+    refuse(
         tracing_subscriber::EnvFilter::try_new(&settings.telemetry.level).is_err(),
         format!(
             "telemetry.level = \"{}\" is no filter; use error, warn, info, debug or trace",
@@ -138,14 +150,6 @@ fn kafka(settings: &Settings, refuse: &mut impl FnMut(bool, String)) {
     refuse(
         used && kafka.replication == 0,
         "kafka.replication = 0 would keep no copy; set at least 1".to_owned(),
-    );
-    // A start reads the last 26 hours; what ClickHouse misses while it is away must still be there.
-    refuse(
-        used && kafka.retention_days < 2,
-        format!(
-            "kafka.retention_days = {} is too short to start from; set at least 2",
-            kafka.retention_days
-        ),
     );
     let protocols = ["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"];
     refuse(
@@ -181,7 +185,10 @@ fn stores(settings: &Settings, refuse: &mut impl FnMut(bool, String)) {
     let clickhouse = &settings.clickhouse;
     refuse(
         !clickhouse.url.is_empty() && !is_origin(&clickhouse.url),
-        format!("clickhouse.url = \"{}\" is no address; write http://host:8123", clickhouse.url),
+        format!(
+            "clickhouse.url = \"{}\" is no address; write http://host:8123 or https://host:8443",
+            clickhouse.url
+        ),
     );
     refuse(
         clickhouse.url.is_empty() && !clickhouse.password.expose_secret().is_empty(),
@@ -190,6 +197,10 @@ fn stores(settings: &Settings, refuse: &mut impl FnMut(bool, String)) {
     refuse(
         !clickhouse.url.is_empty() && clickhouse.library != Path::new(""),
         "clickhouse.library is for use without a server but clickhouse.url is set; keep one of them".to_owned(),
+    );
+    refuse(
+        clickhouse.ca_file != Path::new("") && !clickhouse.url.starts_with("https://"),
+        "clickhouse.ca_file is set but clickhouse.url is not https://; use https or remove the file".to_owned(),
     );
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
     refuse(

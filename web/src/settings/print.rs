@@ -34,18 +34,19 @@ pub fn redacted(settings: &Settings) -> Value {
         },
         "admin": { "bind": admin.bind },
         "data": { "directory": data.directory },
-        "log": { "store": match log.store { LogStore::Postgres => "postgres", LogStore::Kafka => "kafka" }, "partitions": log.partitions },
+        "log": { "store": match log.store { LogStore::Postgres => "postgres", LogStore::Kafka => "kafka" }, "partitions": log.partitions,
+            "retention_days": log.retention_days },
         "kafka": {
-            "brokers": kafka.brokers, "topic": kafka.topic, "replication": kafka.replication, "retention_days": kafka.retention_days,
+            "brokers": kafka.brokers, "topic": kafka.topic, "replication": kafka.replication,
             "security_protocol": kafka.security_protocol, "sasl_mechanism": kafka.sasl_mechanism, "sasl_user": kafka.sasl_user,
             "sasl_password": hidden(&kafka.sasl_password), "ca_file": kafka.ca_file,
         },
         "postgres": { "url": without_password(&postgres.url), "pool_size": postgres.pool_size, "binaries": postgres.binaries },
         "clickhouse": {
-            "url": clickhouse.url, "user": clickhouse.user, "password": hidden(&clickhouse.password),
+            "url": clickhouse.url, "ca_file": clickhouse.ca_file, "user": clickhouse.user, "password": hidden(&clickhouse.password),
             "database": clickhouse.database, "library": clickhouse.library,
         },
-        "retell": { "api_url": retell.api_url },
+        "retell": { "api_url": retell.api_url, "ask_after_minutes": retell.ask_after_minutes },
         "session": { "idle_hours": session.idle_hours, "absolute_days": session.absolute_days },
         "sign_in": { "attempts_max": sign_in.attempts_max, "parallel_max": sign_in.parallel_max },
         "telemetry": {

@@ -1,7 +1,5 @@
 //! Turns the settings of Kafka into what its log wants.
 
-use std::time::Duration;
-
 use secrecy::ExposeSecret;
 use trunkline_stores::log::kafka::KafkaOptions;
 
@@ -13,7 +11,7 @@ pub fn options(settings: &Settings) -> KafkaOptions {
     let mut options = KafkaOptions {
         partitions: settings.log.partitions,
         replication: kafka.replication,
-        retention: Duration::from_secs(u64::from(kafka.retention_days) * 86_400),
+        retention: settings.log.retention(),
         ..KafkaOptions::new(&kafka.brokers, &kafka.topic)
     };
     let ca_file = kafka.ca_file.display().to_string();

@@ -8,9 +8,9 @@ use anyhow::Context;
 use secrecy::ExposeSecret;
 use trunkline_stores::clickhouse::door::{DoorOptions, Engine};
 use trunkline_stores::clickhouse::{Analytics, AnalyticsOptions};
-use trunkline_stores::log::EventLog;
 use trunkline_stores::log::kafka::KafkaLog;
 use trunkline_stores::log::postgres::{LogOptions, PostgresLog};
+use trunkline_stores::log::{EventLog, recognise};
 use trunkline_stores::postgres::{Config, Database, EmbeddedOptions, EmbeddedPostgres, PostgresOptions, migrate};
 
 use super::kafka;
@@ -143,9 +143,13 @@ impl ClickHouse {
                 given.password.clone(),
                 given.database.clone(),
             );
-            let options = AnalyticsOptions { compress: true, ..options };
+            let options = AnalyticsOptions {
+                compress: true,
+                ca_file: Some(given.ca_file.clone()).filter(|path| !path.as_os_str().is_empty()),
+                ..options
+            };
             return Ok(ClickHouse {
-                analytics: Analytics::connect(options),
+                analytics: Analytics::connect(options).context("set up ClickHouse's client; see clickhouse.ca_file")?,
                 embedded: None,
             });
         }
@@ -160,7 +164,7 @@ impl ClickHouse {
         let password = engine.password.clone();
         let options = AnalyticsOptions::new(engine.url.clone(), engine.user.clone(), password, given.database.clone());
         Ok(ClickHouse {
-            analytics: Analytics::connect(options),
+            analytics: Analytics::connect(options)?,
             embedded: Some(engine),
         })
     }
@@ -173,25 +177,25 @@ impl ClickHouse {
     }
 }
 
-/// The log that settings name.
+/// The log that settings name, if it is the one this installation has worked with so far.
 pub async fn open_log(settings: &Settings, database: &Database) -> anyhow::Result<Arc<dyn EventLog>> {
+    let log = open_any_log(settings, database).await?;
+    recognise(database, log.identity()).await?;
+    Ok(log)
+}
+
+/// The log that settings name, whichever it is.
+pub async fn open_any_log(settings: &Settings, database: &Database) -> anyhow::Result<Arc<dyn EventLog>> {
     match settings.log.store {
         LogStore::Postgres => {
             let options = LogOptions {
                 partitions: settings.log.partitions,
+                retention: Some(settings.log.retention()),
                 ..LogOptions::default()
             };
             Ok(Arc::new(PostgresLog::open(database.clone(), &options).await?))
         }
         LogStore::Kafka => Ok(Arc::new(KafkaLog::open(kafka::options(settings)).await?)),
-    }
-}
-
-/// Name of the log in the facts: another log has other offsets.
-pub fn log_name(settings: &Settings) -> String {
-    match settings.log.store {
-        LogStore::Postgres => "postgres".to_owned(),
-        LogStore::Kafka => format!("kafka:{}", settings.kafka.topic),
     }
 }
 

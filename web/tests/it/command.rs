@@ -35,6 +35,9 @@ fn config_check_refuses_in_sentences_and_exits_with_three() {
         ("TRUNKLINE_SERVER__PUBLIC_URL", "example.org", "write https://host"),
         ("TRUNKLINE_TELEMETRY__LEVEL", "a=b=c", "is no filter"),
         ("TRUNKLINE_CLICKHOUSE__PASSWORD", "secret", "clickhouse.url is not"),
+        ("TRUNKLINE_CLICKHOUSE__CA_FILE", "ca.pem", "clickhouse.url is not https"),
+        ("TRUNKLINE_LOG__RETENTION_DAYS", "1", "set at least 2"),
+        ("TRUNKLINE_RETELL__ASK_AFTER_MINUTES", "0", "set at least 1"),
     ] {
         let output = run(plain().env(name, value).args(["config", "check"]));
         assert_eq!(output.status.code(), Some(3), "{name}");

@@ -43,6 +43,10 @@ impl EventLog for HeldLog {
         1
     }
 
+    fn identity(&self) -> &str {
+        "held"
+    }
+
     async fn append(&self, key: &str, bytes: Bytes) -> Result<Position, AppendError> {
         if self.away.load(Ordering::SeqCst) {
             return Err(AppendError::Unavailable("the test took it away".to_owned()));

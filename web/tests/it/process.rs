@@ -4,7 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader, Write as _};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use reqwest::StatusCode;
@@ -137,6 +137,15 @@ impl Place {
                 .unwrap(),
             started_in: begun.elapsed(),
         }
+    }
+
+    /// Runs another of the program's commands here, with the same settings.
+    pub fn command(&self, words: &[&str]) -> Output {
+        let mut command = program(&self.directory.join("data"));
+        for setting in &self.settings {
+            command.args(["--set", setting]);
+        }
+        command.args(words).stdin(Stdio::null()).output().unwrap()
     }
 
     /// The server of Postgres that runs here, if one does.

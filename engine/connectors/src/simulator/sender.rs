@@ -164,6 +164,11 @@ impl Sender {
         Arc::clone(&self.counter)
     }
 
+    /// Keeps its conversations where somebody answers from already.
+    pub fn remembering_in(self, recent: Arc<Mutex<Recent>>) -> Sender {
+        Sender { recent, ..self }
+    }
+
     /// The conversations so far, readable while it runs.
     pub fn recent(&self) -> Arc<Mutex<Recent>> {
         Arc::clone(&self.recent)

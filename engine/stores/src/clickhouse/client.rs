@@ -1,13 +1,19 @@
 //! The one ClickHouse client: the same for the embedded engine and for a server or cluster by URL.
 
 use std::future::Future;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clickhouse::query::Query;
 use clickhouse::{Client, Compression};
+use hyper_rustls::HttpsConnectorBuilder;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
 use secrecy::{ExposeSecret, SecretString};
 use uuid::Uuid;
+
+use crate::tls;
 
 /// Longest wait for the answer to a question, a little above what the engine itself allows.
 const READ_LIMIT: Duration = Duration::from_secs(20);
@@ -19,11 +25,18 @@ const READ_MEMORY_BYTES: &str = "2000000000";
 /// Largest answer in rows; every named question returns far less.
 const READ_RESULT_ROWS: &str = "1000000";
 
+/// A peer that vanished is noticed within about this time.
+const KEEPALIVE: Duration = Duration::from_secs(60);
+/// Idle connections are given back before the server, which by default waits 3 s, ends them under us.
+const IDLE_MAX: Duration = Duration::from_secs(2);
+
 /// Where ClickHouse is and how the schema is laid out there.
 #[derive(Debug, Clone)]
 pub struct AnalyticsOptions {
-    /// HTTP address, such as `http://127.0.0.1:8123`.
+    /// HTTP address, such as `http://127.0.0.1:8123` or `https://clickhouse.example:8443`.
     pub url: String,
+    /// Certificate authorities (PEM) to trust instead of the system's, for https.
+    pub ca_file: Option<PathBuf>,
     /// User name.
     pub user: String,
     /// Its password.
@@ -47,6 +60,7 @@ impl AnalyticsOptions {
     pub fn new(url: impl Into<String>, user: impl Into<String>, password: SecretString, database: impl Into<String>) -> Self {
         Self {
             url: url.into(),
+            ca_file: None,
             user: user.into(),
             password,
             database: database.into(),
@@ -98,6 +112,9 @@ pub enum AnalyticsError {
         /// Why.
         reason: String,
     },
+    /// The address cannot be used as it is set.
+    #[error("ClickHouse cannot be used as it is set: {0}")]
+    Misconfigured(String),
     /// A migration that was applied has another text now.
     #[error("schema step {step} was changed after it had been applied; restore its file and add a new step instead")]
     Rewritten {
@@ -156,17 +173,22 @@ impl std::fmt::Debug for Analytics {
 
 impl Analytics {
     /// Prepares a client; nothing is sent yet.
-    pub fn connect(options: AnalyticsOptions) -> Self {
-        let client = Client::default()
+    pub fn connect(options: AnalyticsOptions) -> Result<Self, AnalyticsError> {
+        let client = if options.url.starts_with("https://") {
+            over_tls(&options)?
+        } else {
+            Client::default()
+        };
+        let client = client
             .with_url(options.url.clone())
             .with_user(options.user.clone())
             .with_password(options.password.expose_secret().to_string())
             .with_database(options.database.clone())
             .with_compression(if options.compress { Compression::Lz4 } else { Compression::None });
-        Self {
+        Ok(Self {
             client,
             options: Arc::new(options),
-        }
+        })
     }
 
     /// Asks ClickHouse for its version; an error tells that it is not there.
@@ -196,6 +218,23 @@ impl Analytics {
             .with_setting("max_result_rows", READ_RESULT_ROWS)
             .with_setting("do_not_merge_across_partitions_select_final", "1")
     }
+}
+
+/// The client with our TLS: one provider, and the server's certificate is checked, always.
+fn over_tls(options: &AnalyticsOptions) -> Result<Client, AnalyticsError> {
+    let config = tls::client(options.ca_file.as_deref()).map_err(AnalyticsError::Misconfigured)?;
+    let mut connector = HttpConnector::new();
+    connector.set_keepalive(Some(KEEPALIVE));
+    connector.enforce_http(false);
+    let connector = HttpsConnectorBuilder::new()
+        .with_tls_config(config)
+        .https_only()
+        .enable_http1()
+        .wrap_connector(connector);
+    let http = hyper_util::client::legacy::Client::builder(TokioExecutor::new())
+        .pool_idle_timeout(IDLE_MAX)
+        .build(connector);
+    Ok(Client::with_http_client(http))
 }
 
 /// Waits for `work`, but not for ever.

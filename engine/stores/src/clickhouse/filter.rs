@@ -167,16 +167,16 @@ impl FromStr for Cursor {
     }
 }
 
-/// Which way a page goes. Lists show the newest call first.
+/// Which way a page goes. Lists show the newest first.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Turning {
+pub enum Turning<Place = Cursor> {
     /// From the newest.
     #[default]
     First,
     /// Older than this one.
-    Older(Cursor),
+    Older(Place),
     /// Newer than this one.
-    Newer(Cursor),
+    Newer(Place),
 }
 
 impl CallFilter {

@@ -134,7 +134,7 @@ mod tests {
     fn rendered(change: impl FnOnce(&mut AnalyticsOptions)) -> Vec<String> {
         let mut options = AnalyticsOptions::new("http://127.0.0.1:1", "u", String::new().into(), "d`b");
         change(&mut options);
-        let analytics = Analytics::connect(options);
+        let analytics = Analytics::connect(options).unwrap();
         let texts = STEPS.iter().map(|(_, _, text)| *text).chain([DATABASE, LEDGER]);
         texts
             .flat_map(|text| statements(&analytics.render(text)).map(str::to_owned).collect::<Vec<_>>())

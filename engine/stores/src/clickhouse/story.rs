@@ -1,4 +1,4 @@
-//! One call in full: its facts, its transcript, its records, and the records that could not be read.
+//! One call in full: its facts, its transcript and its records.
 
 use clickhouse::Row;
 use serde::{Deserialize, Serialize};
@@ -6,22 +6,18 @@ use trunkline_core::call::Call;
 use trunkline_core::event::{Reading, read};
 use trunkline_core::facts::{CallFacts, Item, Word};
 use trunkline_core::id::{BusinessId, CallKey, Kind, TenantId};
-use trunkline_core::instant::Millis;
 use uuid::Uuid;
 
 use super::client::{Analytics, AnalyticsError, answer};
-use super::rows::{Raw, of_word, role_of};
+use super::rows::{Raw, role_of};
 
 /// Most records listed of one call; a call of hours with an update a second stays below.
 const EVENTS_OF_A_CALL: u32 = 10_000;
-/// Most set-aside records of one page.
-const SET_ASIDE_PAGE: u32 = 500;
 
 const CALL: &str = include_str!("../../../../clickhouse/queries/call.sql");
 const TRANSCRIPT: &str = include_str!("../../../../clickhouse/queries/transcript.sql");
 const EVENTS: &str = include_str!("../../../../clickhouse/queries/events_of.sql");
 const BODY: &str = include_str!("../../../../clickhouse/queries/event_body.sql");
-const SET_ASIDE: &str = include_str!("../../../../clickhouse/queries/set_aside.sql");
 
 /// The stored story of one call.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -55,36 +51,6 @@ pub struct StoredEvent {
     pub masked: bool,
     /// Content hash (rule B1).
     pub content: String,
-    /// Size of the body.
-    pub bytes: u64,
-}
-
-/// One record that could not be read.
-#[derive(Debug, Clone, PartialEq, Row, Serialize, Deserialize)]
-pub struct StoredSetAside {
-    /// Identity of the log.
-    pub log: String,
-    /// Partition.
-    pub log_partition: u32,
-    /// Offset.
-    pub log_offset: i64,
-    /// When the door took it, ms.
-    pub received_at: i64,
-    /// Whose address it came to.
-    #[serde(with = "clickhouse::serde::uuid")]
-    pub workspace: Uuid,
-    /// Event name, as far as there was one.
-    pub event: String,
-    /// `call`, `chat` or empty.
-    pub kind: String,
-    /// Retell's id, when known.
-    pub call_id: String,
-    /// Routing key (rule A7).
-    pub routing_key: String,
-    /// How it came.
-    pub source: String,
-    /// Reason word.
-    pub set_aside: String,
     /// Size of the body.
     pub bytes: u64,
 }
@@ -204,15 +170,6 @@ impl Analytics {
         let row = answer("read the body of an event", query.fetch_optional::<BodyRow>()).await?;
         Ok(row.map(|row| row.body.0))
     }
-
-    /// Records that could not be read, received before a moment, newest first.
-    pub async fn set_aside(&self, tenant: TenantId, before: Millis, limit: u32) -> Result<Vec<StoredSetAside>, AnalyticsError> {
-        let query = self
-            .ask(SET_ASIDE, tenant.0)
-            .param("before", before.0)
-            .param("limit", limit.clamp(1, SET_ASIDE_PAGE));
-        answer("list set-aside records", query.fetch_all()).await
-    }
 }
 
 /// What is wrong with a stored form, without the data that is.
@@ -259,23 +216,5 @@ impl StoredEvent {
             log_partition: self.log_partition,
             log_offset: self.log_offset,
         }
-    }
-}
-
-impl StoredSetAside {
-    /// Where its body is.
-    pub fn place(&self) -> EventPlace {
-        EventPlace {
-            kind: self.kind.clone(),
-            call_id: self.call_id.clone(),
-            log: self.log.clone(),
-            log_partition: self.log_partition,
-            log_offset: self.log_offset,
-        }
-    }
-
-    /// The reason; `None` for one from a newer version.
-    pub fn reason(&self) -> Option<trunkline_core::record::SetAside> {
-        of_word(&self.set_aside)
     }
 }

@@ -3,6 +3,7 @@
 //! Offsets are dense because the topic knows neither transactions nor compaction. An append is answered after all copies that
 //! must have it have it ([`writer`]); readers share partitions by the broker's group protocol ([`subscription`]).
 
+mod identity;
 mod member;
 mod order;
 mod reader;
@@ -30,6 +31,7 @@ use super::{AppendError, EventLog, LogError, LogRecord, Position, Subscription};
 /// The log in one topic.
 pub struct KafkaLog {
     options: KafkaOptions,
+    identity: String,
     writer: Arc<Writer>,
     reader: Arc<Reader>,
     closed: AtomicBool,
@@ -42,11 +44,12 @@ impl KafkaLog {
             return Err(LogError::Misconfigured("a log has at least one partition and one copy".into()));
         }
         blocking(move || {
-            topic::ensure(&options)?;
+            let identity = topic::ensure(&options)?;
             let writer = Arc::new(Writer::new(options.clone())?);
             let reader = Arc::new(Reader::new(options.clone())?);
             Ok(KafkaLog {
                 options,
+                identity,
                 writer,
                 reader,
                 closed: AtomicBool::new(false),
@@ -68,6 +71,10 @@ impl KafkaLog {
 impl EventLog for KafkaLog {
     fn partitions(&self) -> u32 {
         self.options.partitions
+    }
+
+    fn identity(&self) -> &str {
+        &self.identity
     }
 
     async fn append(&self, key: &str, bytes: Bytes) -> Result<Position, AppendError> {

@@ -68,6 +68,7 @@ pub struct PostgresLog {
 /// What writers, readers and the bell have in common.
 struct Shared {
     database: Database,
+    identity: String,
     partitions: u32,
     ends: Ends,
     closing: CancellationToken,
@@ -91,8 +92,15 @@ impl PostgresLog {
                 options.partitions,
             )));
         }
+        let rows = ask(&database, "read which log this is", include_str!("sql/identity.sql"), &[]).await?;
+        let id: uuid::Uuid = rows
+            .first()
+            .map(|row| column(row, 0))
+            .transpose()?
+            .ok_or_else(|| LogError::Misconfigured("the event log has no identity; run trunkline migrate".into()))?;
         let shared = Arc::new(Shared {
             database,
+            identity: format!("postgres:{id}"),
             partitions: options.partitions,
             ends: Ends::new(options.partitions),
             closing: CancellationToken::new(),
@@ -117,6 +125,10 @@ impl PostgresLog {
 impl EventLog for PostgresLog {
     fn partitions(&self) -> u32 {
         self.shared.partitions
+    }
+
+    fn identity(&self) -> &str {
+        &self.shared.identity
     }
 
     async fn append(&self, key: &str, bytes: Bytes) -> Result<Position, AppendError> {

@@ -6,8 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use secrecy::{ExposeSecret, SecretString};
 use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::{AsyncMessage, Client, NoTls, Socket};
@@ -16,6 +14,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::PostgresError;
 use super::error::error_chain;
+use crate::tls;
 
 /// How long a request waits for a free connection, for a new one, or for an old one to be checked (PG-01: at most 2 s).
 const POOL_WAIT: Duration = Duration::from_secs(2);
@@ -155,7 +154,10 @@ impl Door {
         config.ssl_mode(mode);
         let tls = match mode {
             SslMode::Disable => Tls::Off,
-            _ => Tls::On(MakeRustlsConnect::new(tls_config(ca_file)?)),
+            _ => {
+                let config = tls::client(ca_file).map_err(|why| PostgresError::Misconfigured(format!("Postgres over TLS: {why}")))?;
+                Tls::On(MakeRustlsConnect::new(config))
+            }
         };
         Ok(Self { config, tls })
     }
@@ -209,33 +211,6 @@ where
             }
         }
     }
-}
-
-fn tls_config(ca_file: Option<&std::path::Path>) -> Result<rustls::ClientConfig, PostgresError> {
-    let mut roots = rustls::RootCertStore::empty();
-    if let Some(path) = ca_file {
-        let shown = path.display();
-        let unreadable = |error: rustls::pki_types::pem::Error| {
-            PostgresError::Misconfigured(format!("cannot read certificates for Postgres from {shown}: {error}"))
-        };
-        for certificate in CertificateDer::pem_file_iter(path).map_err(unreadable)? {
-            let certificate = certificate.map_err(unreadable)?;
-            roots
-                .add(certificate)
-                .map_err(|error| PostgresError::Misconfigured(format!("cannot use a certificate of {shown}: {error}")))?;
-        }
-    } else {
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    }
-    if roots.is_empty() {
-        return Err(PostgresError::Misconfigured(
-            "Postgres is to be reached over TLS, but no certificate authority is known; install ca-certificates or name a CA file".into(),
-        ));
-    }
-    rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map(|builder| builder.with_root_certificates(roots).with_no_client_auth())
-        .map_err(|error| PostgresError::Misconfigured(format!("cannot set up TLS for Postgres: {error}")))
 }
 
 #[cfg(test)]

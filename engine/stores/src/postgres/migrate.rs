@@ -28,6 +28,10 @@ const STEPS: &[(&str, &str)] = &[
     ("V0002__identity", include_str!("../../../../migrations/V0002__identity.sql")),
     ("V0003__workspaces", include_str!("../../../../migrations/V0003__workspaces.sql")),
     ("V0004__log", include_str!("../../../../migrations/V0004__log.sql")),
+    (
+        "V0006__log_identity",
+        include_str!("../../../../migrations/V0006__log_identity.sql"),
+    ),
 ];
 
 /// Applies what is missing and returns the names of the steps applied now. Refuses a database whose applied steps differ from

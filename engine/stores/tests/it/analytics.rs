@@ -86,14 +86,21 @@ async fn records_come_back_byte_for_byte_and_only_to_their_tenant() {
     assert_eq!(events.len(), 1);
     let body = analytics.event_body(tenant(1), &events[0].place(Kind::Call, "a")).await.unwrap();
     assert_eq!(body.as_deref(), Some(&b"{\"x\":\"\\u0000\"}"[..]));
-    let aside = analytics.set_aside(tenant(1), Millis(NOON + 1), 10).await.unwrap();
+    let aside = analytics.set_aside(tenant(1), &Turning::First, 10).await.unwrap().records;
     assert_eq!((aside.len(), aside[0].set_aside.as_str()), (1, "not_utf8"));
     assert_eq!(
         analytics.event_body(tenant(1), &aside[0].place()).await.unwrap().as_deref(),
         Some(&b"\xff\x00?"[..])
     );
     assert_eq!(analytics.event_body(tenant(2), &aside[0].place()).await.unwrap(), None);
-    assert!(analytics.set_aside(tenant(2), Millis(NOON + 1), 10).await.unwrap().is_empty());
+    assert!(
+        analytics
+            .set_aside(tenant(2), &Turning::First, 10)
+            .await
+            .unwrap()
+            .records
+            .is_empty()
+    );
     assert!(analytics.events(tenant(2), Kind::Call, "a").await.unwrap().is_empty());
     let key = CallKey {
         tenant: tenant(1),
@@ -107,6 +114,32 @@ async fn records_come_back_byte_for_byte_and_only_to_their_tenant() {
     let records = analytics.records_of(&[key.clone(), foreign]).await.unwrap();
     assert_eq!(records.len(), 1);
     assert_eq!(records[&key][0].header.received_at, Millis(NOON));
+}
+
+#[tokio::test]
+async fn records_that_could_not_be_read_are_paged_without_leaving_one_out_although_they_came_at_once() {
+    let analytics = analytics("aside_pages").await;
+    // One moment for all of them: only the place in the log tells them apart.
+    let records: Vec<_> = (0..25).map(|offset| event(1, offset, "", NOON, b"\xff\x00?")).collect();
+    analytics.insert_events(&records, "t").await.unwrap();
+    let offsets = |page: &trunkline_stores::clickhouse::AsidePage| page.records.iter().map(|record| record.log_offset).collect::<Vec<_>>();
+    let (mut turning, mut seen, mut pages) = (Turning::First, Vec::new(), Vec::new());
+    loop {
+        let page = analytics.set_aside(tenant(1), &turning, 10).await.unwrap();
+        seen.extend(offsets(&page));
+        pages.push(page.clone());
+        match page.older {
+            Some(place) => turning = Turning::Older(place),
+            None => break,
+        }
+    }
+    assert_eq!(seen, (0..25).rev().collect::<Vec<_>>());
+    assert!(pages[0].newer.is_none() && pages.len() == 3);
+    let back = Turning::Newer(pages[2].newer.clone().unwrap());
+    assert_eq!(
+        offsets(&analytics.set_aside(tenant(1), &back, 10).await.unwrap()),
+        offsets(&pages[1])
+    );
 }
 
 #[tokio::test]
@@ -228,7 +261,7 @@ async fn a_call_goes_back_to_fewer_turns_without_left_overs() {
 
 #[tokio::test]
 async fn an_engine_that_is_away_is_told_apart_from_one_that_refuses() {
-    let away = Analytics::connect(AnalyticsOptions::new("http://127.0.0.1:9", "u", "p".to_owned().into(), "d"));
+    let away = Analytics::connect(AnalyticsOptions::new("http://127.0.0.1:9", "u", "p".to_owned().into(), "d")).unwrap();
     let error = away.insert_events(&[event(1, 0, "a", NOON, b"{}")], "t").await.unwrap_err();
     assert!(matches!(error, AnalyticsError::Unavailable { .. }), "{error:?}");
     let engine = engine();
@@ -237,7 +270,8 @@ async fn an_engine_that_is_away_is_told_apart_from_one_that_refuses() {
         &engine.user,
         engine.password.clone(),
         "not_migrated",
-    ));
+    ))
+    .unwrap();
     let error = missing.insert_events(&[event(1, 0, "a", NOON, b"{}")], "t").await.unwrap_err();
     assert!(matches!(error, AnalyticsError::Refused { .. }), "{error:?}");
     assert!(error.passes());

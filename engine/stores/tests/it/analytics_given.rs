@@ -16,7 +16,7 @@ pub const NOON: i64 = 1_795_348_800_000;
 /// A migrated database of its own.
 pub async fn analytics(name: &str) -> Analytics {
     let engine = engine();
-    let analytics = Analytics::connect(AnalyticsOptions::new(&engine.url, &engine.user, engine.password.clone(), name));
+    let analytics = Analytics::connect(AnalyticsOptions::new(&engine.url, &engine.user, engine.password.clone(), name)).unwrap();
     analytics.migrate().await.unwrap();
     analytics
 }

@@ -11,7 +11,8 @@ use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use tokio::time::timeout;
 use trunkline_stores::log::kafka::{GroupProtocol, KafkaLog, KafkaOptions};
 use trunkline_stores::log::partitioner::partition_of;
-use trunkline_stores::log::{AppendError, Delivery, EventLog, LogError};
+use trunkline_stores::log::{AppendError, Delivery, EventLog, LogError, recognise, take};
+use trunkline_stores::postgres::Database;
 
 use crate::broker::{self, Broker};
 use crate::log_suite::{FreshLog, PARTITIONS, Reader, fill, log_suite, number_of, numbered};
@@ -115,6 +116,33 @@ async fn more_copies_than_brokers_and_promises_set_away_are_refused() {
     options.properties.insert("acks".into(), "1".into());
     let text = refusal(options).await;
     assert!(text.contains("acks"), "{text}");
+}
+
+#[tokio::test]
+async fn a_topic_that_was_made_again_is_another_log_and_is_not_taken_silently() {
+    let options = options(broker::shared());
+    let database = Database::connect(&crate::server::database().await).await.unwrap();
+    let log = KafkaLog::open(options.clone()).await.unwrap();
+    let first = log.identity().to_owned();
+    log.close().await;
+    for _ in 0..2 {
+        recognise(&database, &first).await.unwrap();
+    }
+    admin(broker::shared())
+        .delete_topics(&[&options.topic], &AdminOptions::new())
+        .await
+        .unwrap();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let log = KafkaLog::open(options).await.unwrap();
+    assert_ne!(log.identity(), first);
+    let refused = recognise(&database, log.identity()).await;
+    assert!(
+        matches!(&refused, Err(LogError::Misconfigured(text)) if text.contains(&first) && text.contains("migrate --take-log")),
+        "{refused:?}"
+    );
+    assert_eq!(take(&database, log.identity()).await.unwrap(), first);
+    recognise(&database, log.identity()).await.unwrap();
+    log.close().await;
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use trunkline_core::instant::Millis;
 use trunkline_core::limit::RECORD_BYTES;
 use trunkline_stores::log::partitioner::partition_of;
-use trunkline_stores::log::{AppendError, Delivery, EventLog, LogRecord, Position, Subscription};
+use trunkline_stores::log::{AppendError, Delivery, EventLog, INTENT_BYTES, LogRecord, Mark, Position, Subscription};
 
 /// Partitions of every log of the suite.
 pub const PARTITIONS: u32 = 4;
@@ -43,6 +43,8 @@ macro_rules! log_suite {
             a_waiting_reader_hears_of_a_record_soon
             a_question_that_is_dropped_loses_nothing
             a_closed_log_takes_nothing_more
+            a_log_keeps_its_identity
+            what_a_group_is_about_to_do_is_told_to_the_next_owner_until_it_is_done
         );
     };
     (@ $fresh:path: $($case:ident)*) => {
@@ -366,6 +368,47 @@ pub async fn a_question_that_is_dropped_loses_nothing(fresh: impl FreshLog) {
     log.close().await;
 }
 
+pub async fn a_log_keeps_its_identity(fresh: impl FreshLog) {
+    let (one, other) = (fresh.open().await, fresh.open().await);
+    assert_eq!(one.identity(), other.identity());
+    assert!(
+        one.identity()
+            .split_once(':')
+            .is_some_and(|(kind, id)| !kind.is_empty() && id.len() > 20)
+    );
+    one.close().await;
+    other.close().await;
+}
+
+pub async fn what_a_group_is_about_to_do_is_told_to_the_next_owner_until_it_is_done(fresh: impl FreshLog) {
+    let log = fresh.open().await;
+    fill(&*log, 0..40).await;
+    let long = "x".repeat(INTENT_BYTES);
+    let mut reader = Reader::join(&*log, "facts").await;
+    reader.until_holding(PARTITIONS as usize).await;
+    let mark = |partition, next, intent: Option<&str>| Mark {
+        partition,
+        next,
+        intent: intent.map(str::to_owned),
+    };
+    let marks = [mark(0, 0, Some("a plan")), mark(1, 1, Some(&long)), mark(2, 0, Some("soon done"))];
+    reader.member.mark(&marks).await.unwrap();
+    reader.member.mark(&[mark(2, 2, None)]).await.unwrap();
+    reader.member.close().await;
+    let mut told = BTreeMap::new();
+    let mut next_owner = log.subscribe("facts").await.unwrap();
+    while told.len() < PARTITIONS as usize {
+        if let Delivery::Assigned { partition, next, intent } = timeout(PATIENCE, next_owner.next()).await.unwrap().unwrap() {
+            told.insert(partition, (next, intent));
+        }
+    }
+    assert_eq!(told[&0], (Some(0), Some("a plan".to_owned())));
+    assert_eq!(told[&1], (Some(1), Some(long)));
+    assert_eq!((&told[&2], &told[&3]), (&(Some(2), None), &(None, None)));
+    next_owner.close().await;
+    log.close().await;
+}
+
 pub async fn a_closed_log_takes_nothing_more(fresh: impl FreshLog) {
     let log = fresh.open().await;
     let begun: Vec<_> = (0..50)
@@ -415,7 +458,7 @@ impl Reader {
     /// Notes a delivery and returns its records.
     pub async fn note(&mut self, delivery: Delivery) -> Vec<LogRecord> {
         match delivery {
-            Delivery::Assigned { partition, next } => {
+            Delivery::Assigned { partition, next, .. } => {
                 assert!(!self.next.contains_key(&partition), "assigned twice");
                 let from = next.unwrap_or(0);
                 self.member.start(partition, from).await.unwrap();

@@ -102,7 +102,8 @@ async fn a_given_server_is_used_over_tls_and_must_prove_who_it_is() {
     );
 }
 
-fn certificates(directory: &Path) {
+/// Makes `authority.crt`, a `stranger.crt` that signed nothing, and `server.crt` with `server.key` for 127.0.0.1.
+pub fn certificates(directory: &Path) {
     for name in ["authority", "stranger"] {
         openssl(
             directory,

@@ -3,7 +3,7 @@
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
-use trunkline_stores::clickhouse::EventPlace;
+use trunkline_stores::clickhouse::{EventPlace, Turning};
 
 use super::{raw_page, record};
 use crate::error::Problem;
@@ -25,7 +25,7 @@ pub async fn operator(caller: Caller, request: HttpRequest, state: web::Data<App
     caller.needs(Permission::Operate)?;
     let now = state.live.now();
     let stored = futures::try_join!(
-        state.analytics.set_aside(caller.tenant, now.plus(COUNTED_MS), SET_ASIDE_SHOWN),
+        state.analytics.set_aside(caller.tenant, &Turning::First, SET_ASIDE_SHOWN),
         state.analytics.counts(caller.tenant, now.plus(-COUNTED_MS), now.plus(COUNTED_MS)),
         state.analytics.undocumented(caller.tenant, now.plus(-UNDOCUMENTED_MS)),
         state.analytics.receipts_by_agent(caller.tenant, now.plus(-COUNTED_MS)),
@@ -35,7 +35,7 @@ pub async fn operator(caller: Caller, request: HttpRequest, state: web::Data<App
     }
     let moving = figures(&caller, &request, &state)?;
     let stored = stored.ok().map(|(set_aside, classes, undocumented, receipts)| Stored {
-        set_aside,
+        set_aside: set_aside.records,
         classes,
         undocumented,
         receipts,

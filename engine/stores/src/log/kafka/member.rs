@@ -207,6 +207,7 @@ impl Work {
                 Offset::Offset(next) => Some(next),
                 _ => None,
             };
+            let intent = Some(element.metadata()).filter(|text| !text.is_empty()).map(str::to_owned);
             let Some(queue) = self.split(partition) else { continue };
             self.unknown.retain(|unknown| *unknown != partition);
             let epoch = self.member.notes.epochs.begin(partition);
@@ -219,7 +220,7 @@ impl Work {
                     paused: false,
                 },
             );
-            self.tell(epoch, Ok(Delivery::Assigned { partition, next }));
+            self.tell(epoch, Ok(Delivery::Assigned { partition, next, intent }));
         }
         self.ask_at = Instant::now() + ASK_AGAIN;
     }

@@ -14,7 +14,7 @@ use super::member::{Command, Member, Parcel};
 use super::rebalance::{Ear, Notes};
 use super::settings::{self, KafkaOptions};
 use super::topic::unusable;
-use crate::log::{Delivery, LogError, Subscription};
+use crate::log::{Delivery, LogError, Mark, Subscription};
 
 /// Deliveries between the thread and its reader: enough to keep both busy, few enough to be void quickly.
 const PARCELS: usize = 16;
@@ -169,15 +169,22 @@ impl Subscription for KafkaSubscription {
         }
     }
 
-    async fn commit(&mut self, partition: u32, next: i64) -> Result<(), LogError> {
-        if !self.notes.epochs.owns(partition) {
-            return Err(LogError::Unavailable(format!("partition {partition} is not ours any more")));
+    async fn mark(&mut self, marks: &[Mark]) -> Result<(), LogError> {
+        if let Some(lost) = marks.iter().find(|mark| !self.notes.epochs.owns(mark.partition)) {
+            return Err(LogError::Unavailable(format!("partition {} is not ours any more", lost.partition)));
         }
+        let marks = marks.to_vec();
         let (consumer, topic) = (self.consumer.upgrade().ok_or_else(left)?, self.topic.clone());
         // Waiting for the answer, on a thread that may: this client's commits without waiting never say how they ended.
         let answer = tokio::task::spawn_blocking(move || {
             let mut list = TopicPartitionList::new();
-            list.add_partition_offset(&topic, i32::try_from(partition).unwrap_or(i32::MAX), Offset::Offset(next))?;
+            for mark in marks {
+                let mut element = list.add_partition(&topic, i32::try_from(mark.partition).unwrap_or(i32::MAX));
+                element.set_offset(Offset::Offset(mark.next))?;
+                if let Some(intent) = &mark.intent {
+                    element.set_metadata(intent);
+                }
+            }
             consumer.commit(&list, CommitMode::Sync)
         });
         match tokio::time::timeout(COMMIT_WAIT_MAX, answer).await {

@@ -7,6 +7,7 @@ use rdkafka::config::FromClientConfigAndContext as _;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use trunkline_core::limit::RECORD_BYTES;
 
+use super::identity;
 use super::settings::{self, FRAMING_BYTES, KafkaOptions};
 use super::voice::Voice;
 use crate::log::LogError;
@@ -17,21 +18,22 @@ const ANSWER_WAIT_MAX: Duration = Duration::from_secs(10);
 /// Group offsets must outlive any outage that the events themselves outlive (KA-07); Kafka's own default is this week.
 const OFFSETS_KEPT_MIN: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// Makes the topic when it is missing, then reads its settings back and refuses wrong ones with a sentence. Blocks.
-pub(super) fn ensure(options: &KafkaOptions) -> Result<(), LogError> {
+/// Makes the topic when it is missing, then reads its settings back and refuses wrong ones with a sentence. Gives the log's
+/// identity. Blocks.
+pub(super) fn ensure(options: &KafkaOptions) -> Result<String, LogError> {
     let admin = AdminClient::from_config_and_context(&settings::admin(options)?, Voice).map_err(|error| unusable(&error))?;
     create(&admin, options)?;
     let shape = shape(&admin, options)?;
     check_shape(options, &shape)?;
     check_topic(options, &describe(&admin, ResourceSpecifier::Topic(&options.topic))?)?;
     match describe(&admin, ResourceSpecifier::Broker(shape.broker)) {
-        Ok(broker) => check_broker(options, &broker),
+        Ok(broker) => check_broker(options, &broker)?,
         Err(error) => {
             // Hosted clusters often hide this.
             tracing::warn!(%error, "the broker does not tell its settings; offsets.retention.minutes is not checked");
-            Ok(())
         }
     }
+    identity::of(&admin, &options.topic, ANSWER_WAIT_MAX)
 }
 
 /// The settings the topic is made with, and those of them that are read back.

@@ -16,7 +16,7 @@ use tokio_postgres::{Row, Statement};
 
 use super::read::{self, BATCH_BYTES, BATCH_RECORDS};
 use super::{LogError, Shared, column, from_driver, no_partition, number, partition_number};
-use crate::log::{Delivery, Subscription};
+use crate::log::{Delivery, Mark, Subscription};
 use crate::postgres::database::OwnConnection;
 
 /// How often partitions that another member holds are tried: how long a handover takes when it dies.
@@ -77,6 +77,7 @@ impl Member {
         let connection = self.shared.database.own_connection(|_| ()).await?;
         let client = &connection.client;
         let failed = |error: tokio_postgres::Error| from_driver("join a group of the event log", &error);
+        client.batch_execute(include_str!("../sql/open_member.sql")).await.map_err(failed)?;
         let claim = client.prepare(include_str!("../sql/claim.sql")).await.map_err(failed)?;
         let committed = client.prepare(include_str!("../sql/committed_of.sql")).await.map_err(failed)?;
         let records = client.prepare(read::RECORDS).await.map_err(failed)?;
@@ -125,15 +126,16 @@ impl Member {
                 .await?;
             let mut done = Vec::new();
             for row in &rows {
-                done.push((partition_number(row, 0)?, column::<i64>(row, 1)?));
+                done.push((partition_number(row, 0)?, column::<i64>(row, 1)?, column::<Option<String>>(row, 2)?));
             }
             for partition in won.iter().map(|partition| partition.unsigned_abs()) {
-                let next = done.iter().find(|(of, _)| *of == partition).map(|(_, next)| *next);
+                let noted = done.iter().find(|(of, _, _)| *of == partition);
+                let (next, intent) = (noted.map(|(_, next, _)| *next), noted.and_then(|(_, _, intent)| intent.clone()));
                 self.parts[partition as usize] = Part {
                     held: true,
                     ..Part::default()
                 };
-                self.outbox.push_back(Delivery::Assigned { partition, next });
+                self.outbox.push_back(Delivery::Assigned { partition, next, intent });
             }
         }
         self.claim_at = Instant::now() + CLAIM_EVERY;
@@ -274,8 +276,13 @@ impl Subscription for Member {
         }
     }
 
-    async fn commit(&mut self, partition: u32, next: i64) -> Result<(), LogError> {
-        self.held(partition)?;
+    async fn mark(&mut self, marks: &[Mark]) -> Result<(), LogError> {
+        for mark in marks {
+            self.held(mark.partition)?;
+        }
+        let partitions: Vec<i32> = marks.iter().map(|mark| number(mark.partition)).collect();
+        let nexts: Vec<i64> = marks.iter().map(|mark| mark.next).collect();
+        let intents: Vec<Option<&str>> = marks.iter().map(|mark| mark.intent.as_deref()).collect();
         let Some(session) = &self.session else {
             return Err(LogError::Unavailable("the member's session has ended".into()));
         };
@@ -283,7 +290,7 @@ impl Subscription for Member {
             .ask(
                 "note what the group has done",
                 &session.commit,
-                &[&self.group, &number(partition), &next],
+                &[&self.group, &partitions, &nexts, &intents],
             )
             .await?;
         Ok(())

@@ -1,1 +1,1 @@
-SELECT partition, next_offset FROM log_groups WHERE group_name = $1 AND partition = ANY ($2)
+SELECT partition, next_offset, intent FROM log_groups WHERE group_name = $1 AND partition = ANY ($2)

@@ -1,0 +1,1 @@
+UPDATE log_known SET identity = $1, since = now() RETURNING identity
