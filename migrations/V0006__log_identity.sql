@@ -4,14 +4,14 @@ SET LOCAL statement_timeout = '60s';
 
 -- A database that is made anew has another identity, so its offsets cannot be taken for those of the old one.
 CREATE TABLE log_identity (
-    only boolean PRIMARY KEY DEFAULT true CHECK (only),
+    sole boolean PRIMARY KEY DEFAULT true CHECK (sole),
     id   uuid NOT NULL DEFAULT gen_random_uuid()
 );
 INSERT INTO log_identity DEFAULT VALUES;
 
 -- Kept here for every kind of log: this database is the installation's memory.
 CREATE TABLE log_known (
-    only     boolean PRIMARY KEY DEFAULT true CHECK (only),
+    sole     boolean PRIMARY KEY DEFAULT true CHECK (sole),
     identity text NOT NULL,
     since    timestamptz NOT NULL DEFAULT now()
 );
