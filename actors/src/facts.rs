@@ -2,14 +2,16 @@
 //!
 //! It keeps nothing of its own. What is written is a function of the records; a call that is not in memory is folded again from
 //! the records in the events table. So it may die anywhere: the log delivers again, the same rows come out, and the tables keep
-//! each once. ClickHouse away means that it waits and its offsets stay; nothing else notices.
+//! each once; what it is about to write is noted before, and repeated to the letter ([`intent`]). ClickHouse away means that it waits and its offsets stay; nothing else notices.
 
 mod batch;
 mod cache;
 mod fold;
+mod intent;
 mod moves;
 mod reading;
 mod rows;
+mod staging;
 mod state;
 mod worker;
 

@@ -5,6 +5,12 @@ use std::time::{Duration, Instant};
 
 use trunkline_stores::log::LogRecord;
 
+use super::intent::RANGES_MAX;
+
+/// Version of the rows that records give. Another one needs another number: under the token of earlier rows ClickHouse would drop
+/// them and report success (CH-06).
+const WRITER: u32 = 1;
+
 /// What is gathered of one partition.
 #[derive(Default)]
 struct Gathering {
@@ -31,14 +37,14 @@ pub(super) struct Cut {
 }
 
 impl Cut {
-    /// Names the ranges: the same records have the same name.
+    /// Names the ranges of a log, and who makes the rows: the same records have the same name as long as they give the same rows.
     pub fn token(&self, log: &str) -> String {
         let ranges: Vec<String> = self
             .ranges
             .iter()
             .map(|(partition, first, last)| format!("{partition}:{first}-{last}"))
             .collect();
-        format!("events:{log}:{}", ranges.join("+"))
+        format!("events:{WRITER}:{log}:{}", ranges.join("+"))
     }
 }
 
@@ -49,6 +55,17 @@ impl Gathered {
         let gathering = self.partitions.entry(partition).or_default();
         gathering.caught_up = false;
         gathering.records.extend(records);
+        self.since.get_or_insert(now);
+    }
+
+    /// Takes back a batch that cannot be written now, in front of what has come since.
+    pub fn put_back(&mut self, cut: Cut, now: Instant) {
+        self.rows += cut.records.len();
+        self.bytes += cut.records.iter().map(|record| record.bytes.len()).sum::<usize>();
+        for record in cut.records.into_iter().rev() {
+            let gathering = self.partitions.entry(record.position.partition).or_default();
+            gathering.records.push_front(record);
+        }
         self.since.get_or_insert(now);
     }
 
@@ -92,6 +109,9 @@ impl Gathered {
     pub fn cut(&mut self, max_rows: usize, max_bytes: usize) -> Option<Cut> {
         let (mut records, mut ranges, mut bytes) = (Vec::new(), Vec::new(), 0);
         for (partition, gathering) in &mut self.partitions {
+            if ranges.len() == RANGES_MAX {
+                break;
+            }
             let begin = records.len();
             while let Some(next) = gathering.records.front() {
                 let full = records.len() >= max_rows || bytes + next.bytes.len() > max_bytes;
@@ -139,9 +159,12 @@ mod tests {
         gathered.take_in(1, records(1, 10..15, 10), now);
         gathered.take_in(0, records(0, 0..3, 10), now);
         let first = gathered.cut(4, 1_000).unwrap();
-        assert_eq!(first.token("log"), "events:log:0:0-2+1:10-10");
+        assert_eq!(first.token("log"), "events:1:log:0:0-2+1:10-10");
+        gathered.put_back(first, now);
+        let first = gathered.cut(4, 1_000).unwrap();
+        assert_eq!(first.ranges, [(0, 0, 2), (1, 10, 10)]);
         let second = gathered.cut(100, 25).unwrap();
-        assert_eq!(second.token("log"), "events:log:1:11-12");
+        assert_eq!(second.token("log"), "events:1:log:1:11-12");
         assert_eq!(
             gathered.cut(100, 5).unwrap().records.len(),
             1,

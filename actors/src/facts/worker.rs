@@ -1,24 +1,26 @@
-//! The loop of the group: gather, fold, write, commit; wait when ClickHouse is away.
+//! The loop of the group: gather, say what is to be written, fold, write, commit; wait when ClickHouse is away.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 use trunkline_stores::clickhouse::AnalyticsError;
-use trunkline_stores::log::{Delivery, LogError, Subscription};
+use trunkline_stores::log::{Delivery, LogError, Mark, Subscription};
 
 use super::Ground;
 use super::batch::{Cut, Gathered};
 use super::cache::Cache;
 use super::fold::{fold, touched};
+use super::intent::Intent;
 use super::moves::Moves;
-use super::reading::{Entry, entry};
 use super::rows::Rows;
+use super::staging::Staged;
 use super::state::PartitionFacts;
 use crate::system::{Health, wall_clock};
 
 /// First wait after a failure; doubled up to [`WAIT_MAX`].
-const WAIT_MIN: Duration = Duration::from_millis(250);
+pub(super) const WAIT_MIN: Duration = Duration::from_millis(250);
 /// Longest wait: ClickHouse that is back is noticed within this time.
 const WAIT_MAX: Duration = Duration::from_secs(10);
 /// How often the end of the log is looked up for the lag.
@@ -26,25 +28,22 @@ const LOOK_AT_END: Duration = Duration::from_secs(5);
 /// Longest time for the last writes when stopping; the rest is delivered again.
 const LAST_WRITES: Duration = Duration::from_secs(5);
 
-/// A batch on its way.
-struct Staged {
-    cut: Cut,
-    entries: Vec<Entry>,
-    rows: Option<Rows>,
-}
-
 /// One member of the group at work.
 pub(super) struct Worker {
-    ground: Ground,
-    subscription: Box<dyn Subscription>,
-    log_name: Arc<str>,
-    assigned: Vec<u32>,
-    gathered: Gathered,
-    staged: Option<Staged>,
+    pub(super) ground: Ground,
+    pub(super) subscription: Box<dyn Subscription>,
+    pub(super) log_name: Arc<str>,
+    pub(super) assigned: Vec<u32>,
+    pub(super) gathered: Gathered,
+    pub(super) staged: Option<Staged>,
+    /// What earlier owners were about to write; before anything else is.
+    pub(super) repeats: VecDeque<Intent>,
+    /// The last of them that was written.
+    pub(super) repeated: Option<Intent>,
     cache: Cache,
     moves: Option<Moves>,
     last_write: Option<Instant>,
-    retry_at: Option<Instant>,
+    pub(super) retry_at: Option<Instant>,
     wait: Duration,
     paused: bool,
 }
@@ -58,6 +57,8 @@ impl Worker {
             assigned: Vec::new(),
             gathered: Gathered::default(),
             staged: None,
+            repeats: VecDeque::new(),
+            repeated: None,
             cache: Cache::default(),
             moves: None,
             last_write: None,
@@ -92,7 +93,8 @@ impl Worker {
     /// When there is something to write; `None` while there is nothing.
     fn wake(&self) -> Option<Instant> {
         let options = &self.ground.options;
-        let wanted = if self.staged.is_some() || self.gathered.is_full(options.batch_rows, options.batch_bytes) {
+        let wanted = if self.staged.is_some() || !self.repeats.is_empty() || self.gathered.is_full(options.batch_rows, options.batch_bytes)
+        {
             Some(Instant::now())
         } else {
             let moving = self.moves.as_ref().filter(|_| !self.assigned.is_empty()).map(|_| Instant::now());
@@ -103,10 +105,10 @@ impl Worker {
 
     async fn take(&mut self, delivery: Delivery) -> Result<(), LogError> {
         match delivery {
-            Delivery::Assigned { partition, next, .. } => {
+            Delivery::Assigned { partition, next, intent } => {
                 let (begins, end) = self.ground.log.span(partition).await?;
                 let next = next.unwrap_or(begins);
-                self.subscription.start(partition, next).await?;
+                let next = self.go_on(partition, next, intent.as_deref()).await?;
                 self.assigned.push(partition);
                 self.moves = Some(Moves::default());
                 self.ground.shared.change(|state| {
@@ -132,6 +134,9 @@ impl Worker {
             }
             Delivery::Revoked { partition } => {
                 self.assigned.retain(|assigned| *assigned != partition);
+                let assigned = &self.assigned;
+                self.repeats
+                    .retain(|intent| assigned.iter().any(|partition| intent.of_partition(*partition).is_some()));
                 self.gathered.drop_partition(partition);
                 self.cache.drop_partition(partition);
                 self.ground.shared.change(|state| {
@@ -144,6 +149,7 @@ impl Worker {
 
     /// One write, or one attempt.
     async fn work(&mut self) -> Result<(), LogError> {
+        self.stage().await?;
         match self.write().await {
             Ok(Some(cut)) => {
                 self.succeeded();
@@ -163,12 +169,6 @@ impl Worker {
     /// Writes the batch on its way, else the next one, else moves some calls.
     async fn write(&mut self) -> Result<Option<Cut>, AnalyticsError> {
         let options = self.ground.options.clone();
-        if self.staged.is_none()
-            && let Some(cut) = self.gathered.cut(options.batch_rows, options.batch_bytes)
-        {
-            let entries = cut.records.iter().map(|record| entry(&self.log_name, record)).collect();
-            self.staged = Some(Staged { cut, entries, rows: None });
-        }
         let Some(staged) = &mut self.staged else {
             self.move_some().await?;
             return Ok(None);
@@ -181,7 +181,10 @@ impl Worker {
             let directory = self.ground.directory.borrow().clone();
             for (key, mut held) in calls {
                 rows.add(&key, &mut held, &directory, &options.rules);
-                self.cache.put(key, held);
+                // Of a partition that is another member's now, what we know is old soon.
+                if self.assigned.contains(&held.partition) {
+                    self.cache.put(key, held);
+                }
             }
             self.cache.shrink(options.cache_bytes);
             staged.rows = Some(rows);
@@ -226,17 +229,24 @@ impl Worker {
 
     /// The rows are in: the log need not deliver these records again.
     async fn commit(&mut self, cut: Cut) -> Result<(), LogError> {
-        for (partition, _, last) in cut.ranges {
-            if !self.assigned.contains(&partition) {
-                continue;
-            }
-            self.subscription.commit(partition, last + 1).await?;
-            self.ground.shared.change(|state| {
-                let at = state.partitions.entry(partition).or_default();
-                at.next = last + 1;
-                at.end = at.end.max(at.next);
-            });
+        let ours = cut.ranges.iter().filter(|(partition, _, _)| self.assigned.contains(partition));
+        let done = |(partition, _, last): &(u32, i64, i64)| Mark {
+            partition: *partition,
+            next: last + 1,
+            intent: None,
+        };
+        let marks: Vec<Mark> = ours.map(done).collect();
+        if marks.is_empty() {
+            return Ok(());
         }
+        self.subscription.mark(&marks).await?;
+        self.ground.shared.change(|state| {
+            for mark in &marks {
+                let at = state.partitions.entry(mark.partition).or_default();
+                at.next = at.next.max(mark.next);
+                at.end = at.end.max(at.next);
+            }
+        });
         Ok(())
     }
 
@@ -270,7 +280,10 @@ impl Worker {
     }
 
     async fn drain(&mut self) {
-        while self.staged.is_some() || !self.gathered.is_empty() {
+        while self.staged.is_some() || !self.repeats.is_empty() || !self.gathered.is_empty() {
+            if self.stage().await.is_err() || self.staged.is_none() {
+                return;
+            }
             match self.write().await {
                 Ok(Some(cut)) => {
                     if self.commit(cut).await.is_err() {

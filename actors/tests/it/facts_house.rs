@@ -22,6 +22,7 @@ use trunkline_core::metric::{Base, Metric, Rules, contribution};
 use trunkline_core::record::{Record, Source};
 use trunkline_stores::clickhouse::door::{DoorOptions, Engine};
 use trunkline_stores::clickhouse::{Analytics, AnalyticsOptions, CallFilter, FigureScope, Turning};
+use trunkline_stores::log::kafka::{KafkaLog, KafkaOptions};
 use trunkline_stores::log::postgres::{LogOptions, PostgresLog};
 use trunkline_stores::log::{EventLog, LogRecord};
 use trunkline_stores::postgres::{Database, Directory, EmbeddedOptions, EmbeddedPostgres, migrate};
@@ -64,7 +65,7 @@ pub struct House {
     pub analytics: Analytics,
     pub directory: watch::Sender<Arc<Directory>>,
     pub options: FactsOptions,
-    server: EmbeddedPostgres,
+    server: Option<EmbeddedPostgres>,
     _data: TempDir,
 }
 
@@ -85,6 +86,22 @@ impl House {
             ..LogOptions::default()
         };
         let log = Arc::new(PostgresLog::open(database, &options).await.unwrap());
+        House::on(name, log, Some(server), data).await
+    }
+
+    /// The same with the log on the tests' broker, in a topic of its own.
+    pub async fn on_kafka(name: &str) -> House {
+        let broker = std::env::var("TRUNKLINE_TEST_KAFKA")
+            .expect("no Kafka: run deploy/kafka/run DIRECTORY PORT and set TRUNKLINE_TEST_KAFKA=127.0.0.1:PORT (deploy/test does)");
+        let options = KafkaOptions {
+            partitions: PARTITIONS,
+            ..KafkaOptions::new(broker, format!("{name}.{}", Uuid::new_v4()))
+        };
+        let log = Arc::new(KafkaLog::open(options).await.unwrap());
+        House::on(name, log, None, tempfile::tempdir().unwrap()).await
+    }
+
+    async fn on(name: &str, log: Arc<dyn EventLog>, server: Option<EmbeddedPostgres>, data: TempDir) -> House {
         let analytics = analytics_at(&engine().url, name);
         analytics.migrate().await.unwrap();
         let directory = watch::channel(Arc::new(directory(&[]))).0;
@@ -104,8 +121,13 @@ impl House {
 
     /// The group with another way to ClickHouse.
     pub fn start_at(&self, analytics: &Analytics) -> Facts {
+        self.start_on(self.log.clone(), analytics)
+    }
+
+    /// The group with another way to the log as well.
+    pub fn start_on(&self, log: Arc<dyn EventLog>, analytics: &Analytics) -> Facts {
         Facts::start(
-            self.log.clone(),
+            log,
             analytics.clone(),
             self.directory.subscribe(),
             &Roles::default(),
@@ -211,7 +233,9 @@ impl House {
 
     pub async fn close(self) {
         self.log.close().await;
-        self.server.close().await;
+        if let Some(server) = self.server {
+            server.close().await;
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 mod facts;
 mod facts_faults;
 mod facts_house;
+mod facts_intents;
 mod harness;
 mod live_faults;
 mod live_figures;

@@ -45,6 +45,8 @@ pub struct Density {
     pub last: i64,
     /// Distinct offsets.
     pub distinct: u64,
+    /// Rows, repeats included that are not merged yet.
+    pub rows: u64,
 }
 
 /// Something that Retell sent and does not document.

@@ -1,0 +1,130 @@
+//! Puts batches on their way: first those that an earlier owner was about to write, then new ones, whose boundaries are noted before
+//! anything of them is written.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use trunkline_stores::log::{EventLog, LogError, LogRecord, Mark};
+
+use super::batch::Cut;
+use super::intent::Intent;
+use super::reading::{Entry, entry};
+use super::rows::Rows;
+use super::worker::{WAIT_MIN, Worker};
+
+/// A batch on its way.
+pub(super) struct Staged {
+    pub cut: Cut,
+    pub entries: Vec<Entry>,
+    pub rows: Option<Rows>,
+}
+
+impl Staged {
+    pub fn new(log: &Arc<str>, cut: Cut) -> Self {
+        let entries = cut.records.iter().map(|record| entry(log, record)).collect();
+        Self { cut, entries, rows: None }
+    }
+}
+
+impl Worker {
+    /// Begins a new partition where the group is with it, behind what its last owner was about to write; that is repeated first.
+    pub(super) async fn go_on(&mut self, partition: u32, next: i64, intent: Option<&str>) -> Result<i64, LogError> {
+        let noted = intent.and_then(|text| {
+            let intent = Intent::read(text);
+            if intent.is_none() {
+                tracing::warn!(
+                    log.partition = partition,
+                    "what was about to be written is noted in a form of another version; written anew"
+                );
+            }
+            intent
+        });
+        let last = noted
+            .as_ref()
+            .and_then(|intent| intent.of_partition(partition))
+            .map(|(_, last)| last);
+        let (Some(intent), Some(last)) = (noted, last) else {
+            self.subscription.start(partition, next).await?;
+            return Ok(next);
+        };
+        self.subscription.start(partition, last + 1).await?;
+        if self.repeated.as_ref() == Some(&intent) {
+            // Written a moment ago, for another partition of the same batch.
+            self.subscription.commit(partition, last + 1).await?;
+            return Ok(last + 1);
+        }
+        if !self.repeats.contains(&intent) {
+            self.repeats.push_back(intent);
+        }
+        Ok(next)
+    }
+
+    /// Puts the next batch on its way, if there is one: the boundaries are noted before anything is written.
+    pub(super) async fn stage(&mut self) -> Result<(), LogError> {
+        if self.staged.is_some() {
+            return Ok(());
+        }
+        while let Some(intent) = self.repeats.pop_front() {
+            match again(&*self.ground.log.clone(), &intent).await {
+                Ok(Some(cut)) => {
+                    tracing::info!(records = cut.records.len(), "writing again what was about to be written");
+                    self.repeated = Some(intent);
+                    self.staged = Some(Staged::new(&self.log_name, cut));
+                    return Ok(());
+                }
+                Ok(None) | Err(LogError::Gone { .. }) => {
+                    // Some of it is gone, or it is not what it was. What is there is written in new batches; the key keeps it single.
+                    tracing::error!("what was about to be written is not in the log any more as it was; written anew");
+                    for (partition, first, _) in &intent.ranges {
+                        if self.assigned.contains(partition) {
+                            let begins = self.ground.log.span(*partition).await?.0;
+                            self.gathered.drop_partition(*partition);
+                            self.subscription.start(*partition, begins.max(*first)).await?;
+                        }
+                    }
+                }
+                Err(error) => {
+                    self.repeats.push_front(intent);
+                    return Err(error);
+                }
+            }
+        }
+        let options = &self.ground.options;
+        let Some(cut) = self.gathered.cut(options.batch_rows, options.batch_bytes) else {
+            return Ok(());
+        };
+        let intent = Intent::of(&cut).text();
+        let mark = |(partition, first, _): &(u32, i64, i64)| Mark {
+            partition: *partition,
+            next: *first,
+            intent: Some(intent.clone()),
+        };
+        let marks: Vec<Mark> = cut.ranges.iter().map(mark).collect();
+        match self.subscription.mark(&marks).await {
+            Ok(()) => self.staged = Some(Staged::new(&self.log_name, cut)),
+            // The log is away for a moment, or a partition has just been taken from us: we shall be told.
+            Err(LogError::Unavailable(reason)) => {
+                tracing::warn!(reason, "cannot note what is about to be written; trying again");
+                self.gathered.put_back(cut, Instant::now());
+                self.retry_at = Some(Instant::now() + WAIT_MIN);
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+}
+
+/// The batch of an intent from the log; `None` when its records are not what they were.
+async fn again(log: &dyn EventLog, intent: &Intent) -> Result<Option<Cut>, LogError> {
+    let mut records: Vec<LogRecord> = Vec::new();
+    for (partition, first, last) in &intent.ranges {
+        let mut from = *first;
+        while from <= *last {
+            let read = log.read(*partition, from, (last - from + 1) as usize).await?;
+            let Some(newest) = read.last() else { return Ok(None) };
+            from = newest.position.offset + 1;
+            records.extend(read);
+        }
+    }
+    Ok(intent.cut(records))
+}
