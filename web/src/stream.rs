@@ -2,6 +2,7 @@
 //! a slow reader gets the newest state only.
 
 pub mod channel;
+mod credential;
 pub mod reader;
 pub mod topic;
 
@@ -12,6 +13,7 @@ use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, get, web};
 use dashmap::DashMap;
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 use trunkline_core::id::TenantId;
 
 use crate::api::query::Parameters;
@@ -19,6 +21,7 @@ use crate::error::{Kind, Problem, Written};
 use crate::identity::Caller;
 use crate::state::AppState;
 use channel::Channel;
+use credential::Credential;
 use reader::Reader;
 use topic::Topic;
 
@@ -28,6 +31,7 @@ const TOPICS_MAX: usize = 4;
 /// All streams of this process: what is made once for every reader of the same thing.
 pub struct Streams {
     channels: DashMap<(TenantId, Topic), Arc<Channel>>,
+    credentials: DashMap<Credential, Arc<watch::Sender<bool>>>,
     open: AtomicUsize,
     open_max: usize,
     runtime: Handle,
@@ -40,6 +44,7 @@ impl Streams {
     pub fn new(open_max: usize, runtime: Handle) -> Streams {
         Streams {
             channels: DashMap::new(),
+            credentials: DashMap::new(),
             open: AtomicUsize::new(0),
             open_max,
             runtime,

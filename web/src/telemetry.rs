@@ -1,6 +1,7 @@
 //! Log lines and metrics: set up once, before anything else speaks.
 
 use std::io::IsTerminal;
+use std::time::Duration;
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
@@ -13,6 +14,9 @@ const SECONDS: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.
 
 /// Buckets for sizes of batches.
 const ROWS: &[f64] = &[1.0, 10.0, 100.0, 1_000.0, 10_000.0, 100_000.0];
+
+/// Samples of histograms are kept one by one until somebody folds them into buckets; without this, only a scrape would.
+const FOLD_EVERY: Duration = Duration::from_secs(5);
 
 /// Starts log output; answers go to stdout, so logs of one-off commands go to stderr.
 pub fn start_logs(telemetry: &Telemetry, to_stdout: bool) {
@@ -59,4 +63,12 @@ pub fn start_metrics() -> anyhow::Result<PrometheusHandle> {
     let _ = metrics::set_global_recorder(recorder);
     metrics::gauge!("trunkline_build_info", "version" => BUILD.version, "commit" => BUILD.commit).set(1.0);
     Ok(handle)
+}
+
+/// Folds samples regularly, so that memory does not grow with events when nobody scrapes.
+pub async fn keep_metrics_small(metrics: PrometheusHandle) {
+    loop {
+        tokio::time::sleep(FOLD_EVERY).await;
+        metrics.run_upkeep();
+    }
 }

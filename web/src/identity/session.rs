@@ -45,7 +45,8 @@ impl SessionKey {
         URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok().map(SessionKey)
     }
 
-    fn hash(&self) -> Hash32 {
+    /// What Postgres keeps of it.
+    pub fn hash(&self) -> Hash32 {
         Sha256::digest(self.0).into()
     }
 

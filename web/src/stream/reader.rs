@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::Stream;
-use futures::future::{FutureExt, LocalBoxFuture, pending, select_all};
+use futures::future::select_all;
 use serde_json::json;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -22,9 +22,6 @@ use crate::state::AppState;
 /// A sign of life when nothing changes: screens call themselves delayed after five seconds of silence (LV-04), and only what is
 /// written shows that a reader is gone.
 const BEAT: Duration = Duration::from_secs(2);
-
-/// How often the credential is checked (LV-06: closed within five seconds).
-const CHECK: Duration = Duration::from_secs(4);
 
 /// Browsers come back after this many ms, spread so that they do not come all at once (LV-07).
 const RETRY_MS: std::ops::Range<u32> = 500..4_000;
@@ -42,9 +39,8 @@ pub struct Reader {
     caller: Caller,
     following: Vec<Following>,
     waiting: VecDeque<Bytes>,
-    checked: Instant,
-    /// A check under way. Messages do not wait for it: the database may be slow, and thousands of readers ask.
-    checking: Option<LocalBoxFuture<'static, bool>>,
+    /// Whether the credential still holds.
+    holds: watch::Receiver<bool>,
     beaten: Instant,
     pulse: Millis,
     _place: Place,
@@ -70,14 +66,13 @@ impl Reader {
             .collect();
         let now = Instant::now();
         let pulse = state.live.now();
+        let holds = state.streams.watch(&caller, &state);
         Reader {
             state,
             caller,
             following,
             waiting,
-            // Readers come together after a restart; their checks need not.
-            checked: now.checked_sub(CHECK.mul_f64(rand::random())).unwrap_or(now),
-            checking: None,
+            holds,
             beaten: now,
             pulse,
             _place: place,
@@ -94,7 +89,7 @@ impl Reader {
 
     async fn next(&mut self) -> Option<Bytes> {
         loop {
-            if !self.may_go_on() {
+            if !*self.holds.borrow() {
                 return None;
             }
             if let Some(message) = self.waiting.pop_front() {
@@ -105,39 +100,18 @@ impl Reader {
             if !self.waiting.is_empty() {
                 continue;
             }
-            let is_checking = self.checking.is_some();
             let closing = self.state.lifecycle.closing();
             let changed = select_all(self.following.iter_mut().map(|following| Box::pin(following.frames.changed())));
             tokio::select! {
                 () = closing => return None,
                 (change, _, _) = changed => if change.is_err() { return None },
                 () = tokio::time::sleep_until(self.beaten + BEAT) => {}
-                holds = outcome(&mut self.checking) => {
-                    self.checking = None;
-                    if !holds {
-                        return None;
-                    }
-                }
-                () = tokio::time::sleep_until(self.checked + CHECK), if !is_checking => {}
+                looked = self.holds.changed() => if looked.is_err() { return None },
             }
             if self.beaten.elapsed() >= BEAT {
                 self.beat();
             }
         }
-    }
-
-    /// Begins a check of the credential when it is time; false once one says that it no longer holds.
-    fn may_go_on(&mut self) -> bool {
-        if self.checking.is_none() && self.checked.elapsed() >= CHECK {
-            self.checked = Instant::now();
-            let (caller, state) = (self.caller.clone(), self.state.clone());
-            self.checking = Some(async move { caller.still_holds(&state).await }.boxed_local());
-        }
-        let Some(holds) = self.checking.as_mut().and_then(FutureExt::now_or_never) else {
-            return true;
-        };
-        self.checking = None;
-        holds
     }
 
     /// Takes the newest frame of each topic that has one; a reader that missed some gets what they changed in one.
@@ -168,13 +142,5 @@ impl Reader {
         self.pulse = now;
         let body = json!({ "as_of": now, "completeness": self.state.live.completeness(self.caller.tenant) });
         self.waiting.push_back(message("beat", None, &body));
-    }
-}
-
-/// What a check under way says; for ever when there is none.
-async fn outcome(checking: &mut Option<LocalBoxFuture<'static, bool>>) -> bool {
-    match checking {
-        Some(check) => check.await,
-        None => pending().await,
     }
 }

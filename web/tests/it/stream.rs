@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use futures::StreamExt;
 use reqwest::{Response, StatusCode};
 use serde_json::Value;
+use tokio::io::AsyncWriteExt as _;
 
 use crate::app::{Line, PATIENCE, app, client, event, fresh};
 
@@ -192,4 +193,35 @@ async fn lv06_a_stream_ends_when_its_credential_does() {
         assert!(begun.elapsed() < Duration::from_secs(10), "still open");
     }
     assert!(begun.elapsed() < Duration::from_secs(7), "{:?}", begun.elapsed());
+}
+
+/// A stalled reader's socket is given up by the kernel: nobody asks a writer again whose peer takes nothing.
+#[tokio::test]
+async fn lv01_a_reader_that_takes_nothing_loses_its_connection() {
+    let line = app().line().await;
+    let key = line.api_key(&["live:read"]).await;
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    // Small enough that the first board fills it.
+    socket.set_recv_buffer_size(2_048).unwrap();
+    let address = line
+        .app
+        .url("")
+        .trim_start_matches("http://")
+        .trim_end_matches('/')
+        .parse()
+        .unwrap();
+    let mut stream = socket.connect(address).await.unwrap();
+    let request = format!("GET /v1/stream?topics=board HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    // The kernel gives up without a word to the other side, so its own table is asked whether the server still has this connection.
+    let (server, ours): (std::net::SocketAddr, _) = (address, stream.local_addr().unwrap());
+    let place = format!(":{:04X} 0100007F:{:04X} 01 ", server.port(), ours.port());
+    let is_held = || std::fs::read_to_string("/proc/net/tcp").unwrap().contains(&place);
+    assert!(is_held());
+    let begun = Instant::now();
+    while is_held() {
+        assert!(begun.elapsed() < 2 * PATIENCE, "still held");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert!(begun.elapsed() > Duration::from_secs(10), "a dip of the network is no reason");
 }
