@@ -6,34 +6,32 @@ pub mod meters;
 pub mod senders;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use actix_web::http::{Method, header};
+use actix_web::http::Method;
+use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
 use bytes::Bytes;
 use trunkline_core::door::{self, Family};
 use trunkline_core::id::Kind as CallKind;
 use trunkline_core::instant::Millis;
 use trunkline_core::limit::INTAKE_BODY_BYTES;
-use trunkline_core::record::{Record, Source};
+use trunkline_core::record::Source;
 use trunkline_core::signature::{self, Refused};
-use trunkline_stores::log::{AppendError, EventLog};
+use trunkline_stores::spool::{Keeper, Kept};
 
 use crate::error::{Kind, Problem};
-use caps::{Caps, Permit};
+use caps::Caps;
 use meters::{Meters, Outcome};
 use senders::{Sender, Senders};
 
-/// The log has to acknowledge within this time (rule A4): Retell waits 10 s, and a second try needs room.
-const APPEND_DEADLINE: Duration = Duration::from_secs(5);
-
-/// Signature header of Retell.
-const SIGNATURE: &str = "x-retell-signature";
+/// Signature header of Retell. A name made once: looking one up by text would make it for every event.
+static SIGNATURE: HeaderName = HeaderName::from_static("x-retell-signature");
 
 /// What the intake needs; shared by its threads.
 pub struct Intake {
-    /// Where events are kept.
-    pub log: Arc<dyn EventLog>,
+    /// Keeps events: in the log, or in the spool while that is away.
+    pub keeper: Arc<Keeper>,
     /// Who may send.
     pub senders: Arc<Senders>,
     /// How much at once.
@@ -68,8 +66,12 @@ async fn take(request: &HttpRequest, payload: web::Payload, intake: &web::Data<I
     let mut permit = intake.caps.enter().map_err(|_| overloaded())?;
     let body = body::read(payload, INTAKE_BODY_BYTES, &mut permit).await?;
     let now = clock();
-    let headers: Vec<&[u8]> = request.headers().get_all(SIGNATURE).map(|value| value.as_bytes()).collect();
-    signature::verify(&headers, &body, &sender.keys, now).map_err(|refused| signature_refused(refused, intake))?;
+    let mut values = request.headers().get_all(&SIGNATURE).map(HeaderValue::as_bytes);
+    // More than one is refused, so two are as good as all of them.
+    let (first, second) = (values.next(), values.next());
+    let headers = [first.unwrap_or_default(), second.unwrap_or_default()];
+    let count = usize::from(first.is_some()) + usize::from(second.is_some());
+    signature::verify(&headers[..count], &body, &sender.keys, now).map_err(|refused| signature_refused(refused, intake))?;
     intake.meters.genuine();
     if !sender.within_rate() {
         let problem = Problem::new(Kind::TooMany, "This workspace sends more events than its limit allows.").retry_after(1);
@@ -83,17 +85,22 @@ async fn take(request: &HttpRequest, payload: web::Payload, intake: &web::Data<I
     let meter = intake.meters.event(&routed.event);
     let set_aside = routed.set_aside;
     let record = door::record(routed, body, now, sender.tenant, sender.workspace, Source::Webhook);
-    let stored = keep(intake.log.clone(), record, permit).await;
+    // A sender that hangs up here ends this request and its permit. What the log or the spool has been given stays given, and both
+    // have limits of their own on what they hold.
+    let stored = intake.keeper.keep(&record.header.key, record.encode(), now).await;
     if let Some(kind) = hook {
-        return Ok(hook_answer(kind, stored, meter));
+        return Ok(hook_answer(kind, stored.is_ok(), meter));
     }
-    stored.map_err(|error| {
+    let kept = stored.map_err(|error| {
         tracing::warn!(%error, "event not acknowledged");
         (
             Outcome::LogAway,
             Problem::new(Kind::Unavailable, "The event could not be stored; send it again.").retry_after(1),
         )
     })?;
+    if kept == Kept::Spooled {
+        meter.spooled();
+    }
     meter.kept(set_aside, started.elapsed(), now);
     Ok(HttpResponse::NoContent().finish())
 }
@@ -142,25 +149,8 @@ fn is_identity(request: &HttpRequest) -> bool {
     }
 }
 
-/// Appends in a task of its own: a sender that hangs up neither cancels it nor keeps its permit.
-async fn keep(log: Arc<dyn EventLog>, record: Record, permit: Permit) -> Result<(), AppendError> {
-    let append = actix_web::rt::spawn(async move {
-        let key = record.header.key.clone();
-        let result = tokio::time::timeout(APPEND_DEADLINE, log.append(&key, record.encode())).await;
-        drop(permit);
-        match result {
-            Ok(result) => result.map(|_| ()),
-            Err(_) => Err(AppendError::Unknown),
-        }
-    });
-    append
-        .await
-        .unwrap_or_else(|error| Err(AppendError::Unavailable(format!("append task ended early: {error}"))))
-}
-
 /// A caller is waiting, so the hook's own answer is given even when the record of it could not be kept (rule A11).
-fn hook_answer(kind: CallKind, stored: Result<(), AppendError>, meter: &meters::EventMeter) -> HttpResponse {
-    let recorded = stored.is_ok();
+fn hook_answer(kind: CallKind, recorded: bool, meter: &meters::EventMeter) -> HttpResponse {
     tracing::warn!(
         kind = kind.as_str(),
         recorded,

@@ -27,6 +27,8 @@ pub struct Settings {
     pub admin: Admin,
     /// Files of embedded stores.
     pub data: Data,
+    /// Where events wait while the log is away.
+    pub spool: Spool,
     /// Event log.
     pub log: Log,
     /// Kafka, when it keeps the log.
@@ -98,6 +100,16 @@ pub struct Admin {
 pub struct Data {
     /// Directory of embedded stores.
     pub directory: PathBuf,
+}
+
+/// `[spool]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Spool {
+    /// Its directory; empty: below `data.directory`.
+    pub directory: PathBuf,
+    /// Bytes on disk at most; 0: no spool.
+    pub bytes_max: u64,
 }
 
 /// Which adapter keeps the log.
@@ -248,6 +260,17 @@ impl Server {
     /// True when browsers reach us over https: cookies are Secure, HSTS is sent.
     pub fn secure(&self) -> bool {
         self.public_url.starts_with("https://")
+    }
+}
+
+impl Settings {
+    /// Where events wait while the log is away.
+    pub fn spool_directory(&self) -> PathBuf {
+        if self.spool.directory.as_os_str().is_empty() {
+            self.data.directory.join("spool")
+        } else {
+            self.spool.directory.clone()
+        }
     }
 }
 

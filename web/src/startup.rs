@@ -4,19 +4,22 @@ mod kafka;
 mod lookup;
 pub mod stores;
 
+use std::any::Any;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::dev::{Server, ServerHandle};
+use actix_web::dev::{Extensions, Server, ServerHandle};
 use actix_web::middleware::{Compress, from_fn};
 use actix_web::{App, HttpServer, web};
 use anyhow::Context;
 use metrics_exporter_prometheus::PrometheusHandle;
 use stores::Stores;
+use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 use trunkline_actors::{Engine, EngineOptions, Facts, FactsOptions, Limits, Roles};
 use trunkline_core::limit::API_BODY_BYTES;
+use trunkline_stores::spool::{Keeper, SpoolOptions};
 
 use crate::api::cursor::CursorKey;
 use crate::identity::cross_site;
@@ -36,6 +39,10 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Connections without a request are closed after this; longer than the 60 s of usual balancers.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
+
+/// A peer that takes nothing of what is sent to it for so long is given up by the kernel, and its socket, stream and memory are free; a
+/// browser opens its stream again by itself. Longer than a dip of a mobile network.
+const STALLED: Duration = Duration::from_secs(20);
 
 /// Requests in progress get this long when a listener stops; a body may take 10 s and its answer 5.
 const FINISH_REQUESTS: Duration = Duration::from_secs(20);
@@ -68,6 +75,11 @@ pub async fn start(settings: Settings) -> anyhow::Result<Product> {
     let metrics = telemetry::start_metrics().context("start metrics")?;
     let stores = Stores::open(&settings).await?;
     let tasks = CancellationToken::new();
+    tokio::spawn(
+        tasks
+            .clone()
+            .run_until_cancelled_owned(telemetry::keep_metrics_small(metrics.clone())),
+    );
     let directory = stores.config.clone().watch(tasks.clone()).await.context("read the configuration")?;
     let roles = Roles::default();
     let options = EngineOptions {
@@ -89,7 +101,13 @@ pub async fn start(settings: Settings) -> anyhow::Result<Product> {
     let engine = Engine::start(stores.log.clone(), directory.clone(), options).context("start the live group")?;
     let options = FactsOptions::new(stores.log.identity());
     let facts = Facts::start(stores.log.clone(), stores.analytics.clone(), directory.clone(), &roles, options);
+    let spool = SpoolOptions {
+        directory: settings.spool_directory(),
+        bytes_max: settings.spool.bytes_max,
+    };
+    let keeper = Keeper::open(stores.log.clone(), &spool, &tokio::runtime::Handle::current()).context("open the spool")?;
     let state = AppState {
+        keeper: Arc::new(keeper),
         facts: facts.watcher(),
         live: engine.live(),
         streams: Arc::new(Streams::new(settings.server.streams_max, tokio::runtime::Handle::current())),
@@ -106,7 +124,7 @@ pub async fn start(settings: Settings) -> anyhow::Result<Product> {
     let senders = Arc::new(Senders::new(&directory.borrow(), settings.intake.events_per_second));
     tokio::spawn(tasks.clone().run_until_cancelled_owned(senders.clone().follow(directory)));
     let intake = web::Data::new(Intake {
-        log: stores.log.clone(),
+        keeper: state.keeper.clone(),
         senders: senders.clone(),
         caps: Arc::new(Caps::new(
             settings.intake.requests_in_flight_max,
@@ -151,6 +169,7 @@ impl Product {
             self.tasks.cancel();
             // The groups do not know each other, so they leave at the same time.
             tokio::join!(self.engine.stop(), self.facts.stop());
+            self.state.keeper.close();
             drop(self.state);
             self.stores.close().await;
         };
@@ -169,6 +188,7 @@ macro_rules! bound {
             .workers(threads($workers))
             .client_request_timeout(HEAD_TIMEOUT)
             .keep_alive(KEEP_ALIVE)
+            .on_connect(give_up_when_stalled)
             // We listen to signals ourselves: the order of leaving is ours.
             .disable_signals()
             .shutdown_timeout(FINISH_REQUESTS.as_secs())
@@ -222,6 +242,17 @@ fn listen_admin(
             .configure(routes::admin)
     };
     Ok(run(bound!(app, "admin.bind", state.settings.admin.bind, 1), listeners))
+}
+
+/// A writer whose peer's window stays closed is never asked again by actix, so no timer of ours would see it.
+fn give_up_when_stalled(connection: &dyn Any, _: &mut Extensions) {
+    let Some(socket) = connection.downcast_ref::<TcpStream>() else {
+        return;
+    };
+    let milliseconds = STALLED.as_millis() as u32;
+    if let Err(error) = rustix::net::sockopt::set_tcp_user_timeout(socket, milliseconds) {
+        tracing::warn!(%error, "cannot bound how long a stalled connection is kept");
+    }
 }
 
 fn run((server, address): (Server, SocketAddr), listeners: &mut Listeners) -> SocketAddr {

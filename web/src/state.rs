@@ -7,6 +7,7 @@ use trunkline_actors::{FactsWatcher, Live};
 use trunkline_stores::clickhouse::Analytics;
 use trunkline_stores::log::EventLog;
 use trunkline_stores::postgres::{Config, Directory};
+use trunkline_stores::spool::Keeper;
 
 use crate::api::cursor::CursorKey;
 use crate::identity::password::Passwords;
@@ -52,6 +53,8 @@ pub struct AppState {
     pub directory: watch::Receiver<Arc<Directory>>,
     /// The event log.
     pub log: Arc<dyn EventLog>,
+    /// The intake's way into it, and what waits there.
+    pub keeper: Arc<Keeper>,
     /// Stored calls.
     pub analytics: Analytics,
     /// Live figures.

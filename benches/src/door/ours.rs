@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use actix_web::{App, HttpServer, web};
 use anyhow::Result;
+use tokio::runtime::Handle;
 use trunkline_stores::log::EventLog;
+use trunkline_stores::spool::{Keeper, SpoolOptions};
 use trunkline_web::intake::Intake;
 use trunkline_web::intake::caps::Caps;
 use trunkline_web::intake::meters::Meters;
@@ -17,11 +19,17 @@ use crate::directory::directory;
 /// As in the default settings.
 const REQUESTS_IN_FLIGHT: usize = 2_000;
 const BYTES_IN_FLIGHT: usize = 256 << 20;
+const SPOOL_BYTES: u64 = 1 << 30;
 
 /// Serves until killed.
 pub async fn serve(log: Arc<dyn EventLog>) -> Result<()> {
+    let place = tempfile::tempdir()?;
+    let spool = SpoolOptions {
+        directory: place.path().to_owned(),
+        bytes_max: SPOOL_BYTES,
+    };
     let intake = web::Data::new(Intake {
-        log,
+        keeper: Arc::new(Keeper::open(log, &spool, &Handle::current())?),
         senders: Arc::new(Senders::new(&directory(), 0)),
         caps: Arc::new(Caps::new(REQUESTS_IN_FLIGHT, BYTES_IN_FLIGHT)),
         meters: Meters::default(),

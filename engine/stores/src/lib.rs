@@ -3,4 +3,5 @@
 pub mod clickhouse;
 pub mod log;
 pub mod postgres;
+pub mod spool;
 mod tls;

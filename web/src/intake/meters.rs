@@ -67,7 +67,7 @@ pub enum Outcome {
     SignatureWrong,
     /// Over the workspace's rate.
     RateLimited,
-    /// The log did not acknowledge.
+    /// Neither log nor spool acknowledged.
     LogAway,
 }
 
@@ -98,6 +98,7 @@ pub struct EventMeter {
     set_aside: Counter,
     hooks: Counter,
     hooks_unrecorded: Counter,
+    spooled: Counter,
     ack: Histogram,
     last: Gauge,
 }
@@ -110,6 +111,7 @@ impl EventMeter {
             set_aside: counter("set_aside"),
             hooks: counter("hook_answered"),
             hooks_unrecorded: counter("hook_unrecorded"),
+            spooled: metrics::counter!("trunkline_webhook_events_spooled_total", "event" => event),
             ack: metrics::histogram!("trunkline_webhook_ack_duration_seconds", "event" => event),
             last: metrics::gauge!("trunkline_last_event_timestamp_seconds"),
         }
@@ -124,6 +126,11 @@ impl EventMeter {
         }
         self.ack.record(took.as_secs_f64());
         self.last.set(at.0 as f64 / 1_000.0);
+    }
+
+    /// Durable in the spool; also counted as kept.
+    pub fn spooled(&self) {
+        self.spooled.increment(1);
     }
 
     /// An inbound hook got its answer.

@@ -5,6 +5,7 @@ use trunkline_actors::facts::FactsState;
 use trunkline_actors::{Completeness, PartitionState, RoleState};
 use trunkline_core::instant::Millis;
 use trunkline_stores::clickhouse::{AgentReceipts, ClassCount, StoredOddity, StoredSetAside};
+use trunkline_stores::spool::SpoolState;
 
 use crate::l10n::Texts;
 use crate::pages::format::{self, DASH};
@@ -53,10 +54,19 @@ pub struct Figures {
 
 impl Figures {
     /// The figures in the reader's words.
-    pub fn of(s: Shell, completeness: &Completeness, partitions: &[PartitionState], roles: &[RoleState], facts: &FactsState) -> Figures {
+    pub fn of(
+        s: Shell,
+        completeness: &Completeness,
+        partitions: &[PartitionState],
+        roles: &[RoleState],
+        facts: &FactsState,
+        spool: &SpoolState,
+    ) -> Figures {
         let l = s.l;
+        let mut figures = figures(completeness, partitions, facts, &s);
+        figures.push(spooled(spool, completeness.as_of, l));
         Figures {
-            figures: figures(completeness, partitions, facts, &s),
+            figures,
             partition_heads: [
                 "part-number",
                 "part-state",
@@ -252,6 +262,25 @@ fn figures(c: &Completeness, partitions: &[PartitionState], facts: &FactsState, 
             l.t("fig-horizon"),
         ),
     ]
+}
+
+/// What waits on our own disk for the log.
+fn spooled(spool: &SpoolState, now: Millis, l: &Texts) -> Figure {
+    let (state, note) = if spool.trouble.is_some() {
+        ("breach", l.t("fig-spool-trouble"))
+    } else if spool.records == 0 {
+        ("ok", l.t("fig-spool-empty"))
+    } else {
+        let megabytes = format::decimal(spool.bytes as f64 / 1e6, 1);
+        let words = l.t2("fig-spool-holds", ("bytes", megabytes), ("age", format::age(spool.age_ms(now))));
+        (if spool.is_unusable() { "breach" } else { "watch" }, words)
+    };
+    Figure {
+        name: l.t("fig-spool"),
+        value: format::count(spool.records),
+        state,
+        note,
+    }
 }
 
 fn partition_line(p: &PartitionState, facts: &FactsState, s: &Shell) -> Vec<String> {

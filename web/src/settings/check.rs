@@ -84,6 +84,14 @@ pub fn refusals(settings: &Settings) -> Vec<String> {
             settings.log.retention_days
         ),
     );
+    let largest = trunkline_core::limit::RECORD_BYTES as u64;
+    refuse(
+        (1..largest).contains(&settings.spool.bytes_max),
+        format!(
+            "spool.bytes_max = {} is less than one largest event; set at least {largest}, or 0 for no spool",
+            settings.spool.bytes_max
+        ),
+    );
     refuse(
         settings.data.directory.as_os_str().is_empty(),
         "data.directory is empty; name a directory".to_owned(),

@@ -12,6 +12,7 @@ pub fn redacted(settings: &Settings) -> Value {
         intake,
         admin,
         data,
+        spool,
         log,
         kafka,
         postgres,
@@ -34,6 +35,7 @@ pub fn redacted(settings: &Settings) -> Value {
         },
         "admin": { "bind": admin.bind },
         "data": { "directory": data.directory },
+        "spool": { "directory": settings.spool_directory(), "bytes_max": spool.bytes_max },
         "log": { "store": match log.store { LogStore::Postgres => "postgres", LogStore::Kafka => "kafka" }, "partitions": log.partitions,
             "retention_days": log.retention_days },
         "kafka": {

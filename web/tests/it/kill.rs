@@ -2,9 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use rustix::process::{Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process};
+use trunkline_core::signature::{SigningKey, sign};
 
 use crate::agreement::{agree, events};
+use crate::app::{event, now};
 use crate::audit;
 use crate::process::{Place, Product, eventually};
 use crate::simulated::{Simulated, disorderly_past};
@@ -70,4 +72,67 @@ async fn until_it_has_kept(product: &Product<'_>, records: u64) {
         if kept >= records as f64 { Ok(()) } else { Err(kept) }
     })
     .await;
+}
+
+/// Calls begun before and while the log stands still.
+const CALLS: usize = 60;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rx01_killed_with_events_in_the_spool_it_hands_them_over_after_its_next_start() {
+    let place = Place::new(&[]).await;
+    let product = place.start().await;
+    begin_calls(&product, 0..CALLS / 3).await;
+    let stopped = family(place.postgres().unwrap());
+    stopped.iter().for_each(|pid| kill_process(*pid, Signal::STOP).unwrap());
+    begin_calls(&product, CALLS / 3..CALLS).await;
+    let spooled = product.metric("trunkline_spool_records", "").await.unwrap();
+    assert!(spooled >= (CALLS / 3) as f64, "{spooled} records wait in the spool");
+    let ready = product.http.get(format!("{}/readyz?verbose", product.admin)).send().await.unwrap();
+    assert_eq!(ready.status(), 200, "events can be taken");
+    let checks: serde_json::Value = ready.json().await.unwrap();
+    assert_eq!(checks["spool"], "the event log is away; events wait in the spool", "{checks}");
+    product.kill();
+    stopped.iter().for_each(|pid| kill_process(*pid, Signal::CONT).unwrap());
+
+    let product = place.start().await;
+    let all = async || {
+        let (board, waiting) = (
+            product.get("/v1/board").await,
+            product.metric("trunkline_spool_records", "").await.unwrap(),
+        );
+        let offered = board["offered"]["total"].as_u64();
+        if offered == Some(CALLS as u64) && waiting == 0.0 {
+            Ok(())
+        } else {
+            Err((offered, waiting))
+        }
+    };
+    eventually("every acknowledged call is on the board once", RIGHT_WITHIN, all).await;
+    product.stop().await;
+}
+
+/// Every event is answered 204, and in time (rule A4).
+async fn begin_calls(product: &Product<'_>, numbers: std::ops::Range<usize>) {
+    let sent = numbers.map(async |n| {
+        let body = event("call_started", &format!("call_spooled_{n}")).to_string();
+        let signature = sign(body.as_bytes(), &SigningKey::new(&product.signing_key), now());
+        let request = product.http.post(&product.intake).header("x-retell-signature", signature);
+        let begun = Instant::now();
+        let answer = request.body(body).send().await.unwrap();
+        assert_eq!(answer.status(), 204);
+        assert!(begun.elapsed() < Duration::from_secs(6), "{:?}", begun.elapsed());
+    });
+    futures::future::join_all(sent).await;
+}
+
+/// A server and the processes that serve its connections; the server first, so that stopped in this order it makes no more.
+fn family(server: Pid) -> Vec<Pid> {
+    let parent = server.as_raw_nonzero().to_string();
+    let output = std::process::Command::new("ps")
+        .args(["-o", "pid=", "--ppid", &parent])
+        .output()
+        .unwrap();
+    let children = String::from_utf8(output.stdout).unwrap();
+    let children = children.split_whitespace().filter_map(|pid| Pid::from_raw(pid.parse().unwrap()));
+    std::iter::once(server).chain(children).collect()
 }

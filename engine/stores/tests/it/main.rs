@@ -15,4 +15,5 @@ mod log_postgres;
 mod log_suite;
 mod schema;
 mod server;
+mod spool;
 mod tls;

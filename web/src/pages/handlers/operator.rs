@@ -97,5 +97,6 @@ fn figures(caller: &Caller, request: &HttpRequest, state: &AppState) -> Result<F
         &state.live.partitions(),
         &state.live.role_states(),
         &state.facts.state(),
+        &state.keeper.spool(),
     ))
 }

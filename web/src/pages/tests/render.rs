@@ -272,8 +272,16 @@ fn operator(s: Shell) -> OperatorPage {
         repeated: 21,
         revised: 1,
     };
+    let spool = trunkline_stores::spool::SpoolState {
+        records: 120,
+        bytes: 262_144,
+        bytes_max: 1 << 30,
+        oldest: Some(Millis(fixture::NOW - 42_000)),
+        log_away: true,
+        trouble: None,
+    };
     OperatorPage::of(
-        Figures::of(s, &completeness, &partitions, &[], &trunkline_actors::FactsState::default()),
+        Figures::of(s, &completeness, &partitions, &[], &trunkline_actors::FactsState::default(), &spool),
         Some(Stored {
             set_aside: vec![aside],
             classes: vec![class],

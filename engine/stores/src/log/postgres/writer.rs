@@ -67,6 +67,15 @@ impl Stage {
     }
 }
 
+/// Takes an append back when its caller goes away, if the writer has not taken it: nobody was promised anything.
+struct Withdrawal(Arc<Stage>);
+
+impl Drop for Withdrawal {
+    fn drop(&mut self) {
+        self.0.move_on(GIVEN_UP);
+    }
+}
+
 impl Writers {
     pub fn start(shared: &Arc<Shared>, count: u32, tasks: &TaskTracker) -> Self {
         let queues = (0..count.min(shared.partitions)).map(|_| {
@@ -111,6 +120,7 @@ impl Writers {
                 .map_err(|_| closed())?,
         };
         let stage = Arc::new(Stage::default());
+        let _withdrawal = Withdrawal(stage.clone());
         let (answer, answered) = oneshot::channel();
         let append = Append {
             partition,
