@@ -6,6 +6,7 @@
 
 mod batch;
 mod cache;
+mod elsewhere;
 mod fold;
 mod intent;
 mod moves;
@@ -28,6 +29,7 @@ use trunkline_stores::log::{EventLog, LogError};
 use trunkline_stores::postgres::Directory;
 
 use crate::system::{Health, Role, Roles};
+pub use elsewhere::watch_elsewhere;
 use state::Shared;
 pub use state::{FactsState, PartitionFacts};
 use worker::Worker;

@@ -53,7 +53,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the product.
-    Serve,
+    Serve(serve::Serve),
     /// Run everything on this machine, with a made-up call centre and the simulator.
     Demo(demo::Demo),
     /// Bring the schemas of Postgres and ClickHouse up to date.
@@ -149,7 +149,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     }
     let context = Context { settings, json: cli.json };
     match cli.command {
-        Command::Serve => serve::serve(context),
+        Command::Serve(args) => serve::serve(context, &args),
         Command::Demo(args) => demo::run(context, args),
         Command::Migrate(args) => migrate::run(context, &args),
         Command::Doctor => doctor::run(context),

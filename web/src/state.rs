@@ -53,8 +53,8 @@ pub struct AppState {
     pub directory: watch::Receiver<Arc<Directory>>,
     /// The event log.
     pub log: Arc<dyn EventLog>,
-    /// The intake's way into it, and what waits there.
-    pub keeper: Arc<Keeper>,
+    /// The intake's way into it, and what waits there; in a process that has the intake.
+    pub keeper: Option<Arc<Keeper>>,
     /// Stored calls.
     pub analytics: Analytics,
     /// Live figures.

@@ -10,6 +10,7 @@ use secrecy::SecretString;
 use tokio::sync::watch;
 
 use super::{Context, serve, simulate};
+use crate::startup::roles::EVERY_ROLE;
 use crate::{demo, shutdown, startup, telemetry};
 
 /// What to play.
@@ -42,23 +43,23 @@ pub fn run(context: Context, args: Demo) -> anyhow::Result<ExitCode> {
             settings.retell.ask_after_minutes = settings.retell.ask_after_minutes.min(demo::ASK_AFTER_MINUTES);
         }
         let retell = settings.retell.api_url.clone();
-        let product = startup::start(settings).await?;
-        let passwords = product.state.passwords.clone();
+        let product = startup::start(settings, &EVERY_ROLE).await?;
+        let (Some(state), Some(site), Some(intake), Some(senders)) = (&product.state, product.site, product.intake, &product.senders)
+        else {
+            anyhow::bail!("a demo has every role");
+        };
+        let passwords = state.passwords.clone();
         let hash = async |password: String| {
             passwords
                 .hash(&SecretString::from(password))
                 .await
                 .context("hash the demo's password")
         };
-        let made = demo::prepare(&product.state.config, &data, hash)
+        let made = demo::prepare(&product.config, &data, hash)
             .await
             .context("make the demo's call centre")?;
-        let intake = format!("http://{}", product.intake);
-        product
-            .senders
-            .refresh(&product.state.config)
-            .await
-            .context("read the demo's workspace")?;
+        let intake = format!("http://{intake}");
+        senders.refresh(&product.config).await.context("read the demo's workspace")?;
         let (stop, stopped) = watch::channel(false);
         let player = match args.quiet_line {
             true => None,
@@ -68,7 +69,7 @@ pub fn run(context: Context, args: Demo) -> anyhow::Result<ExitCode> {
             }
         };
         println!("Trunkline is running.\n");
-        println!("  address    http://{}", product.site);
+        println!("  address    http://{site}");
         println!("  e-mail     {}", made.email);
         println!("  password   {}", made.password);
         println!("  API key    {}", made.api_key);

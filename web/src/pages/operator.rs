@@ -60,11 +60,11 @@ impl Figures {
         partitions: &[PartitionState],
         roles: &[RoleState],
         facts: &FactsState,
-        spool: &SpoolState,
+        spool: Option<&SpoolState>,
     ) -> Figures {
         let l = s.l;
         let mut figures = figures(completeness, partitions, facts, &s);
-        figures.push(spooled(spool, completeness.as_of, l));
+        figures.extend(spool.map(|spool| spooled(spool, completeness.as_of, l)));
         Figures {
             figures,
             partition_heads: [

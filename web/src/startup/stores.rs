@@ -14,6 +14,7 @@ use trunkline_stores::log::{EventLog, recognise};
 use trunkline_stores::postgres::{Config, Database, EmbeddedOptions, EmbeddedPostgres, PostgresOptions, migrate};
 
 use super::kafka;
+use super::roles::{ProcessRole, need_analytics};
 use crate::settings::{LogStore, Settings};
 
 /// Name of the engine's library.
@@ -39,36 +40,28 @@ pub struct Stores {
     pub config: Config,
     /// Events.
     pub log: Arc<dyn EventLog>,
-    /// Facts.
-    pub analytics: Analytics,
+    /// Facts; a process that only takes events has none.
+    pub analytics: Option<Analytics>,
     postgres: Postgres,
-    clickhouse: ClickHouse,
+    clickhouse: Option<ClickHouse>,
 }
 
 impl Stores {
-    /// Opens all of them and brings their schemas up to date.
-    pub async fn open(settings: &Settings) -> anyhow::Result<Stores> {
+    /// Opens those that the roles need and brings their schemas up to date.
+    pub async fn open(settings: &Settings, roles: &[ProcessRole]) -> anyhow::Result<Stores> {
         let postgres = Postgres::open(settings, Whose::Ours).await?;
         let steps = migrate(&postgres.options).await.context("bring the Postgres schema up to date")?;
         let database = Database::connect(&postgres.options).await.context("connect to Postgres")?;
         tracing::info!(steps = steps.len(), embedded = postgres.embedded.is_some(), "Postgres is ready");
         let log = open_log(settings, &database).await.context("open the event log")?;
-        let clickhouse = ClickHouse::open(settings).await?;
-        let migrated = clickhouse.analytics.migrate().await;
-        match migrated {
-            Ok(_) => tracing::info!(embedded = clickhouse.embedded.is_some(), "ClickHouse is ready"),
-            // Calls are taken and shown live without it; its writer goes on when it is back.
-            Err(error) if error.passes() && clickhouse.embedded.is_none() => {
-                tracing::error!(%error, "ClickHouse is away; the call log will be behind until it is back");
-                tokio::spawn(migrate_later(clickhouse.analytics.clone()));
-            }
-            Err(error) => return Err(error).context("bring the ClickHouse schema up to date"),
-        }
-        let analytics = clickhouse.analytics.clone();
+        let clickhouse = match need_analytics(roles) {
+            true => Some(open_analytics(settings).await?),
+            false => None,
+        };
         Ok(Stores {
             config: Config::new(database),
             log,
-            analytics,
+            analytics: clickhouse.as_ref().map(|clickhouse| clickhouse.analytics.clone()),
             postgres,
             clickhouse,
         })
@@ -77,10 +70,28 @@ impl Stores {
     /// Closes them: the log first, so that what is in flight is kept.
     pub async fn close(self) {
         self.log.close().await;
-        self.clickhouse.close().await;
+        if let Some(clickhouse) = self.clickhouse {
+            clickhouse.close().await;
+        }
         drop(self.config);
         self.postgres.close().await;
     }
+}
+
+/// ClickHouse with its schema up to date, or away for now.
+async fn open_analytics(settings: &Settings) -> anyhow::Result<ClickHouse> {
+    let clickhouse = ClickHouse::open(settings).await?;
+    let migrated = clickhouse.analytics.migrate().await;
+    match migrated {
+        Ok(_) => tracing::info!(embedded = clickhouse.embedded.is_some(), "ClickHouse is ready"),
+        // Calls are taken and shown live without it; its writer goes on when it is back.
+        Err(error) if error.passes() && clickhouse.embedded.is_none() => {
+            tracing::error!(%error, "ClickHouse is away; the call log will be behind until it is back");
+            tokio::spawn(migrate_later(clickhouse.analytics.clone()));
+        }
+        Err(error) => return Err(error).context("bring the ClickHouse schema up to date"),
+    }
+    Ok(clickhouse)
 }
 
 /// Whether an embedded server that already runs may be used.

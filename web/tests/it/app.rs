@@ -308,7 +308,7 @@ pub fn event(name: &str, call_id: &str) -> Value {
 
 /// Stops the product, and forgets its directory, when this process ends, however it ends: its end closes the pipe.
 #[allow(clippy::zombie_processes)] // it outlives this process: that is its purpose
-fn sweeper(pid: u32, forget: Option<&Path>) -> Child {
+pub fn sweeper(pid: u32, forget: Option<&Path>) -> Child {
     const SCRIPT: &str = "trap '' INT TERM HUP; cat >/dev/null; kill -TERM \"$1\" 2>/dev/null; n=0; \
          while kill -0 \"$1\" 2>/dev/null && [ $n -lt 100 ]; do sleep 0.1; n=$((n+1)); done; kill -KILL \"$1\" 2>/dev/null; \
          [ -z \"$2\" ] || rm -rf \"$2\"";

@@ -16,6 +16,7 @@ mod lifecycle;
 mod openapi;
 mod payloads;
 mod process;
+mod roles;
 mod sequences;
 mod signer;
 mod simulated;

@@ -97,6 +97,6 @@ fn figures(caller: &Caller, request: &HttpRequest, state: &AppState) -> Result<F
         &state.live.partitions(),
         &state.live.role_states(),
         &state.facts.state(),
-        &state.keeper.spool(),
+        state.keeper.as_ref().map(|keeper| keeper.spool()).as_ref(),
     ))
 }

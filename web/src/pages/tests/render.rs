@@ -281,7 +281,14 @@ fn operator(s: Shell) -> OperatorPage {
         trouble: None,
     };
     OperatorPage::of(
-        Figures::of(s, &completeness, &partitions, &[], &trunkline_actors::FactsState::default(), &spool),
+        Figures::of(
+            s,
+            &completeness,
+            &partitions,
+            &[],
+            &trunkline_actors::FactsState::default(),
+            Some(&spool),
+        ),
         Some(Stored {
             set_aside: vec![aside],
             classes: vec![class],
