@@ -5,6 +5,7 @@ pub mod call;
 pub mod calls;
 pub mod cursor;
 pub mod documents;
+mod etag;
 pub mod form;
 pub mod live;
 pub mod query;

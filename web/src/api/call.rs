@@ -58,7 +58,7 @@ pub struct EventForm {
     (status = 200, description = "The call", body = CallDetail),
     (status = 401, description = "No credential", body = Written), (status = 404, description = "No such call", body = Written),
 ))]
-#[get("/v1/calls/{id}")]
+#[get("/v1/calls/{id}", wrap = "actix_web::middleware::from_fn(super::etag::conditional)")]
 pub async fn call(
     caller: Caller,
     id: web::Path<String>,
@@ -87,7 +87,7 @@ pub async fn call(
     (status = 200, description = "The transcript", body = Turns),
     (status = 401, description = "No credential", body = Written), (status = 404, description = "No such call", body = Written),
 ))]
-#[get("/v1/calls/{id}/turns")]
+#[get("/v1/calls/{id}/turns", wrap = "actix_web::middleware::from_fn(super::etag::conditional)")]
 pub async fn turns(
     caller: Caller,
     id: web::Path<String>,
@@ -125,7 +125,7 @@ pub async fn turns(
     (status = 200, description = "The records", body = Events),
     (status = 401, description = "No credential", body = Written), (status = 404, description = "No such call", body = Written),
 ))]
-#[get("/v1/calls/{id}/events")]
+#[get("/v1/calls/{id}/events", wrap = "actix_web::middleware::from_fn(super::etag::conditional)")]
 pub async fn events(
     caller: Caller,
     id: web::Path<String>,

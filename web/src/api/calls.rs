@@ -44,7 +44,7 @@ const LIST: &str = "calls";
     (status = 401, description = "No credential", body = Written), (status = 403, description = "Not allowed", body = Written),
     (status = 422, description = "A parameter or cursor is refused", body = Written), (status = 503, description = "ClickHouse is away", body = Written),
 ))]
-#[get("/v1/calls")]
+#[get("/v1/calls", wrap = "actix_web::middleware::from_fn(super::etag::conditional)")]
 pub async fn calls(caller: Caller, request: HttpRequest, state: web::Data<AppState>) -> Result<web::Json<Page<Call>>, Problem> {
     caller.needs(Permission::Calls)?;
     let mut parameters = Parameters::of(&request)?;

@@ -15,7 +15,8 @@ use crate::pages::assets;
 #[derive(OpenApi)]
 #[openapi(
     info(title = "Trunkline", description = "Live boards, calls, transcripts and metrics of AI phone agents. Moments are RFC 3339 in UTC \
-        unless said otherwise; missing is null; lists are paged by signed cursors; refusals are problem details (RFC 9457).",
+        unless said otherwise; missing is null; lists are paged by signed cursors; refusals are problem details (RFC 9457). \
+        Reads that change seldom carry an ETag and answer 304 to an If-None-Match that names it.",
         license(name = "Apache-2.0", identifier = "Apache-2.0")),
     paths(
         super::board::board, super::live::live_calls, super::live::live_call, super::calls::calls, super::call::call,
@@ -72,7 +73,7 @@ pub fn description_text() -> &'static str {
 }
 
 /// `GET /openapi.json`
-#[get("/openapi.json")]
+#[get("/openapi.json", wrap = "actix_web::middleware::from_fn(super::etag::conditional)")]
 pub async fn openapi_json() -> HttpResponse {
     HttpResponse::Ok().content_type("application/json").body(description_text())
 }

@@ -75,7 +75,7 @@ pub struct SetAsideForm {
 /// The catalogue: what each metric counts, and how.
 #[utoipa::path(tag = "metrics", operation_id = "listMetrics", responses((status = 200, description = "All metrics", body = Metrics),
     (status = 401, description = "No credential", body = Written)))]
-#[get("/v1/metrics")]
+#[get("/v1/metrics", wrap = "actix_web::middleware::from_fn(super::etag::conditional)")]
 pub async fn metrics(caller: Caller) -> Result<web::Json<Metrics>, Problem> {
     caller.needs(Permission::Live)?;
     let data = serde_json::to_value(CATALOGUE).map_err(|error| Problem::internal("write the catalogue", error))?;
@@ -85,7 +85,7 @@ pub async fn metrics(caller: Caller) -> Result<web::Json<Metrics>, Problem> {
 /// The businesses of the caller's organisation.
 #[utoipa::path(tag = "configuration", operation_id = "listBusinesses", responses((status = 200, description = "All businesses", body = Businesses),
     (status = 401, description = "No credential", body = Written)))]
-#[get("/v1/businesses")]
+#[get("/v1/businesses", wrap = "actix_web::middleware::from_fn(super::etag::conditional)")]
 pub async fn businesses(caller: Caller, state: web::Data<AppState>) -> Result<web::Json<Businesses>, Problem> {
     caller.needs(Permission::Live)?;
     let found = state

@@ -216,6 +216,49 @@ async fn a_scope_is_needed_and_a_revoked_key_is_worth_nothing() {
 }
 
 #[tokio::test]
+async fn who_has_an_answer_is_not_sent_it_again() {
+    let line = app().line().await;
+    let key = line.api_key(&["calls:read", "live:read"]).await;
+    line.keep(&event("call_started", &fresh("call"))).await;
+    line.until(&key, "/v1/calls", |page| {
+        page["data"].as_array().is_some_and(|calls| calls.len() == 1)
+    })
+    .await;
+    let ask = async |path: &str, known: &str| {
+        let request = client().get(line.app.url(path)).bearer_auth(&key);
+        let request = if known.is_empty() {
+            request
+        } else {
+            request.header("if-none-match", known)
+        };
+        let answer = request.send().await.unwrap();
+        let tag = answer
+            .headers()
+            .get("etag")
+            .map(|tag| tag.to_str().unwrap().to_owned())
+            .unwrap_or_default();
+        (answer.status().as_u16(), tag, answer.text().await.unwrap())
+    };
+    for path in ["/v1/metrics", "/v1/businesses", "/v1/calls", "/openapi.json"] {
+        let (status, tag, body) = ask(path, "").await;
+        assert!(status == 200 && tag.starts_with('"') && !body.is_empty(), "{path}");
+        assert_eq!(
+            ask(path, &format!("\"old\", W/{tag}")).await,
+            (304, tag.clone(), String::new()),
+            "{path}"
+        );
+        assert_eq!(ask(path, "\"old\"").await, (200, tag, body), "{path}");
+    }
+    let (_, before, _) = ask("/v1/calls", "").await;
+    line.keep(&event("call_started", &fresh("call"))).await;
+    line.until(&key, "/v1/calls", |page| {
+        page["data"].as_array().is_some_and(|calls| calls.len() == 2)
+    })
+    .await;
+    assert_eq!(ask("/v1/calls", &before).await.0, 200, "there is more now");
+}
+
+#[tokio::test]
 async fn s037_every_answer_is_protected_and_named() {
     for path in ["/v1/board", "/openapi.json", "/nowhere"] {
         let answer = client()
