@@ -7,7 +7,7 @@ use fluent_bundle::concurrent::FluentBundle;
 use fluent_bundle::{FluentArgs, FluentResource, FluentValue};
 use unic_langid::LanguageIdentifier;
 
-/// The English source; every other language falls back to it.
+/// The English source; the other languages have the same keys, a test holds them to it.
 const ENGLISH: &str = include_str!("../locales/en.ftl");
 
 /// Texts of one language.
@@ -21,19 +21,27 @@ pub struct Texts {
     bundle: FluentBundle<FluentResource>,
 }
 
-/// All languages. `en-XA` is English with accents and a third longer: what is cut off or not translated shows at once.
+/// All languages, those that people choose first. `en-XA` is English with accents and a third longer: what is cut off or not translated shows at once.
 /// `en-XB` is English set from right to left: what is not mirrored shows.
 static LANGUAGES: LazyLock<Vec<Texts>> = LazyLock::new(|| {
     vec![
-        load("en", "ltr", "English", None),
-        load("en-XA", "ltr", "Ƥşḗŭḓǿ", Some(accent)),
-        load("en-XB", "rtl", "Pseudo, right to left", None),
+        load("en", "ltr", "English", ENGLISH, None),
+        load("es", "ltr", "Español", include_str!("../locales/es.ftl"), None),
+        load("de", "ltr", "Deutsch", include_str!("../locales/de.ftl"), None),
+        load("ar", "rtl", "العربية", include_str!("../locales/ar.ftl"), None),
+        load("en-XA", "ltr", "Ƥşḗŭḓǿ", ENGLISH, Some(accent)),
+        load("en-XB", "rtl", "Pseudo, right to left", ENGLISH, None),
     ]
 });
 
 /// Every language there is.
 pub fn languages() -> &'static [Texts] {
     &LANGUAGES
+}
+
+/// The languages that people choose from: all but the two that are made up.
+pub fn offered() -> impl Iterator<Item = &'static Texts> {
+    LANGUAGES.iter().filter(|texts| !texts.lang.contains("-X"))
 }
 
 /// The texts for a reader: the wish they saved, else what the browser asks for, else English.
@@ -103,14 +111,19 @@ impl Texts {
     }
 }
 
-fn load(lang: &'static str, dir: &'static str, name: &'static str, transform: Option<fn(&str) -> Cow<'_, str>>) -> Texts {
-    let resource = FluentResource::try_new(ENGLISH.to_owned()).expect("the built-in texts parse, a test reads them");
+fn load(lang: &'static str, dir: &'static str, name: &'static str, source: &str, transform: Option<fn(&str) -> Cow<'_, str>>) -> Texts {
+    let resource = FluentResource::try_new(source.to_owned()).expect("the built-in texts parse, a test reads them");
     let id: LanguageIdentifier = lang.parse().expect("the built-in language tags are well-formed");
     let mut bundle = FluentBundle::new_concurrent(vec![id]);
-    // Values are wrapped in <bdi> where they can be in another script; marks in the text would break searching and copying.
-    bundle.set_use_isolating(false);
+    // Left to right, values need no marks, which would only disturb copying; right to left, "$ 0.72" would read backwards without.
+    bundle.set_use_isolating(dir == "rtl");
     bundle.set_transform(transform);
     bundle.add_resource(resource).expect("no key is defined twice, a test reads them");
+    if source != ENGLISH {
+        // What is not translated is shown in English: a key that is there stays, and is told as a mistake that it is not.
+        let english = FluentResource::try_new(ENGLISH.to_owned()).expect("the built-in texts parse, a test reads them");
+        let _ = bundle.add_resource(english);
+    }
     Texts { lang, dir, name, bundle }
 }
 
@@ -139,7 +152,9 @@ mod tests {
     #[test]
     fn the_saved_language_wins_over_the_browsers() {
         assert_eq!(negotiate(Some("en-XB"), Some("en")).lang, "en-XB");
-        assert_eq!(negotiate(None, Some("de-CH, en-XA;q=0.8")).lang, "en-XA");
+        assert_eq!(negotiate(None, Some("fr-CH, en-XA;q=0.8")).lang, "en-XA");
+        assert_eq!(negotiate(None, Some("ar-EG,ar;q=0.9,en;q=0.5")).lang, "ar");
+        assert_eq!(negotiate(None, Some("de-CH, es;q=0.8")).lang, "de");
         assert_eq!(negotiate(None, Some("en-GB,en;q=0.9")).lang, "en");
         assert_eq!(negotiate(Some("nonsense"), None).lang, "en");
     }
@@ -150,5 +165,44 @@ mod tests {
         let text = pseudo.t1("fresh-complete", "time", "14:03:05");
         assert!(text.contains("14:03:05"), "{text}");
         assert!(!text.contains("Complete"), "{text}");
+    }
+
+    /// Keys of a source with the values that each of them takes.
+    fn keys(source: &str) -> std::collections::BTreeMap<String, std::collections::BTreeSet<String>> {
+        let mut keys = std::collections::BTreeMap::new();
+        let mut last = String::new();
+        for line in source.lines().filter(|line| !line.starts_with('#') && !line.trim().is_empty()) {
+            if !line.starts_with([' ', '}']) {
+                line.split(" =").next().unwrap_or_default().clone_into(&mut last);
+            }
+            let taken: &mut std::collections::BTreeSet<String> = keys.entry(last.clone()).or_default();
+            let names = line
+                .split('$')
+                .skip(1)
+                .filter_map(|rest| rest.split(|c: char| !c.is_ascii_alphanumeric()).next());
+            taken.extend(names.map(str::to_owned));
+        }
+        keys
+    }
+
+    #[test]
+    fn every_language_has_the_keys_of_english_and_takes_the_same_values() {
+        let english = keys(ENGLISH);
+        assert!(english.len() > 300);
+        for (lang, source) in [
+            ("es", include_str!("../locales/es.ftl")),
+            ("de", include_str!("../locales/de.ftl")),
+            ("ar", include_str!("../locales/ar.ftl")),
+        ] {
+            let own = keys(source);
+            for (key, taken) in &english {
+                // Counted forms may say a number in a word.
+                let found = own.get(key);
+                assert!(
+                    found.is_some_and(|found| found == taken),
+                    "{lang}: {key} takes {taken:?}, not {found:?}"
+                );
+            }
+        }
     }
 }

@@ -53,6 +53,7 @@ pub fn configure(config: &mut web::ServiceConfig) {
                 .route(web::get().to(signin::show))
                 .route(web::post().to(signin::enter)),
         )
+        .service(page("/language").route(web::get().to(signin::language)))
         .service(page("/signout").route(web::post().to(signin::leave)));
 }
 

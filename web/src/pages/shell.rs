@@ -1,7 +1,7 @@
 //! What stands round every page: bar, scope, completeness, reader, language, theme.
 
 use actix_web::HttpRequest;
-use actix_web::http::header;
+use actix_web::http::{Method, header};
 use jiff::tz::TimeZone;
 
 use crate::l10n::{self, Texts};
@@ -74,7 +74,6 @@ pub const SCRIPT_TEXTS: &[&str] = &[
     "now-word",
     "transfers-today",
     "target",
-    "no-calls-yet",
     "n-equals",
     "ended-today",
     "no-agent",
@@ -201,6 +200,8 @@ pub struct Shell {
     pub scope_keep: Vec<(String, String)>,
     /// Completeness.
     pub fresh: Fresh,
+    /// Address of the page itself, to come back to it.
+    pub here: String,
     /// A television: no controls.
     pub tv: bool,
     /// Guards forms against other sites; empty where the session's cookie rules suffice.
@@ -223,7 +224,15 @@ impl Shell {
             Some("light") => Some("light"),
             _ => None,
         };
-        Shell::plain(l, place, l.t(title_key), theme)
+        let mut shell = Shell::plain(l, place, l.t(title_key), theme);
+        if request.method() == Method::GET {
+            request
+                .uri()
+                .path_and_query()
+                .map_or("/", |here| here.as_str())
+                .clone_into(&mut shell.here);
+        }
+        shell
     }
 
     /// A frame without a request behind it.
@@ -242,6 +251,7 @@ impl Shell {
                 complete: format::DASH.to_owned(),
                 more: String::new(),
             },
+            here: "/wall".to_owned(),
             tv: false,
             form_token: String::new(),
             zone: TimeZone::UTC,
@@ -273,6 +283,14 @@ impl Shell {
             items.push(entry("/operator", "operator", "nav-operator", Place::Operator));
         }
         items
+    }
+
+    /// Languages to choose from, each with the address that chooses it and comes back.
+    pub fn languages(&self) -> Vec<(&'static Texts, String)> {
+        let here = format::path_segment(&self.here);
+        l10n::offered()
+            .map(|texts| (texts, format!("/language?set={}&next={here}", texts.lang)))
+            .collect()
     }
 
     /// Texts for scripts, as JSON that is safe inside a script element.

@@ -1,5 +1,7 @@
-//! Signing in and out.
+//! Signing in and out, and the language one reads in.
 
+use actix_web::cookie::time::Duration;
+use actix_web::cookie::{Cookie, SameSite};
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
@@ -8,9 +10,13 @@ use serde::Deserialize;
 
 use crate::error::{Kind, Problem};
 use crate::identity::{Caller, sign_in};
+use crate::l10n;
 use crate::pages::html;
 use crate::pages::shell::{Place, Shell};
 use crate::state::AppState;
+
+/// How long a chosen language is kept: a year.
+const LANGUAGE_KEPT: Duration = Duration::days(365);
 
 /// The page.
 #[derive(Template)]
@@ -105,6 +111,31 @@ pub async fn enter(request: HttpRequest, state: web::Data<AppState>, form: web::
     )
 }
 
+/// Which language, and where to go on.
+#[derive(Debug, Deserialize)]
+pub struct Chosen {
+    set: String,
+    #[serde(default)]
+    next: String,
+}
+
+/// `GET /language`: keeps the reader's language in a cookie. A link, so that it works before signing in and without scripts.
+pub async fn language(chosen: web::Query<Chosen>) -> Result<HttpResponse, Problem> {
+    let texts = l10n::languages().iter().find(|texts| texts.lang == chosen.set);
+    let texts = texts.ok_or_else(|| Problem::field("set", "unknown", "There is no such language."))?;
+    let next = if is_ours(&chosen.next) { chosen.next.as_str() } else { "/wall" };
+    let mut response = HttpResponse::SeeOther().insert_header((header::LOCATION, next)).finish();
+    let cookie = Cookie::build("lang", texts.lang)
+        .path("/")
+        .same_site(SameSite::Lax)
+        .max_age(LANGUAGE_KEPT)
+        .finish();
+    response
+        .add_cookie(&cookie)
+        .map_err(|error| Problem::internal("set the language cookie", error))?;
+    Ok(response)
+}
+
 /// `POST /signout`.
 pub async fn leave(state: web::Data<AppState>, caller: Caller, form: web::Form<Leaving>) -> Result<HttpResponse, Problem> {
     caller.check_form(&form.form_token)?;
@@ -124,9 +155,14 @@ fn go(next: &str) -> HttpResponse {
         .finish()
 }
 
+/// A path on this site and nothing else.
+fn is_ours(next: &str) -> bool {
+    next.starts_with('/') && !next.starts_with("//") && !next.contains(['\\', '\r', '\n', '\t'])
+}
+
 /// Only a path of ours: nobody is sent to another site by a link to our sign-in.
 fn local(next: &str) -> &str {
-    let plain = next.starts_with('/') && !next.starts_with("//") && !next.contains(['\\', '\r', '\n', '\t']);
+    let plain = is_ours(next);
     // Back to the form only after signing out; a link that leads there after signing in would go in a circle.
     if plain && (next == "/signin" || !next.starts_with("/signin")) {
         next

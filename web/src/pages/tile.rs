@@ -100,7 +100,7 @@ pub(super) fn tile(tile: &Tile, asked: &Asked, from: Millis, l: &Texts) -> Shown
 fn base(tile: &Tile, l: &Texts) -> String {
     let whole = |value: f64| format::count(value.max(0.0).round() as u64);
     match (tile.numerator, tile.denominator) {
-        (_, None | Some(0.0)) => l.t("no-calls-yet"),
+        (_, None) => String::new(),
         (Some(num), Some(den)) if tile.unit == Unit::Share => format!("{} / {}", whole(num), whole(den)),
         (_, Some(den)) => l.t1("n-equals", "n", whole(den)),
     }

@@ -1,7 +1,8 @@
 // Numbers, times and money as people read them; the same rules as pages/format.rs (a browser test compares them).
 
 export const DASH = "–";
-const lang = document.documentElement.lang.startsWith("en") ? "en" : document.documentElement.lang;
+// As format.rs writes them, in every language.
+const lang = "en";
 const zone = document.documentElement.dataset.zone || "UTC";
 const grouped = [0, 1, 2, 3].map((digits) => new Intl.NumberFormat(lang, { minimumFractionDigits: digits, maximumFractionDigits: digits }));
 const clockForm = new Intl.DateTimeFormat(lang, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23", timeZone: zone });

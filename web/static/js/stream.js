@@ -76,6 +76,7 @@ export function stream(address, listeners) {
   // Sleep and hidden tabs stop timers and may leave a dead connection open: whoever looks again gets a new one.
   const again = () => { if (document.visibilityState === "visible" && Date.now() - alive > DELAYED_MS) { tries = 0; open(); } look(); };
   document.addEventListener("visibilitychange", again);
+  document.addEventListener("resume", again);
   addEventListener("pageshow", again);
   addEventListener("online", again);
   addEventListener("pagehide", () => source?.close());

@@ -111,7 +111,7 @@ function showTile(tile) {
 
 /** @param {any} tile */
 function baseOf(tile) {
-  if (!tile.denominator) return text("no-calls-yet");
+  if (tile.denominator === null) return "";
   if (tile.unit === "share" && tile.numerator !== null) return `${count(Math.round(tile.numerator))} / ${count(Math.round(tile.denominator))}`;
   return text("n-equals", { n: count(Math.round(tile.denominator)) });
 }

@@ -310,7 +310,7 @@ fn every_page_renders_in_every_language_and_theme() {
                 );
                 assert!(!page.contains(" onclick="), "{name}");
                 if l.lang != "en-XA" {
-                    write(&format!("{name}-{theme}{}", if l.dir == "rtl" { "-rtl" } else { "" }), &page);
+                    write(&format!("{name}-{theme}-{}", l.lang), &page);
                 }
             }
         }

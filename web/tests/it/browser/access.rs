@@ -99,6 +99,31 @@ async fn the_keyboard_is_enough() {
 }
 
 #[tokio::test]
+async fn a_language_is_chosen_before_signing_in_and_kept() {
+    let line = app().line().await;
+    let email = person(&line, Role::Owner).await;
+    line.keep(&event("call_started", &fresh("call"))).await;
+    browse(line.app, |page| async move {
+        page.go("/signin?next=%2Flive").await;
+        page.eval("document.querySelector('.langs a[lang=de]').click()").await;
+        page.until_text("main h1", "Anmelden").await;
+        assert_eq!(page.path().await, "/signin?next=%2Flive");
+        page.fill_sign_in(&email, "a password for tests").await;
+        page.until_text("h1", "Laufend").await;
+        page.until_text("#live-calls [data-f=state]", "Spricht").await;
+        page.go("/language?set=ar&next=%2Fwall").await;
+        page.until_text("#calls-h", "المكالمات الجارية").await;
+        assert_eq!(page.eval("return document.documentElement.dir + document.documentElement.lang").await, "rtlar");
+        assert_eq!(page.eval("const [nav, fresh] = ['.nav', '#fresh'].map((s) => document.querySelector(s).getBoundingClientRect().left); return nav > fresh").await, true, "mirrored");
+        page.until_text("#wall-calls [data-f=state]", "يتحدث").await;
+        assert_eq!(page.eval("return document.documentElement.scrollWidth <= innerWidth").await, true);
+        page.go("/language?set=xx").await;
+        assert!(page.text("code").await.len() > 8, "a refusal with its id");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_theme_is_chosen_and_kept() {
     let line = app().line().await;
     let email = person(&line, Role::Viewer).await;

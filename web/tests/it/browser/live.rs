@@ -86,6 +86,42 @@ async fn a_stream_that_stops_is_said_and_one_that_comes_back_too() {
 }
 
 #[tokio::test]
+async fn a_page_that_slept_or_was_hidden_is_right_when_somebody_looks_again() {
+    let line = app().line().await;
+    let email = person(&line, Role::Viewer).await;
+    line.keep(&event("call_started", &fresh("call"))).await;
+    browse(line.app, |page| async move {
+        let number = "[data-now=calls] [data-f=number]";
+        page.enter(&email, "/wall").await;
+        page.until_text(number, "1").await;
+        page.lifecycle("frozen").await;
+        line.keep(&event("call_started", &fresh("call"))).await;
+        // Long enough that the page has to notice by itself that its connection may be dead.
+        tokio::time::sleep(Duration::from_secs(7)).await;
+        page.lifecycle("active").await;
+        page.until_text(number, "2").await;
+        page.until("fresh figures", || async {
+            page.eval("return document.querySelector('#fresh').dataset.s").await == "ok"
+        })
+        .await;
+        // Another tab covers it: it goes on.
+        let own = page.driver.window().await.unwrap();
+        let other = page.driver.new_tab().await.unwrap();
+        page.driver.switch_to_window(other).await.unwrap();
+        line.keep(&event("call_started", &fresh("call"))).await;
+        page.driver.close_window().await.unwrap();
+        page.driver.switch_to_window(own).await.unwrap();
+        page.until_text(number, "3").await;
+        assert_eq!(
+            page.eval("return document.documentElement.classList.contains('stale')").await,
+            false
+        );
+        page.no_complaints("the page").await;
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_transcript_grows_turn_by_turn_and_becomes_the_story() {
     let line = app().line().await;
     let email = person(&line, Role::Supervisor).await;

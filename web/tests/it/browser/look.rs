@@ -32,6 +32,16 @@ async fn every_page_is_accessible_at_every_size_in_both_themes() {
         page.go("/signin").await;
         check(&page, "/signin before signing in").await;
         page.enter(&email, "/wall").await;
+        // Right to left, with the longest words, and as one sees it at 200 % zoom of a laptop.
+        for (language, width, height) in [("ar", 1280, 800), ("ar", 390, 844), ("de", 640, 400), ("en-XA", 1280, 800)] {
+            page.resize(width, height).await;
+            page.language(language).await;
+            for path in &pages {
+                page.go(path).await;
+                check(&page, &format!("{path} {language} {width}x{height}")).await;
+            }
+        }
+        page.language("en").await;
         for theme in ["light", "dark"] {
             for (width, height) in SIZES {
                 page.resize(width, height).await;

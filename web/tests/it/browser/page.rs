@@ -229,6 +229,12 @@ impl Page {
         .await;
     }
 
+    /// Stops the page as a browser stops one that nobody looks at (`frozen`), or lets it go on (`active`).
+    pub async fn lifecycle(&self, state: &str) {
+        let body = json!({ "cmd": "Page.setWebLifecycleState", "params": { "state": state } });
+        self.tell("goog/cdp/execute", body).await;
+    }
+
     /// Runs a script that the page's own policy would refuse: by the debugger.
     pub async fn inject(&self, source: &str) {
         self.tell(
@@ -257,6 +263,12 @@ impl Page {
         let answer: Value = answer.json().await.unwrap();
         assert!(answer["value"]["error"].is_null(), "{command}: {answer:#}");
         answer["value"].clone()
+    }
+
+    /// The language of the next pages.
+    pub async fn language(&self, language: &str) {
+        self.eval(&format!("document.cookie = 'lang={language}; path=/; samesite=lax'"))
+            .await;
     }
 
     /// The theme of the next pages.
