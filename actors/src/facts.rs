@@ -4,7 +4,7 @@
 //! the records in the events table. So it may die anywhere: the log delivers again, the same rows come out, and the tables keep
 //! each once; what it is about to write is noted before, and repeated to the letter ([`intent`]). ClickHouse away means that it waits and its offsets stay; nothing else notices.
 
-mod batch;
+pub(crate) mod batch;
 mod cache;
 mod elsewhere;
 mod fold;

@@ -1,10 +1,15 @@
 #![doc = include_str!("../README.md")]
 
+pub mod audit;
+pub mod effects;
 pub mod facts;
+pub mod jobs;
 pub mod live;
 pub mod system;
 
+pub use effects::{Effects, EffectsOptions, EffectsState, EffectsWatcher};
 pub use facts::{Facts, FactsOptions, FactsState, FactsWatcher};
+pub use jobs::{Jobs, JobsOptions};
 pub use live::{
     BoardScope, CallLookup, CallScope, Changes, Completeness, Engine, EngineError, EngineOptions, Gap, Limits, Live, LiveCall, Lookup,
     PartitionState, SetAsideNote, Unknown, UnknownKind,

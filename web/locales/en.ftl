@@ -7,6 +7,7 @@ nav = Main
 nav-wall = Live
 nav-live = In progress
 nav-calls = Calls
+nav-usage = Usage
 nav-operator = Operator
 scope-business = Business
 scope-all-businesses = All businesses
@@ -365,6 +366,52 @@ problem-bad = This address cannot be read
 problem-bad-words = Part of it is not what we expect: { $name }
 request-id = Request id
 to-wall = To the wallboard
+
+## Usage
+usage-note = what calls cost, from the ledger; a late event corrects the day of its call
+usage-previous = Previous month
+usage-next = Next month
+usage-file = CSV
+usage-none = No call of this month is in the ledger.
+usage-by-business = Use by business
+usage-by-day = By day
+usage-day-note = day of the call's start in the zone of its business
+usage-day = Day
+usage-sum = All
+usage-no-business = No longer known
+usage-calls = Calls
+usage-connected = Connected
+usage-minutes = Minutes
+usage-chats = Chats
+usage-cost = Cost
+usage-legs = Of it transfer legs
+usage-priced = With a known cost
+
+## Jobs
+jobs = Jobs and effects
+jobs-note = what is delivered to the outside, and how far the usage ledger is
+jobs-filter = State
+jobs-all = All
+jobs-none = There is no such job.
+job-queued = Waiting
+job-running = Under way
+job-done = Delivered
+job-dead = Given up
+job-cancelled = Cancelled
+job-to = To
+job-tries = Tries
+job-due = Next try
+job-error = What went wrong last
+job-acts = What can be done
+job-retry = Try now
+job-retry-of = Try job { $name } now
+job-cancel = Cancel
+job-cancel-of = Cancel job { $name }
+effects = Effects group
+effects-note = ledger and outbox, one transaction a batch
+effects-behind = Behind
+effects-written = Last written
+effects-epoch = Owners so far
 
 ## Operator
 operator-note = what is known of the machine itself

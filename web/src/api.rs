@@ -11,6 +11,8 @@ pub mod live;
 pub mod query;
 pub mod received;
 pub mod things;
+pub mod usage;
+pub mod webhook_endpoints;
 
 use actix_web::web;
 
@@ -29,6 +31,12 @@ pub fn configure(config: &mut web::ServiceConfig) {
         .service(things::completeness)
         .service(things::set_aside)
         .service(received::received)
+        .service(usage::usage)
+        .service(webhook_endpoints::list)
+        .service(webhook_endpoints::create)
+        .service(webhook_endpoints::show)
+        .service(webhook_endpoints::update)
+        .service(webhook_endpoints::remove)
         .service(documents::openapi_json)
         .service(documents::docs_page)
         .service(documents::docs_errors);

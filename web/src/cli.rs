@@ -1,5 +1,6 @@
 //! The program's words: answers on stdout, talk on stderr, exit 0 ok, 1 failure, 2 usage, 3 check failed.
 
+mod audit;
 mod config;
 mod demo;
 mod doctor;
@@ -60,6 +61,8 @@ enum Command {
     Migrate(migrate::Migrate),
     /// Check that everything is there that the product needs; exit 3 when something is not.
     Doctor,
+    /// Compare the whole event log with ClickHouse and the usage ledger; exit 3 on a difference.
+    Audit(audit::Audit),
     /// Show records of the event log, or write them to ClickHouse again.
     Replay {
         #[command(subcommand)]
@@ -153,6 +156,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Demo(args) => demo::run(context, args),
         Command::Migrate(args) => migrate::run(context, &args),
         Command::Doctor => doctor::run(context),
+        Command::Audit(args) => audit::run(context, args),
         Command::Replay { action } => replay::run(context, action),
         Command::User { action } => people::user(context, action),
         Command::Key { action } => people::key(context, action),

@@ -39,6 +39,8 @@ pub struct Settings {
     pub clickhouse: ClickHouse,
     /// Retell's API.
     pub retell: Retell,
+    /// Outbound webhooks.
+    pub webhooks: Webhooks,
     /// Browser sessions.
     pub session: Session,
     /// Password checks.
@@ -190,6 +192,18 @@ pub struct ClickHouse {
     pub database: String,
     /// libchdb, for use without a server.
     pub library: PathBuf,
+}
+
+/// `[webhooks]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Webhooks {
+    /// Inner addresses and plain http may be called.
+    pub allow_private_networks: bool,
+    /// Longest delivery.
+    pub timeout_seconds: u64,
+    /// Deliveries at the same time.
+    pub parallel_max: usize,
 }
 
 /// `[session]`

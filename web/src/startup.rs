@@ -18,8 +18,9 @@ use stores::Stores;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use trunkline_actors::facts::watch_elsewhere;
-use trunkline_actors::{Engine, EngineOptions, Facts, FactsOptions, Limits, Roles};
-use trunkline_stores::postgres::{Config, Directory};
+use trunkline_actors::{Effects, EffectsOptions, Engine, EngineOptions, Facts, FactsOptions, Jobs, JobsOptions, Limits, Roles};
+use trunkline_connectors::webhook::{Sender, SenderOptions};
+use trunkline_stores::postgres::{Config, Directory, effects};
 use trunkline_stores::spool::{Keeper, SpoolOptions};
 
 use crate::admin::Operation;
@@ -57,6 +58,8 @@ pub struct Product {
     listeners: Listeners,
     engine: Option<Engine>,
     facts: Option<Facts>,
+    effects: Option<Effects>,
+    jobs: Option<Jobs>,
     keeper: Option<Arc<Keeper>>,
     stores: Stores,
     tasks: CancellationToken,
@@ -87,6 +90,15 @@ pub async fn start(settings: Settings, roles: &[ProcessRole]) -> anyhow::Result<
         let options = FactsOptions::new(stores.log.identity());
         Facts::start(stores.log.clone(), analytics, directory.clone(), &registry, options)
     });
+    let ledger = effects::Effects::new(stores.config.database().clone(), stores.log.identity());
+    let effects = has(ProcessRole::Effects).then(|| {
+        let options = EffectsOptions::default();
+        Effects::start(stores.log.clone(), ledger.clone(), directory.clone(), &registry, options)
+    });
+    let jobs = match has(ProcessRole::Jobs) {
+        true => Some(start_jobs(&settings, &stores, &registry)?),
+        false => None,
+    };
     let keeper = match has(ProcessRole::Intake) {
         true => Some(Arc::new(open_spool(&settings, &stores)?)),
         false => None,
@@ -98,6 +110,8 @@ pub async fn start(settings: Settings, roles: &[ProcessRole]) -> anyhow::Result<
                 Some(facts) => facts.watcher(),
                 None => watch_elsewhere(stores.log.clone(), tasks.clone()),
             },
+            effects: effects.as_ref().map(Effects::watcher),
+            ledger,
             live: engine.live(),
             streams: Arc::new(Streams::new(settings.server.streams_max, tokio::runtime::Handle::current())),
             cursors: CursorKey::load(&settings.data.directory)?,
@@ -153,6 +167,8 @@ pub async fn start(settings: Settings, roles: &[ProcessRole]) -> anyhow::Result<
         listeners,
         engine,
         facts,
+        effects,
+        jobs,
         keeper,
         stores,
         tasks,
@@ -192,6 +208,22 @@ fn start_live(
     Engine::start(stores.log.clone(), directory.clone(), options).context("start the live group")
 }
 
+fn start_jobs(settings: &Settings, stores: &Stores, registry: &Roles) -> anyhow::Result<Jobs> {
+    let webhooks = &settings.webhooks;
+    let timeout = Duration::from_secs(webhooks.timeout_seconds);
+    let sender = Sender::new(SenderOptions {
+        allow_private_networks: webhooks.allow_private_networks,
+        timeout,
+    })
+    .context("prepare outbound webhooks")?;
+    let options = JobsOptions {
+        parallel_max: webhooks.parallel_max,
+        timeout,
+        chance: rand::random::<f64>,
+    };
+    Ok(Jobs::start(stores.config.clone(), sender, registry, options))
+}
+
 impl Product {
     /// Leaves in order; everything after the wait for balancers within one deadline.
     pub async fn stop(self, drain: Duration) {
@@ -217,7 +249,17 @@ impl Product {
                     facts.stop().await;
                 }
             };
-            tokio::join!(engine, facts);
+            let effects = async {
+                if let Some(effects) = self.effects {
+                    effects.stop().await;
+                }
+            };
+            let jobs = async {
+                if let Some(jobs) = self.jobs {
+                    jobs.stop().await;
+                }
+            };
+            tokio::join!(engine, facts, effects, jobs);
             if let Some(keeper) = &self.keeper {
                 keeper.close();
             }

@@ -3,9 +3,10 @@
 use std::sync::{Arc, LazyLock};
 
 use tokio::sync::watch;
-use trunkline_actors::{FactsWatcher, Live};
+use trunkline_actors::{EffectsWatcher, FactsWatcher, Live};
 use trunkline_stores::clickhouse::Analytics;
 use trunkline_stores::log::EventLog;
+use trunkline_stores::postgres::effects::Effects;
 use trunkline_stores::postgres::{Config, Directory};
 use trunkline_stores::spool::Keeper;
 
@@ -61,6 +62,10 @@ pub struct AppState {
     pub live: Live,
     /// How far the facts group is.
     pub facts: FactsWatcher,
+    /// How far the effects group is, when it is in this process.
+    pub effects: Option<EffectsWatcher>,
+    /// What calls used, and how far the effects group is over all processes.
+    pub ledger: Effects,
     /// Open streams.
     pub streams: Arc<Streams>,
     /// Signs page cursors.

@@ -21,7 +21,7 @@ struct Gathering {
 
 /// Records that wait to be written.
 #[derive(Default)]
-pub(super) struct Gathered {
+pub(crate) struct Gathered {
     partitions: BTreeMap<u32, Gathering>,
     rows: usize,
     bytes: usize,
@@ -29,7 +29,7 @@ pub(super) struct Gathered {
 }
 
 /// A contiguous range of each of some partitions.
-pub(super) struct Cut {
+pub(crate) struct Cut {
     /// The records, by partition in order of their offsets.
     pub records: Vec<LogRecord>,
     /// Of each partition the first and last offset.

@@ -25,7 +25,7 @@ use trunkline_stores::clickhouse::{Analytics, AnalyticsOptions, CallFilter, Figu
 use trunkline_stores::log::kafka::{KafkaLog, KafkaOptions};
 use trunkline_stores::log::postgres::{LogOptions, PostgresLog};
 use trunkline_stores::log::{EventLog, LogRecord};
-use trunkline_stores::postgres::{Database, Directory, EmbeddedOptions, EmbeddedPostgres, migrate};
+use trunkline_stores::postgres::{Database, Directory, EmbeddedOptions, EmbeddedPostgres, PostgresOptions, migrate};
 use uuid::Uuid;
 
 pub const TENANT: TenantId = TenantId(Uuid::from_u128(1));
@@ -229,6 +229,11 @@ impl House {
             let sums = measured.first().map_or((0, 0), |measured| measured.sums(*metric));
             assert_eq!(sums, (num[metric.index()], den[metric.index()]), "{metric:?}");
         }
+    }
+
+    /// How to reach the server that has the log.
+    pub fn postgres(&self) -> PostgresOptions {
+        self.server.as_ref().expect("the log is in Postgres").options()
     }
 
     pub async fn close(self) {

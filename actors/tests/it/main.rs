@@ -1,5 +1,7 @@
 //! One binary for all integration tests of the actors.
 
+mod audit;
+mod effects;
 mod facts;
 mod facts_faults;
 mod facts_house;

@@ -2,3 +2,4 @@
 
 pub mod retell;
 pub mod simulator;
+pub mod webhook;

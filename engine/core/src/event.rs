@@ -241,6 +241,31 @@ fn transfer_to(reader: &mut Reader, value: Option<Value<'_>>) -> TransferTo {
 }
 
 impl Event {
+    /// An event of which only some fields were kept; its body is gone.
+    pub(crate) fn stripped(
+        key: CallKey,
+        workspace: WorkspaceId,
+        name: Option<Name>,
+        stamp: Stamp,
+        fields: Vec<Field>,
+        transcript: Option<Arc<Transcript>>,
+    ) -> Event {
+        Event {
+            key,
+            workspace,
+            source: Source::Webhook,
+            stamp,
+            name,
+            spelled: name.map_or_else(|| Arc::from(""), word::name),
+            happened_at: None,
+            fields,
+            unreadable: Vec::new(),
+            transcript,
+            transfer_to: None,
+            body: Bytes::new(),
+        }
+    }
+
     /// Which call.
     pub fn key(&self) -> &CallKey {
         &self.key

@@ -61,6 +61,15 @@ identity!(
     KeyId, "key_"
 );
 
+identity!(
+    /// An endpoint that outbound webhooks go to.
+    EndpointId, "whe_"
+);
+identity!(
+    /// A job: a piece of work that leaves the house.
+    JobId, "job_"
+);
+
 /// The written form of ids in the API: a prefix that tells the type, then the UUID in Crockford base32
 /// (26 characters, lower case), so that ids sort by creation and survive a double click.
 pub mod public {

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod announcement;
 pub mod call;
 pub mod class;
 pub mod door;
@@ -12,6 +13,8 @@ pub mod limit;
 pub mod metric;
 pub mod name;
 pub mod record;
+pub mod retry;
 pub mod signature;
 mod transcript;
 pub mod undocumented;
+pub mod usage;

@@ -73,6 +73,19 @@ impl Transcript {
         })
     }
 
+    /// A transcript of which only its size is known.
+    pub fn outline(turns: u32, characters: u64, user_turns: u32) -> Transcript {
+        Transcript {
+            packed: Box::default(),
+            last_turn: None,
+            figures: Figures::outline(turns, characters, user_turns),
+            tool_calls: 0,
+            tool_failures: 0,
+            language: None,
+            dropped: true,
+        }
+    }
+
     /// Turns, then characters: of two versions the larger is the later state of the conversation (rule B6).
     pub fn size(&self) -> (u32, u64) {
         (self.figures.turns, self.figures.characters)

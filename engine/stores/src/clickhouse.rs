@@ -16,7 +16,7 @@ mod schema;
 mod story;
 
 pub use aside::{AsidePage, AsidePlace, StoredSetAside};
-pub use audit::{AgentReceipts, ClassCount, Density, StoredOddity};
+pub use audit::{AgentReceipts, ClassCount, Density, Missing, StandingCalls, StoredOddity};
 pub use client::{Analytics, AnalyticsError, AnalyticsOptions};
 pub use figures::{FigureScope, Measured};
 pub use filter::{BadCursor, Behind, CallFilter, Cursor, Share, Turning, WORDS, Words};

@@ -6,8 +6,10 @@
 pub mod config;
 pub mod database;
 pub mod directory;
+pub mod effects;
 pub mod embedded;
 mod error;
+pub mod jobs;
 pub mod migrate;
 pub mod row;
 mod tenant;

@@ -15,6 +15,7 @@ pub mod detail;
 pub mod format;
 pub mod frame;
 pub mod handlers;
+pub mod jobs;
 pub mod live;
 pub mod log;
 pub mod now;
@@ -28,6 +29,7 @@ pub mod signin;
 pub mod spark;
 pub mod talk;
 pub mod tile;
+pub mod usage;
 pub mod wall;
 
 #[cfg(test)]
@@ -45,8 +47,13 @@ pub fn configure(config: &mut web::ServiceConfig) {
         .service(page("/calls/news").route(web::get().to(handlers::news)))
         .service(page("/calls/{kind}/{id}").route(web::get().to(handlers::call)))
         .service(page("/calls/{kind}/{id}/raw").route(web::get().to(handlers::raw)))
+        .service(page("/usage").route(web::get().to(usage::usage)))
+        .service(page("/usage.csv").route(web::get().to(usage::file)))
         .service(page("/operator").route(web::get().to(handlers::operator)))
         .service(page("/operator/figures").route(web::get().to(handlers::operator_figures)))
+        .service(page("/operator/jobs").route(web::get().to(jobs::jobs)))
+        .service(page("/operator/jobs/{id}/retry").route(web::post().to(jobs::retry)))
+        .service(page("/operator/jobs/{id}/cancel").route(web::post().to(jobs::cancel)))
         .service(page("/operator/raw").route(web::get().to(handlers::operator_raw)))
         .service(
             page("/signin")

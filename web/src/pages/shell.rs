@@ -139,6 +139,8 @@ pub enum Place {
     Live,
     /// Call log and call pages.
     Calls,
+    /// Usage page.
+    Usage,
     /// Operator page.
     Operator,
     /// None of them.
@@ -278,6 +280,7 @@ impl Shell {
             entry("/wall", "wall", "nav-wall", Place::Wall),
             entry("/live", "live", "nav-live", Place::Live),
             entry("/calls", "log", "nav-calls", Place::Calls),
+            entry("/usage", "usage", "nav-usage", Place::Usage),
         ];
         if self.user.operates {
             items.push(entry("/operator", "operator", "nav-operator", Place::Operator));

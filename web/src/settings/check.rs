@@ -117,6 +117,15 @@ pub fn refusals(settings: &Settings) -> Vec<String> {
         !(1..=64).contains(&settings.sign_in.parallel_max),
         format!("sign_in.parallel_max = {} must be between 1 and 64", settings.sign_in.parallel_max),
     );
+    let webhooks = &settings.webhooks;
+    refuse(
+        !(1..=60).contains(&webhooks.timeout_seconds),
+        format!("webhooks.timeout_seconds = {} must be between 1 and 60", webhooks.timeout_seconds),
+    );
+    refuse(
+        !(1..=1_000).contains(&webhooks.parallel_max),
+        format!("webhooks.parallel_max = {} must be between 1 and 1000", webhooks.parallel_max),
+    );
     let retell = &settings.retell.api_url;
     let stand_in = ["http://127.0.0.1", "http://localhost", "http://[::1]"];
     refuse(

@@ -18,6 +18,7 @@ pub fn redacted(settings: &Settings) -> Value {
         postgres,
         clickhouse,
         retell,
+        webhooks,
         session,
         sign_in,
         telemetry,
@@ -49,6 +50,10 @@ pub fn redacted(settings: &Settings) -> Value {
             "database": clickhouse.database, "library": clickhouse.library,
         },
         "retell": { "api_url": retell.api_url, "ask_after_minutes": retell.ask_after_minutes },
+        "webhooks": {
+            "allow_private_networks": webhooks.allow_private_networks, "timeout_seconds": webhooks.timeout_seconds,
+            "parallel_max": webhooks.parallel_max,
+        },
         "session": { "idle_hours": session.idle_hours, "absolute_days": session.absolute_days },
         "sign_in": { "attempts_max": sign_in.attempts_max, "parallel_max": sign_in.parallel_max },
         "telemetry": {

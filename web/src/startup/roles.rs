@@ -14,12 +14,23 @@ pub enum ProcessRole {
     Live,
     /// Writes the log to ClickHouse.
     Facts,
+    /// Keeps the usage ledger and fills the outbox.
+    Effects,
+    /// Empties the outbox: delivers webhooks.
+    Jobs,
     /// Serves pages and API.
     Web,
 }
 
 /// Every part: the default, and the demo.
-pub const EVERY_ROLE: [ProcessRole; 4] = [ProcessRole::Intake, ProcessRole::Live, ProcessRole::Facts, ProcessRole::Web];
+pub const EVERY_ROLE: [ProcessRole; 6] = [
+    ProcessRole::Intake,
+    ProcessRole::Live,
+    ProcessRole::Facts,
+    ProcessRole::Effects,
+    ProcessRole::Jobs,
+    ProcessRole::Web,
+];
 
 /// One sentence for each thing that does not fit together; empty when all does.
 pub fn refusals(roles: &[ProcessRole], settings: &Settings) -> Vec<String> {

@@ -25,6 +25,7 @@ pub async fn agree(product: &Product<'_>, tally: &Tally) {
     let shown = eventually("the board agrees", patience, async || audit::board(product, tally).await).await;
     let stored = eventually("every record is stored", patience, async || audit::received(product, tally).await).await;
     eventually("the call log agrees", patience, async || audit::call_log(product, tally).await).await;
+    eventually("the ledger agrees", patience, async || audit::ledger(product, tally).await).await;
     audit::board(product, tally).await.expect("the board still agrees");
     println!(
         "{} requests acknowledged in {:.1} s ({:.0}/s), board right after {:.1} s, ClickHouse after {:.1} s, {} MiB in use; \

@@ -149,6 +149,29 @@ pub async fn call_log(product: &Product<'_>, tally: &Tally) -> Result<(), Vec<St
     differ.verdict()
 }
 
+/// The usage ledger, against the tally and against the calls in the call log.
+pub async fn ledger(product: &Product<'_>, tally: &Tally) -> Result<(), Vec<String>> {
+    let mut differ = Differences::default();
+    let usage = product.get("/v1/usage").await;
+    let month = usage["month"].as_str().unwrap();
+    let before: jiff::civil::Date = format!("{month}-01").parse().unwrap();
+    let before = before.yesterday().unwrap().strftime("%Y-%m").to_string();
+    let used = [usage, product.get(&format!("/v1/usage?month={before}")).await];
+    let sum = |name: &str| used.iter().map(|month| number(&month["total"][name])).sum::<u64>();
+    differ.same("calls in the ledger", sum("calls"), tally.of("calls"));
+    differ.same("connected calls in the ledger", sum("connected"), tally.of("calls_connected"));
+    differ.same("chats in the ledger", sum("chats"), tally.of("chats"));
+    let calls = product.list("/v1/calls").await;
+    let talk_ms = calls.iter().filter(|call| call["connected"] == true);
+    let talk_ms: u64 = talk_ms.filter_map(|call| call["duration_ms"].as_u64()).sum();
+    differ.same("talk time in the ledger", sum("talk_ms"), talk_ms);
+    let costs = calls.iter().filter_map(|call| call["cost_cents"].as_f64());
+    let costs: Vec<u64> = costs.map(|cents| (cents * 1e6).round() as u64).collect();
+    differ.same("priced calls in the ledger", sum("priced"), costs.len() as u64);
+    differ.same("cost in the ledger", sum("cost_microcents"), costs.iter().sum());
+    differ.verdict()
+}
+
 /// Every record of every call: none twice in the table, and as many different ones of each event as were acknowledged.
 async fn records(product: &Product<'_>, calls: &[Value], tally: &Tally, differ: &mut Differences) {
     let stories = futures::stream::iter(calls.iter().map(|call| story(product, call))).buffer_unordered(AT_ONCE);

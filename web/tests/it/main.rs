@@ -21,3 +21,4 @@ mod sequences;
 mod signer;
 mod simulated;
 mod stream;
+mod webhooks;

@@ -22,6 +22,23 @@ pub(super) struct Figures {
 const NONE: u32 = u32::MAX;
 
 impl Figures {
+    /// Figures of which only sizes are known.
+    pub fn outline(turns: u32, characters: u64, user_turns: u32) -> Figures {
+        Figures {
+            turns,
+            agent_turns: 0,
+            user_turns,
+            first_agent_word: NONE,
+            first_user_word: NONE,
+            agent_talk: NONE,
+            user_talk: NONE,
+            overtalk: NONE,
+            interruptions: 0,
+            last_response: NONE,
+            characters,
+        }
+    }
+
     pub fn speech(&self) -> Speech {
         let known = |value: u32| (value != NONE).then_some(i64::from(value));
         Speech {

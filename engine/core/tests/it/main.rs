@@ -10,3 +10,4 @@ mod payloads;
 mod record;
 mod signature;
 mod undocumented;
+mod usage;

@@ -16,6 +16,8 @@ const RECEIPTS: &str = include_str!("../../../../clickhouse/queries/receipts_by_
 /// Most agents listed with their receipts; the noisiest come first.
 const RECEIPTS_AGENTS: u32 = 100;
 const DENSITY: &str = include_str!("../../../../clickhouse/queries/density.sql");
+const MISSING: &str = include_str!("../../../../clickhouse/queries/missing.sql");
+const CALLS_OF_PARTITION: &str = include_str!("../../../../clickhouse/queries/calls_of_partition.sql");
 
 /// Records of one class in an interval.
 #[derive(Debug, Clone, PartialEq, Eq, Row, Serialize, Deserialize)]
@@ -87,6 +89,32 @@ pub struct AgentReceipts {
     pub revised: u64,
 }
 
+/// Offsets that are not there, first and last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Row, Serialize, Deserialize)]
+pub struct Missing {
+    /// First missing offset.
+    pub first: i64,
+    /// Last missing offset.
+    pub last: i64,
+}
+
+/// Calls of a partition of the log that stand at a business.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Row, Serialize, Deserialize)]
+pub struct StandingCalls {
+    /// Whose.
+    #[serde(with = "clickhouse::serde::uuid")]
+    pub tenant: uuid::Uuid,
+    /// Which business.
+    #[serde(with = "clickhouse::serde::uuid")]
+    pub business: uuid::Uuid,
+    /// Calls and chats.
+    pub all_calls: u64,
+    /// Connected calls.
+    pub all_connected: u64,
+    /// Durations of connected calls.
+    pub all_talk_ms: i64,
+}
+
 impl Density {
     /// Offsets that are missing between the lowest and the highest.
     pub fn missing(&self) -> u64 {
@@ -119,5 +147,18 @@ impl Analytics {
     /// Which offsets of a log are here, by partition, over all tenants.
     pub async fn density(&self, log: &str) -> Result<Vec<Density>, AnalyticsError> {
         answer("check the offsets of the log", self.limited(DENSITY).param("log", log).fetch_all()).await
+    }
+
+    /// Which offsets of a partition are not here, from `first` to before `end`; the first hundred ranges.
+    pub async fn missing(&self, log: &str, partition: u32, first: i64, end: i64) -> Result<Vec<Missing>, AnalyticsError> {
+        let query = self.limited(MISSING).param("log", log).param("partition", partition);
+        let query = query.param("first", first).param("end", end);
+        answer("look for missing offsets", query.fetch_all()).await
+    }
+
+    /// Calls of a partition by business, over all tenants.
+    pub async fn calls_of_partition(&self, partition: u32) -> Result<Vec<StandingCalls>, AnalyticsError> {
+        let query = self.limited(CALLS_OF_PARTITION).param("partition", partition);
+        answer("count calls of a partition", query.fetch_all()).await
     }
 }

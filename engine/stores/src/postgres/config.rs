@@ -3,6 +3,7 @@
 mod identity;
 mod notices;
 mod organisation;
+pub mod webhooks;
 mod whole;
 mod workspace;
 
@@ -18,7 +19,7 @@ pub struct Config {
     database: Database,
 }
 
-type Parameters<'a> = &'a [&'a (dyn ToSql + Sync)];
+pub(super) type Parameters<'a> = &'a [&'a (dyn ToSql + Sync)];
 
 impl Config {
     /// The configuration kept in `database`, whose schema is up to date.
@@ -39,18 +40,18 @@ impl Config {
         column(&found[0], 0).map(trunkline_core::instant::Millis)
     }
 
-    async fn client(&self, doing: &'static str) -> Result<Object, PostgresError> {
+    pub(super) async fn client(&self, doing: &'static str) -> Result<Object, PostgresError> {
         self.database.client(doing).await
     }
 
     /// Asks one question that belongs to no tenant.
-    async fn ask(&self, doing: &'static str, sql: &str, parameters: Parameters<'_>) -> Result<Vec<Row>, PostgresError> {
+    pub(super) async fn ask(&self, doing: &'static str, sql: &str, parameters: Parameters<'_>) -> Result<Vec<Row>, PostgresError> {
         let client = self.client(doing).await?;
         rows(&client, doing, sql, parameters).await
     }
 
     /// Asks one question, or makes one change, within a tenant.
-    async fn ask_within(
+    pub(super) async fn ask_within(
         &self,
         tenant: trunkline_core::id::TenantId,
         doing: &'static str,
@@ -68,7 +69,7 @@ impl Config {
     }
 }
 
-async fn rows<C: GenericClient + Sync>(
+pub(super) async fn rows<C: GenericClient + Sync>(
     client: &C,
     doing: &'static str,
     sql: &str,
@@ -80,12 +81,12 @@ async fn rows<C: GenericClient + Sync>(
 }
 
 /// Reads one column; a column of another type is a mistake in our own SQL and is reported, not a panic.
-fn column<'a, T: tokio_postgres::types::FromSql<'a>>(row: &'a Row, at: usize) -> Result<T, PostgresError> {
+pub(super) fn column<'a, T: tokio_postgres::types::FromSql<'a>>(row: &'a Row, at: usize) -> Result<T, PostgresError> {
     row.try_get(at).map_err(|error| PostgresError::from_driver("read a column", &error))
 }
 
 /// `UPDATE` and `DELETE` that name their row: nothing touched means it is not there.
-fn must_exist(rows: &[Row], doing: &'static str) -> Result<(), PostgresError> {
+pub(super) fn must_exist(rows: &[Row], doing: &'static str) -> Result<(), PostgresError> {
     if rows.is_empty() {
         Err(PostgresError::Missing { doing })
     } else {

@@ -32,6 +32,8 @@ const STEPS: &[(&str, &str)] = &[
         "V0006__log_identity",
         include_str!("../../../../migrations/V0006__log_identity.sql"),
     ),
+    ("V0007__effects", include_str!("../../../../migrations/V0007__effects.sql")),
+    ("V0008__jobs", include_str!("../../../../migrations/V0008__jobs.sql")),
 ];
 
 /// Applies what is missing and returns the names of the steps applied now. Refuses a database whose applied steps differ from

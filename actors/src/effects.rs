@@ -1,0 +1,194 @@
+//! The effects group: what every call costs its business, in Postgres, exact to the last event.
+//!
+//! Ledger, days and offsets are written in one transaction a batch, fenced by an epoch (rule D11), so it may die anywhere: the next
+//! owner goes on where the last commit stands. Of each call it keeps the evidence that usage follows from
+//! ([`trunkline_core::usage::Evidence`]); a call's contribution is a function of that set, and days change by the difference, so no
+//! order and no repetition of events changes a bill. It asks nobody else: ClickHouse may be away.
+
+mod fold;
+mod moves;
+mod state;
+mod worker;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt as _;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use trunkline_core::usage::UnreadableEvidence;
+use trunkline_stores::log::{EventLog, LogError};
+use trunkline_stores::postgres::effects::Effects as Store;
+use trunkline_stores::postgres::{Directory, PostgresError};
+
+use crate::system::{Health, Role, Roles};
+pub use fold::Ledger;
+use state::Shared;
+pub use state::{EffectsState, PartitionEffects};
+use worker::Worker;
+
+/// Name of the group in the log.
+pub const GROUP: &str = "effects";
+
+/// Wait before joining the group again after the log failed, the worker died or a partition had another owner.
+const REJOIN: Duration = Duration::from_secs(1);
+
+/// How the group works.
+#[derive(Debug, Clone)]
+pub struct EffectsOptions {
+    /// Records of one transaction.
+    pub batch_rows: usize,
+    /// Bytes of one transaction's records, unless one is larger.
+    pub batch_bytes: usize,
+    /// Longest time a record waits for company: each transaction forces the disk once.
+    pub linger: Duration,
+}
+
+impl Default for EffectsOptions {
+    fn default() -> Self {
+        Self {
+            batch_rows: 2_000,
+            batch_bytes: 8 * 1024 * 1024,
+            linger: Duration::from_millis(500),
+        }
+    }
+}
+
+/// Why a batch could not be written.
+#[derive(Debug, thiserror::Error)]
+enum EffectsError {
+    /// Postgres did not do it.
+    #[error(transparent)]
+    Postgres(#[from] PostgresError),
+    /// A newer version has been here, or the row is damaged: going on would make a wrong bill.
+    #[error(transparent)]
+    Evidence(#[from] UnreadableEvidence),
+}
+
+/// Why the member leaves and joins again.
+#[derive(Debug, thiserror::Error)]
+enum Lost {
+    #[error(transparent)]
+    Log(#[from] LogError),
+    #[error("another member owns a partition of ours by now")]
+    Stale,
+}
+
+/// The running group member of this process.
+pub struct Effects {
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+    shared: Arc<Shared>,
+}
+
+/// What the group stands on.
+#[derive(Clone)]
+struct Ground {
+    log: Arc<dyn EventLog>,
+    store: Store,
+    directory: watch::Receiver<Arc<Directory>>,
+    options: EffectsOptions,
+    shared: Arc<Shared>,
+    role: Arc<Role>,
+}
+
+impl Effects {
+    /// Joins the group on the current runtime and goes on until [`Effects::stop`].
+    pub fn start(
+        log: Arc<dyn EventLog>,
+        store: Store,
+        directory: watch::Receiver<Arc<Directory>>,
+        roles: &Roles,
+        options: EffectsOptions,
+    ) -> Effects {
+        let stop = CancellationToken::new();
+        let shared = Arc::new(Shared::default());
+        let ground = Ground {
+            log,
+            store,
+            directory,
+            options,
+            shared: shared.clone(),
+            role: roles.role("effects_writer", 0),
+        };
+        let task = tokio::spawn(keep(ground, stop.clone()));
+        Effects { stop, task, shared }
+    }
+
+    /// What it is doing, for the operator page and tests.
+    pub fn state(&self) -> EffectsState {
+        self.shared.state()
+    }
+
+    /// A handle that reads [`Effects::state`] from anywhere.
+    pub fn watcher(&self) -> EffectsWatcher {
+        EffectsWatcher(self.shared.clone())
+    }
+
+    /// Writes what it has, leaves the group and ends. What could not be written is delivered again at the next start.
+    pub async fn stop(mut self) {
+        self.stop.cancel();
+        if (&mut self.task).await.is_err() {
+            tracing::error!("the effects group ended by a panic");
+        }
+    }
+}
+
+impl Drop for Effects {
+    /// Dropped without [`Effects::stop`] it dies where it stands, as in a crash.
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Reads the state of the group. Cheap to clone.
+#[derive(Clone)]
+pub struct EffectsWatcher(Arc<Shared>);
+
+impl EffectsWatcher {
+    /// What the group is doing.
+    pub fn state(&self) -> EffectsState {
+        self.0.state()
+    }
+}
+
+/// Works, and begins anew from the last commit after any failure: nothing in memory is worth saving.
+async fn keep(ground: Ground, stop: CancellationToken) {
+    loop {
+        ground.role.born();
+        ground.role.tell(Health::Running, None);
+        let worked = std::panic::AssertUnwindSafe(work(&ground, &stop)).catch_unwind().await;
+        let reason = match worked {
+            Ok(Ok(())) => {
+                ground.role.ended();
+                ground.role.tell(Health::Stopped, None);
+                return;
+            }
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "the effects group joins again");
+                ground.role.died(match error {
+                    Lost::Log(_) => "log",
+                    Lost::Stale => "stale",
+                });
+                error.to_string()
+            }
+            Err(_) => {
+                tracing::error!("the effects group panicked and begins anew");
+                ground.role.died("panic");
+                "panicked".to_owned()
+            }
+        };
+        ground.role.tell(Health::Rebuilding, Some(reason));
+        ground.shared.forget_partitions();
+        if stop.run_until_cancelled(tokio::time::sleep(REJOIN)).await.is_none() {
+            ground.role.tell(Health::Stopped, None);
+            return;
+        }
+    }
+}
+
+async fn work(ground: &Ground, stop: &CancellationToken) -> Result<(), Lost> {
+    let subscription = ground.log.subscribe(GROUP).await?;
+    Worker::new(ground.clone(), subscription).run(stop).await
+}

@@ -1,0 +1,137 @@
+//! Endpoints of outbound webhooks. Their secrets go in here and come out only for a delivery.
+
+use secrecy::{ExposeSecret, SecretString};
+use trunkline_core::id::{BusinessId, EndpointId, TenantId};
+use trunkline_core::instant::Millis;
+use uuid::Uuid;
+
+use super::{Config, column, must_exist, rows};
+use crate::postgres::{PostgresError, tenant};
+
+/// An endpoint as listed: never its secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebhookEndpoint {
+    /// Its id.
+    pub id: EndpointId,
+    /// Of one business, or of all.
+    pub business: Option<BusinessId>,
+    /// Where deliveries go.
+    pub url: String,
+    /// What is told.
+    pub events: Vec<String>,
+    /// When it was made.
+    pub created_at: Millis,
+    /// The first failure since the last success.
+    pub failing_since: Option<Millis>,
+    /// When it was switched off.
+    pub disabled_at: Option<Millis>,
+    /// Why.
+    pub disabled_reason: String,
+}
+
+/// Where a delivery goes.
+#[derive(Debug, Clone)]
+pub struct WebhookTarget {
+    /// Address.
+    pub url: String,
+    /// What it is signed with.
+    pub secret: SecretString,
+    /// Nothing is to be sent.
+    pub disabled: bool,
+}
+
+impl Config {
+    /// Makes an endpoint.
+    pub async fn create_webhook(
+        &self,
+        tenant: TenantId,
+        business: Option<BusinessId>,
+        url: &str,
+        events: &[&str],
+        secret: &SecretString,
+        now: Millis,
+    ) -> Result<EndpointId, PostgresError> {
+        let doing = "make a webhook endpoint";
+        let id = Uuid::now_v7();
+        let business = business.map(|business| business.0);
+        let mut client = self.client(doing).await?;
+        let transaction = tenant::begin(&mut client, tenant, doing).await?;
+        let create = include_str!("../sql/create_webhook.sql");
+        rows(&transaction, doing, create, &[&tenant.0, &id, &business, &url, &events, &now.0]).await?;
+        let keep = include_str!("../sql/create_webhook_secret.sql");
+        rows(&transaction, doing, keep, &[&tenant.0, &id, &secret.expose_secret()]).await?;
+        transaction
+            .commit()
+            .await
+            .map_err(|error| PostgresError::from_driver(doing, &error))?;
+        Ok(EndpointId(id))
+    }
+
+    /// Endpoints of a tenant, oldest first; one or all.
+    pub async fn webhooks(&self, tenant: TenantId, id: Option<EndpointId>) -> Result<Vec<WebhookEndpoint>, PostgresError> {
+        let id = id.map(|id| id.0);
+        let sql = include_str!("../sql/webhooks.sql");
+        let found = self.ask_within(tenant, "list webhook endpoints", sql, &[&id]).await?;
+        let read = |row| {
+            Ok(WebhookEndpoint {
+                id: EndpointId(column(row, 0)?),
+                business: column::<Option<Uuid>>(row, 1)?.map(BusinessId),
+                url: column(row, 2)?,
+                events: column(row, 3)?,
+                created_at: Millis(column(row, 4)?),
+                failing_since: column::<Option<i64>>(row, 5)?.map(Millis),
+                disabled_at: column::<Option<i64>>(row, 6)?.map(Millis),
+                disabled_reason: column(row, 7)?,
+            })
+        };
+        found.iter().map(read).collect()
+    }
+
+    /// Changes an endpoint. Switched on again it begins without a history of failures.
+    pub async fn update_webhook(
+        &self,
+        tenant: TenantId,
+        id: EndpointId,
+        url: &str,
+        events: &[&str],
+        enabled: bool,
+        now: Millis,
+    ) -> Result<(), PostgresError> {
+        let doing = "change a webhook endpoint";
+        let sql = include_str!("../sql/update_webhook.sql");
+        must_exist(
+            &self
+                .ask_within(tenant, doing, sql, &[&id.0, &url, &events, &enabled, &now.0])
+                .await?,
+            doing,
+        )
+    }
+
+    /// Removes an endpoint; what waits for it is cancelled.
+    pub async fn delete_webhook(&self, tenant: TenantId, id: EndpointId, now: Millis) -> Result<(), PostgresError> {
+        let doing = "remove a webhook endpoint";
+        let mut client = self.client(doing).await?;
+        let transaction = tenant::begin(&mut client, tenant, doing).await?;
+        let gone = rows(&transaction, doing, include_str!("../sql/delete_webhook.sql"), &[&id.0]).await?;
+        must_exist(&gone, doing)?;
+        rows(&transaction, doing, include_str!("../sql/end_jobs_of.sql"), &[&id.0, &now.0]).await?;
+        transaction
+            .commit()
+            .await
+            .map_err(|error| PostgresError::from_driver(doing, &error))
+    }
+
+    /// Where deliveries of an endpoint go; `None` when it is gone.
+    pub async fn webhook_target(&self, tenant: TenantId, id: EndpointId) -> Result<Option<WebhookTarget>, PostgresError> {
+        let sql = include_str!("../sql/webhook_target.sql");
+        let found = self.ask_within(tenant, "read where a webhook goes", sql, &[&id.0]).await?;
+        let read = |row| {
+            Ok(WebhookTarget {
+                url: column(row, 0)?,
+                secret: SecretString::from(column::<String>(row, 1)?),
+                disabled: column(row, 2)?,
+            })
+        };
+        found.first().map(read).transpose()
+    }
+}

@@ -1,0 +1,1 @@
+SELECT kind, open FROM count_open_jobs()

@@ -1,0 +1,1 @@
+SELECT forget_jobs($1, $2)

@@ -1,0 +1,1 @@
+SELECT url, secret, disabled FROM webhook_target($1)
