@@ -16,6 +16,7 @@ use trunkline_core::door;
 use trunkline_core::instant::Millis;
 use trunkline_core::record::Source;
 use trunkline_core::usage::Usage;
+use trunkline_stores::log::kafka::{KafkaLog, KafkaOptions};
 use trunkline_stores::log::postgres::{LogOptions, PostgresLog};
 use trunkline_stores::log::{EventLog, LogRecord};
 use trunkline_stores::postgres::effects::{self, Advance, UsageCall, Written, differences};
@@ -37,6 +38,11 @@ struct House {
 
 impl House {
     async fn new() -> House {
+        House::on(None).await
+    }
+
+    /// With the log in Postgres, or in a topic of the tests' broker.
+    async fn on(topic: Option<&str>) -> House {
         let data = tempfile::tempdir().unwrap();
         let server = EmbeddedPostgres::start(&EmbeddedOptions {
             durable: false,
@@ -46,11 +52,23 @@ impl House {
         .unwrap();
         migrate(&server.options()).await.unwrap();
         let database = Database::connect(&server.options()).await.unwrap();
-        let options = LogOptions {
-            partitions: PARTITIONS,
-            ..LogOptions::default()
+        let log: Arc<dyn EventLog> = match topic {
+            None => {
+                let options = LogOptions {
+                    partitions: PARTITIONS,
+                    ..LogOptions::default()
+                };
+                Arc::new(PostgresLog::open(database.clone(), &options).await.unwrap())
+            }
+            Some(topic) => {
+                let broker = std::env::var("TRUNKLINE_TEST_KAFKA").expect("TRUNKLINE_TEST_KAFKA names a broker; deploy/test starts one");
+                let options = KafkaOptions {
+                    partitions: PARTITIONS,
+                    ..KafkaOptions::new(broker, format!("{topic}.{}", uuid::Uuid::new_v4()))
+                };
+                Arc::new(KafkaLog::open(options).await.unwrap())
+            }
         };
-        let log = Arc::new(PostgresLog::open(database.clone(), &options).await.unwrap());
         House {
             log,
             store: effects::Effects::new(database, "test"),
@@ -85,7 +103,12 @@ impl House {
     async fn records(&self) -> Vec<LogRecord> {
         let mut records = Vec::new();
         for partition in 0..PARTITIONS {
-            records.extend(self.log.read(partition, 0, 100_000).await.unwrap());
+            let (mut next, end) = self.log.span(partition).await.unwrap();
+            while next < end {
+                let read = self.log.read(partition, next, 1_000).await.unwrap();
+                next = read.last().unwrap().position.offset + 1;
+                records.extend(read);
+            }
         }
         records
     }
@@ -173,7 +196,16 @@ async fn until(what: &str, effects: &Effects, holds: impl Fn(&EffectsState) -> b
 
 #[tokio::test(flavor = "multi_thread")]
 async fn shuffled_and_repeated_events_give_the_ledger_that_the_core_gives_also_through_deaths() {
-    let house = House::new().await;
+    shuffled_and_repeated(House::new().await, true).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn shuffled_and_repeated_events_give_the_same_ledger_over_kafka() {
+    shuffled_and_repeated(House::on(Some("effects")).await, false).await;
+}
+
+/// A member that dies without a word keeps its partitions at a broker for a while, so there it leaves in order.
+async fn shuffled_and_repeated(house: House, dies: bool) {
     let mut random = ChaCha8Rng::seed_from_u64(7);
     let mut bodies = conversations(7, 40);
     let again: Vec<_> = bodies.iter().step_by(5).map(|(at, body)| (at + 3_000, body.clone())).collect();
@@ -185,7 +217,11 @@ async fn shuffled_and_repeated_events_give_the_ledger_that_the_core_gives_also_t
             // Dies where it stands, with small transactions under way.
             let effects = house.start(16);
             until("some are accounted for", &effects, |state| state.events > 0).await;
-            drop(effects);
+            if dies {
+                drop(effects);
+            } else {
+                effects.stop().await;
+            }
         }
     }
     house.post("not JSON", NOON).await;

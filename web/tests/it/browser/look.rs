@@ -4,7 +4,7 @@ use serde_json::Value;
 use trunkline_stores::postgres::row::Role;
 
 use super::page::{Page, browse, person};
-use crate::app::{Line, app, event, fresh};
+use crate::app::{Line, app, event, fresh, now};
 
 /// Television, laptop, phone.
 const SIZES: [(u32, u32); 3] = [(1920, 1080), (1280, 800), (390, 844)];
@@ -23,7 +23,11 @@ async fn every_page_is_accessible_at_every_size_in_both_themes() {
         format!("/calls/call/{running}"),
         format!("/calls/call/{over}"),
         format!("/calls/call/{over}/raw"),
+        "/usage".to_owned(),
+        "/usage?month=2020-01".to_owned(),
         "/operator".to_owned(),
+        "/operator/jobs".to_owned(),
+        "/operator/jobs?state=dead".to_owned(),
         "/nowhere".to_owned(),
         "/signin".to_owned(),
     ];
@@ -78,6 +82,11 @@ async fn a_television_shows_everything_on_one_screen() {
 
 async fn a_little_of_everything(line: &Line) -> (String, String) {
     let (running, over) = (fresh("call"), fresh("call"));
+    // Nobody is there, so its deliveries fail and the page of jobs has all of its marks.
+    let secret = trunkline_connectors::webhook::Secret::written([7; 32]);
+    let (url, events) = ("https://hooks.invalid/calls", ["call.ended", "call.analyzed"]);
+    let made = line.config.create_webhook(line.tenant, None, url, &events, &secret, now()).await;
+    made.unwrap();
     line.keep(&event("call_started", &running)).await;
     let mut growing = event("call_started", &running);
     growing["event"] = "transcript_updated".into();
