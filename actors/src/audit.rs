@@ -79,7 +79,14 @@ pub struct Report {
 }
 
 impl Report {
-    fn differs(&mut self, store: &'static str, partition: u32, range: String, what: &str, expected: impl ToString, found: impl ToString) {
+    fn differs(
+        &mut self,
+        (store, partition): (&'static str, u32),
+        range: String,
+        what: &str,
+        expected: impl ToString,
+        found: impl ToString,
+    ) {
         let (expected, found) = (expected.to_string(), found.to_string());
         if expected != found {
             self.differences.push(Difference {
@@ -137,7 +144,7 @@ pub async fn audit(audited: &Audited) -> Result<Report, AuditError> {
             next = after;
         }
         if next < end {
-            report.differs("log", partition, format!("{next}-{}", end - 1), "offsets", "readable", "missing");
+            report.differs(("log", partition), format!("{next}-{}", end - 1), "offsets", "readable", "missing");
         }
         report.calls += ledger.calls().filter(|call| call.standing.usage != Usage::default()).count() as u64;
         if let Some(stored) = &audited.facts {
@@ -162,7 +169,7 @@ fn dense(report: &mut Report, partition: u32, from: i64, records: &[LogRecord]) 
     for record in records {
         let offset = record.position.offset;
         if offset != next {
-            report.differs("log", partition, format!("{next}-{}", offset - 1), "offsets", "dense", "missing");
+            report.differs(("log", partition), format!("{next}-{}", offset - 1), "offsets", "dense", "missing");
         }
         next = offset + 1;
     }
@@ -182,7 +189,7 @@ async fn compare_offsets(
     }
     for missing in stored.missing(&audited.log_name, partition, begins, end).await? {
         let range = format!("{}-{}", missing.first, missing.last);
-        report.differs("facts", partition, range, "records", missing.last - missing.first + 1, 0);
+        report.differs(("facts", partition), range, "records", missing.last - missing.first + 1, 0);
     }
     Ok(())
 }
@@ -202,15 +209,20 @@ async fn compare_facts(report: &mut Report, stored: &Analytics, partition: u32, 
     for ((_, business), (expected, found)) in sums {
         let range = business.to_string();
         report.differs(
-            "facts",
-            partition,
+            ("facts", partition),
             range.clone(),
             "calls and chats",
             expected.calls + expected.chats,
             found.calls,
         );
-        report.differs("facts", partition, range.clone(), "connected", expected.connected, found.connected);
-        report.differs("facts", partition, range, "talk_ms", expected.talk_ms, found.talk_ms);
+        report.differs(
+            ("facts", partition),
+            range.clone(),
+            "connected",
+            expected.connected,
+            found.connected,
+        );
+        report.differs(("facts", partition), range, "talk_ms", expected.talk_ms, found.talk_ms);
     }
     Ok(())
 }
@@ -230,7 +242,7 @@ async fn compare_ledger(report: &mut Report, audited: &Audited, partition: u32, 
         }
         for ((business, day), (expected, found)) in days {
             let mut compare = |what, expected: i128, found: i128| {
-                report.differs("ledger", partition, format!("{business} {day}"), what, expected, found);
+                report.differs(("ledger", partition), format!("{business} {day}"), what, expected, found);
             };
             compare("calls", expected.calls.into(), found.calls.into());
             compare("connected", expected.connected.into(), found.connected.into());
@@ -254,8 +266,7 @@ async fn compare_ledger(report: &mut Report, audited: &Audited, partition: u32, 
                     |call: Option<&UsageCall>| call.map_or_else(|| "nothing".to_owned(), |call| format!("{:?}", call.standing.usage));
                 let range = format!("{} {}", call.key.kind.as_str(), call.key.id);
                 report.differs(
-                    "ledger",
-                    partition,
+                    ("ledger", partition),
                     range,
                     "usage of the call",
                     shown(Some(call)),

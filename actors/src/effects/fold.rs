@@ -34,7 +34,7 @@ fn day_of(at: Millis, zone: &str) -> String {
 /// Events of the calls of a batch.
 #[derive(Default)]
 pub(super) struct Touched {
-    pub calls: HashMap<CallKey, (u32, Vec<Box<Event>>)>,
+    pub calls: HashMap<CallKey, (u32, Vec<Event>)>,
     /// Records that say nothing of a call: alerts, hooks, what is set aside.
     pub of_no_call: u64,
     /// Of those, records that could not be read.
@@ -54,7 +54,7 @@ pub(super) fn touched(records: &[LogRecord]) -> Touched {
                     .calls
                     .entry(event.key().clone())
                     .or_insert_with(|| (stored.position.partition, Vec::new()));
-                events.push(event);
+                events.push(*event);
             }
             Some(Reading::Alert(_) | Reading::Hook(_)) => touched.of_no_call += 1,
             Some(Reading::SetAside(_)) | None => {
@@ -79,7 +79,7 @@ pub(super) struct Folded {
 pub(super) fn folded(
     key: &CallKey,
     known: Option<&UsageCall>,
-    (partition, events): (u32, Vec<Box<Event>>),
+    (partition, events): (u32, Vec<Event>),
     directory: &Directory,
 ) -> Result<Option<Folded>, UnreadableEvidence> {
     let before = known.map_or(Ok(Evidence::default()), |call| Evidence::decode(&call.evidence))?;

@@ -153,7 +153,7 @@ pub fn body(topic: Topic, facts: &CallFacts, business: BusinessId, now: Millis) 
             duration_ms: facts.duration_ms,
             disconnection_reason: facts.reason.as_deref(),
             cost_microcents: (used.priced > 0).then(|| i64::try_from(used.cost_microcents).unwrap_or(i64::MAX)),
-            analysis: facts.analysed.then(|| Verdict {
+            analysis: facts.analysed.then_some(Verdict {
                 successful: facts.analysis.successful,
                 sentiment: facts.analysis.sentiment,
                 in_voicemail: facts.analysis.in_voicemail,

@@ -7,7 +7,7 @@ use trunkline_connectors::webhook::{Secret, checked_url};
 use trunkline_core::announcement::Topic;
 use trunkline_core::id::{BusinessId, EndpointId};
 use trunkline_stores::postgres::PostgresError;
-use trunkline_stores::postgres::config::webhooks::WebhookEndpoint;
+use trunkline_stores::postgres::config::webhooks::{NewWebhook, WebhookChange, WebhookEndpoint};
 use utoipa::ToSchema;
 
 use super::form::moment;
@@ -114,9 +114,15 @@ pub async fn create(caller: Caller, state: web::Data<AppState>, body: web::Bytes
         return Err(Problem::new(Kind::Unprocessable, detail));
     }
     let secret = Secret::written(rand::random());
+    let endpoint = NewWebhook {
+        business,
+        url: new.url.trim(),
+        events: &topics,
+        secret: &secret,
+    };
     let id = state
         .config
-        .create_webhook(caller.tenant, business, new.url.trim(), &topics, &secret, now())
+        .create_webhook(caller.tenant, &endpoint, now())
         .await
         .map_err(|error| refused("make a webhook endpoint", error))?;
     let mut form = one(&state, &caller, id).await?;
@@ -156,10 +162,14 @@ pub async fn update(
     check_url(&state, &caller, &url)?;
     let events = change.events.unwrap_or(before.events);
     let topics = topics(&events)?;
-    let enabled = change.enabled.unwrap_or(before.enabled);
+    let change = WebhookChange {
+        url: url.trim(),
+        events: &topics,
+        enabled: change.enabled.unwrap_or(before.enabled),
+    };
     state
         .config
-        .update_webhook(caller.tenant, id, url.trim(), &topics, enabled, now())
+        .update_webhook(caller.tenant, id, &change, now())
         .await
         .map_err(|error| refused("change a webhook endpoint", error))?;
     one(&state, &caller, id).await.map(web::Json)

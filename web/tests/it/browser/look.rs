@@ -1,6 +1,7 @@
 //! What axe finds, at three sizes and in both themes: nothing. And nothing is cut off or scrolls sideways.
 
 use serde_json::Value;
+use trunkline_stores::postgres::config::webhooks::NewWebhook;
 use trunkline_stores::postgres::row::Role;
 
 use super::page::{Page, browse, person};
@@ -84,9 +85,13 @@ async fn a_little_of_everything(line: &Line) -> (String, String) {
     let (running, over) = (fresh("call"), fresh("call"));
     // Nobody is there, so its deliveries fail and the page of jobs has all of its marks.
     let secret = trunkline_connectors::webhook::Secret::written([7; 32]);
-    let (url, events) = ("https://hooks.invalid/calls", ["call.ended", "call.analyzed"]);
-    let made = line.config.create_webhook(line.tenant, None, url, &events, &secret, now()).await;
-    made.unwrap();
+    let endpoint = NewWebhook {
+        business: None,
+        url: "https://hooks.invalid/calls",
+        events: &["call.ended", "call.analyzed"],
+        secret: &secret,
+    };
+    line.config.create_webhook(line.tenant, &endpoint, now()).await.unwrap();
     line.keep(&event("call_started", &running)).await;
     let mut growing = event("call_started", &running);
     growing["event"] = "transcript_updated".into();

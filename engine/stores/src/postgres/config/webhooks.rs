@@ -29,6 +29,30 @@ pub struct WebhookEndpoint {
     pub disabled_reason: String,
 }
 
+/// An endpoint to be made.
+#[derive(Debug, Clone, Copy)]
+pub struct NewWebhook<'a> {
+    /// Of one business, or of all.
+    pub business: Option<BusinessId>,
+    /// Where deliveries go.
+    pub url: &'a str,
+    /// What is told.
+    pub events: &'a [&'a str],
+    /// What deliveries are signed with.
+    pub secret: &'a SecretString,
+}
+
+/// What an endpoint becomes.
+#[derive(Debug, Clone, Copy)]
+pub struct WebhookChange<'a> {
+    /// Where deliveries go.
+    pub url: &'a str,
+    /// What is told.
+    pub events: &'a [&'a str],
+    /// Whether deliveries are made.
+    pub enabled: bool,
+}
+
 /// Where a delivery goes.
 #[derive(Debug, Clone)]
 pub struct WebhookTarget {
@@ -42,24 +66,22 @@ pub struct WebhookTarget {
 
 impl Config {
     /// Makes an endpoint.
-    pub async fn create_webhook(
-        &self,
-        tenant: TenantId,
-        business: Option<BusinessId>,
-        url: &str,
-        events: &[&str],
-        secret: &SecretString,
-        now: Millis,
-    ) -> Result<EndpointId, PostgresError> {
+    pub async fn create_webhook(&self, tenant: TenantId, new: &NewWebhook<'_>, now: Millis) -> Result<EndpointId, PostgresError> {
         let doing = "make a webhook endpoint";
         let id = Uuid::now_v7();
-        let business = business.map(|business| business.0);
+        let business = new.business.map(|business| business.0);
         let mut client = self.client(doing).await?;
         let transaction = tenant::begin(&mut client, tenant, doing).await?;
         let create = include_str!("../sql/create_webhook.sql");
-        rows(&transaction, doing, create, &[&tenant.0, &id, &business, &url, &events, &now.0]).await?;
+        rows(
+            &transaction,
+            doing,
+            create,
+            &[&tenant.0, &id, &business, &new.url, &new.events, &now.0],
+        )
+        .await?;
         let keep = include_str!("../sql/create_webhook_secret.sql");
-        rows(&transaction, doing, keep, &[&tenant.0, &id, &secret.expose_secret()]).await?;
+        rows(&transaction, doing, keep, &[&tenant.0, &id, &new.secret.expose_secret()]).await?;
         transaction
             .commit()
             .await
@@ -92,16 +114,14 @@ impl Config {
         &self,
         tenant: TenantId,
         id: EndpointId,
-        url: &str,
-        events: &[&str],
-        enabled: bool,
+        change: &WebhookChange<'_>,
         now: Millis,
     ) -> Result<(), PostgresError> {
         let doing = "change a webhook endpoint";
         let sql = include_str!("../sql/update_webhook.sql");
         must_exist(
             &self
-                .ask_within(tenant, doing, sql, &[&id.0, &url, &events, &enabled, &now.0])
+                .ask_within(tenant, doing, sql, &[&id.0, &change.url, &change.events, &change.enabled, &now.0])
                 .await?,
             doing,
         )
