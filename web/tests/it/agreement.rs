@@ -6,8 +6,8 @@ use crate::audit;
 use crate::process::{Place, Product, eventually};
 use crate::simulated::{Simulated, Tally, disorderly_past};
 
-/// Events of a usual run; TRUNKLINE_AGREEMENT_EVENTS sets another number, such as 100000.
-const EVENTS: u64 = 20_000;
+/// Events of a usual run; TRUNKLINE_AGREEMENT_EVENTS sets another number where there is less time.
+const EVENTS: u64 = 100_000;
 
 /// How long the groups may need to come to the end of the log once everything is sent; more for more.
 fn patience(events: u64) -> Duration {

@@ -6,6 +6,7 @@ mod app;
 mod audit;
 mod browser;
 mod command;
+mod demo;
 mod house_rules;
 mod identity;
 mod intake;

@@ -88,10 +88,15 @@ impl Place {
 
     /// Starts the product here and waits until it serves.
     pub async fn start(&self) -> Product<'_> {
+        self.start_with(&["--quiet-line"]).await
+    }
+
+    /// The same with other words for the demo.
+    pub async fn start_with(&self, words: &[&str]) -> Product<'_> {
         let begun = Instant::now();
         let log = OpenOptions::new().create(true).append(true).open(self.log()).unwrap();
         let mut command = program(&self.directory.join("data"));
-        command.args(["demo", "--quiet-line"]);
+        command.arg("demo").args(words);
         for setting in &self.settings {
             command.args(["--set", setting]);
         }

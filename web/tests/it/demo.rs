@@ -1,0 +1,31 @@
+//! The demo heals itself: calls whose end was lost on the way are asked for at the stand-in for Retell's API, and end as it says.
+
+use std::time::Duration;
+
+use crate::process::{Place, eventually};
+
+/// A past of twenty minutes has to be played, and a minute of silence to pass.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_whose_end_was_lost_are_asked_for_and_healed() {
+    let place = Place::new(&["retell.ask_after_minutes=1"]).await;
+    let product = place.start_with(&["--history", "20m", "--rate", "1"]).await;
+    eventually("a silent call is healed", PATIENCE, async || {
+        match product.metric("trunkline_silent_calls_total", "found=\"ended\"").await {
+            Some(healed) if healed >= 1.0 => Ok(()),
+            healed => Err(healed),
+        }
+    })
+    .await;
+    eventually("what Retell said is a record like others", PATIENCE, async || {
+        let received = product.get("/v1/received").await;
+        let classes = received["data"].as_array().unwrap();
+        let healed = classes
+            .iter()
+            .any(|class| class["source"] == "backfill" && class["event"] == "call_analyzed");
+        if healed { Ok(()) } else { Err(received.clone()) }
+    })
+    .await;
+    product.stop().await;
+}
