@@ -43,6 +43,8 @@ pub(crate) enum Receipt {
     Settled(Box<Settled>),
     /// Something panicked: the state is void, the reader rebuilds it and finds the poisoned event.
     Void,
+    /// Two records cannot be told apart by what a light call keeps: the reader builds it anew from all of them.
+    Undecided,
 }
 
 /// What a call looks like after a batch.
@@ -64,6 +66,14 @@ pub(crate) struct Endings {
     pub(crate) applied: u64,
     pub(crate) repeats: u64,
     pub(crate) same: u64,
+}
+
+impl Endings {
+    pub(crate) fn add(&mut self, other: Endings) {
+        self.applied += other.applied;
+        self.repeats += other.repeats;
+        self.same += other.same;
+    }
 }
 
 /// The shell.
@@ -100,7 +110,8 @@ impl Handler<ApplyBatch> for CallActor {
         }
         let step = |call: &mut Arc<Call>| apply(call, &batch.events, self.faults.as_ref());
         let receipt = match self.call.as_mut().map(|call| catch_unwind(AssertUnwindSafe(|| step(call)))) {
-            Some(Ok(settled)) => Receipt::Settled(Box::new(settled)),
+            Some(Ok(Some(settled))) => Receipt::Settled(Box::new(settled)),
+            Some(Ok(None)) => Receipt::Undecided,
             Some(Err(_)) | None => Receipt::Void,
         };
         if matches!(receipt, Receipt::Void) {
@@ -120,8 +131,8 @@ impl Handler<Retire> for CallActor {
     }
 }
 
-/// Applies `events` in order; the step that may panic. Copies the call first if somebody else holds it.
-pub(crate) fn apply(shared: &mut Arc<Call>, events: &[Stamped], faults: Option<&Faults>) -> Settled {
+/// Applies `events` in order; the step that may panic. Copies the call first if somebody else holds it. `None`: undecided.
+pub(crate) fn apply(shared: &mut Arc<Call>, events: &[Stamped], faults: Option<&Faults>) -> Option<Settled> {
     let call = Arc::make_mut(shared);
     let mut endings = Endings::default();
     let mut unknown = Vec::new();
@@ -137,13 +148,14 @@ pub(crate) fn apply(shared: &mut Arc<Call>, events: &[Stamped], faults: Option<&
             Ending::Applied => endings.applied += 1,
             Ending::Repeat => endings.repeats += 1,
             Ending::Same => endings.same += 1,
+            Ending::Undecided => return None,
         }
     }
-    Settled {
+    Some(Settled {
         facts: call.facts(),
         exists: call.exists(),
         call: Arc::clone(shared),
         endings,
         unknown,
-    }
+    })
 }

@@ -1,10 +1,12 @@
 //! Reads one micro-batch: bytes to records to events, grouped by call in log order. What cannot be read is set aside.
 
-use std::collections::HashMap;
+use std::hash::BuildHasher;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use trunkline_core::event::{Reading, read};
-use trunkline_core::id::{CallKey, WorkspaceId};
+use foldhash::fast::RandomState;
+use hashbrown::HashTable;
+use trunkline_core::event::{Beside, Event, Reading, read, read_lightly};
+use trunkline_core::id::{CallKey, Kind, TenantId, WorkspaceId};
 use trunkline_core::instant::Millis;
 use trunkline_core::record::{Record, SetAside};
 use trunkline_stores::log::LogRecord;
@@ -25,7 +27,7 @@ pub(crate) struct Group {
 /// A micro-batch, read.
 #[derive(Debug, Default)]
 pub(crate) struct Gathered {
-    /// By call, in order of first appearance.
+    /// By call.
     pub(crate) groups: Vec<Group>,
     pub(crate) set_aside: Vec<SetAsideNote>,
     /// Alerts and inbound hooks: they belong to no call.
@@ -50,6 +52,10 @@ pub(crate) enum Said {
 
 /// Reads one stored record. A panic of the reader is a poisoned event, not the end of the partition.
 pub(crate) fn say(stored: &LogRecord) -> Said {
+    say_beside(stored, None)
+}
+
+fn say_beside(stored: &LogRecord, beside: Option<Beside<'_>>) -> Said {
     let record = match Record::decode(&stored.bytes) {
         Ok(record) => record,
         Err(damage) => {
@@ -66,7 +72,11 @@ pub(crate) fn say(stored: &LogRecord) -> Said {
         }
     };
     let received_at = record.header.received_at;
-    match catch_unwind(AssertUnwindSafe(|| read(&record))) {
+    let reading = || match beside {
+        Some(beside) => read_lightly(&record, beside),
+        None => read(&record),
+    };
+    match catch_unwind(AssertUnwindSafe(reading)) {
         Ok(Reading::Event(event)) => Said::Event {
             key: event.key().clone(),
             workspace: record.header.workspace,
@@ -102,28 +112,70 @@ pub(crate) fn note(stored: &LogRecord, record: &Record, reason: SetAside, detail
     }
 }
 
-/// Reads a micro-batch.
+/// The calls of a micro-batch, found without owning a key.
+#[derive(Default)]
+struct Book {
+    groups: Vec<Group>,
+    places: HashTable<usize>,
+    hasher: RandomState,
+}
+
+impl Book {
+    fn hash(&self, tenant: TenantId, kind: Kind, id: &str) -> u64 {
+        self.hasher.hash_one((tenant, kind, id))
+    }
+
+    fn place(&self, tenant: TenantId, kind: Kind, id: &str) -> Option<usize> {
+        let is_it = |place: &usize| {
+            let key = &self.groups[*place].key;
+            *key.id == *id && key.tenant == tenant && key.kind == kind
+        };
+        self.places.find(self.hash(tenant, kind, id), is_it).copied()
+    }
+
+    /// The event of this call that was read last.
+    fn event(&self, tenant: TenantId, kind: Kind, id: &str) -> Option<&Event> {
+        let group = &self.groups[self.place(tenant, kind, id)?];
+        group.events.last().map(|stamped| &*stamped.event)
+    }
+
+    fn group(&mut self, key: CallKey, workspace: WorkspaceId, heard_at: Millis) -> &mut Group {
+        let place = self.place(key.tenant, key.kind, &key.id).unwrap_or_else(|| {
+            let place = self.groups.len();
+            let hash = self.hash(key.tenant, key.kind, &key.id);
+            self.groups.push(Group {
+                key,
+                workspace,
+                heard_at,
+                events: Vec::new(),
+            });
+            let rehash = |place: &usize| {
+                let key = &self.groups[*place].key;
+                self.hasher.hash_one((key.tenant, key.kind, &*key.id))
+            };
+            self.places.insert_unique(hash, place, rehash);
+            place
+        });
+        &mut self.groups[place]
+    }
+}
+
+/// Reads a micro-batch from its end, because a call's later event tells what of an earlier one need not be read: both are applied
+/// before anybody looks.
 pub(crate) fn gather(records: &[LogRecord]) -> Gathered {
     let mut gathered = Gathered::default();
-    let mut places: HashMap<CallKey, usize> = HashMap::new();
-    for stored in records {
-        let received_at = match say(stored) {
+    let mut book = Book::default();
+    for stored in records.iter().rev() {
+        let said = say_beside(stored, Some(&|tenant, kind, id| book.event(tenant, kind, id)));
+        let received_at = match said {
             Said::Event {
                 key,
                 workspace,
                 received_at,
                 event,
             } => {
-                let place = *places.entry(key.clone()).or_insert_with(|| {
-                    gathered.groups.push(Group {
-                        key,
-                        workspace,
-                        heard_at: received_at,
-                        events: Vec::new(),
-                    });
-                    gathered.groups.len() - 1
-                });
-                let group = &mut gathered.groups[place];
+                let group = book.group(key, workspace, received_at);
+                group.workspace = workspace;
                 group.heard_at = group.heard_at.max(received_at);
                 group.events.push(event);
                 received_at
@@ -140,5 +192,12 @@ pub(crate) fn gather(records: &[LogRecord]) -> Gathered {
         };
         gathered.times.push((received_at, stored.appended_at));
     }
+    gathered.groups = book.groups;
+    for group in &mut gathered.groups {
+        group.events.reverse();
+    }
+    gathered.groups.reverse();
+    gathered.set_aside.reverse();
+    gathered.times.reverse();
     gathered
 }

@@ -7,6 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use actix::{Actor, Context};
+use foldhash::fast::RandomState;
 use futures::future::join_all;
 use tokio::sync::mpsc;
 use trunkline_core::call::Call;
@@ -87,7 +88,7 @@ pub(crate) struct Partition {
     pub(super) shared: Arc<Shared>,
     pub(super) directory: Arc<Directory>,
     /// Boxed, because a table has many empty places.
-    pub(super) calls: HashMap<CallKey, Box<Entry>>,
+    pub(super) calls: HashMap<CallKey, Box<Entry>, RandomState>,
     pub(super) live: usize,
     pub(super) businesses: HashMap<(TenantId, BusinessId), Business>,
     pub(super) dirty: HashMap<TenantId, Dirty>,
@@ -107,7 +108,7 @@ impl Partition {
             epoch,
             shared,
             directory,
-            calls: HashMap::new(),
+            calls: HashMap::default(),
             live: 0,
             businesses: HashMap::new(),
             dirty: HashMap::new(),
@@ -134,33 +135,33 @@ impl Partition {
         } in gathered.groups
         {
             if self.reach(&key, workspace, heard_at, events.iter().map(|event| event.offset)) {
-                batches.push((key, ApplyBatch { events }));
+                let from = events.first().map_or(i64::MAX, |event| event.offset);
+                batches.push((key, from, ApplyBatch { events }));
             } else {
                 self.refuse(&key, workspace, &events);
             }
         }
         let receipts = {
             let calls = &self.calls;
-            join_all(batches.into_iter().map(async |(key, batch)| {
+            join_all(batches.into_iter().map(async |(key, from, batch)| {
                 let receipt = match calls.get(&key).map(|entry| &entry.held) {
                     Some(Held::Live(mailbox)) => deliver(mailbox, batch).await.unwrap_or(Receipt::Void),
                     _ => Receipt::Void,
                 };
-                (key, receipt)
+                (key, from, receipt)
             }))
             .await
         };
         let mut changes = Changes::new();
         let mut endings = Endings::default();
-        for (key, receipt) in receipts {
+        for (key, from, receipt) in receipts {
             let settled = match receipt {
                 Receipt::Settled(settled) => Some(*settled),
-                Receipt::Void => self.rebuild_call(&key).await,
+                Receipt::Void => self.rebuild_call(&key, from).await,
+                Receipt::Undecided => self.decide(&key, from).await,
             };
             if let Some(settled) = settled {
-                endings.applied += settled.endings.applied;
-                endings.repeats += settled.endings.repeats;
-                endings.same += settled.endings.same;
+                endings.add(settled.endings);
                 self.settle(&key, settled, &mut changes);
             }
         }
@@ -171,7 +172,7 @@ impl Partition {
     /// Makes sure that the call has an actor, and notes where its records are. False when the call was given up.
     fn reach(&mut self, key: &CallKey, workspace: WorkspaceId, heard_at: Millis, offsets: impl Iterator<Item = i64>) -> bool {
         if !self.calls.contains_key(key) {
-            let call = Arc::new(Call::new(key.clone(), workspace));
+            let call = Arc::new(Call::light(key.clone(), workspace));
             let held = Held::Live(self.start_call(key, 0, call));
             self.calls.insert(key.clone(), Box::new(Entry::new(held, workspace)));
             self.live += 1;

@@ -11,12 +11,12 @@ use trunkline_core::metric::Partial;
 use trunkline_core::record::SetAside;
 use trunkline_stores::log::{LogRecord, Position};
 
-use super::call_actor::{Endings, Settled, Stamped, apply};
+use super::call_actor::{Endings, Retire, Settled, Stamped, apply};
 use super::gather::{Said, say};
 use super::limits::POISONED_MAX;
 use super::partition::{Changes, Held, Partition, Ward};
 use super::set_aside::SetAsideNote;
-use crate::system::{Bound, Deaths, Health, Verdict};
+use crate::system::{Bound, Deaths, Health, Verdict, deliver};
 
 /// Pause between two tries to read a call's records from a log that does not answer.
 const READ_AGAIN: Duration = Duration::from_millis(500);
@@ -30,7 +30,7 @@ impl Partition {
                     .calls
                     .get(&key)
                     .is_some_and(|entry| entry.generation == generation && entry.is_dead());
-                if dead && let Some(settled) = self.rebuild_call(&key).await {
+                if dead && let Some(settled) = self.rebuild_call(&key, i64::MAX).await {
                     let mut changes = Changes::new();
                     self.settle(&key, settled, &mut changes);
                     self.fold(changes).await;
@@ -45,8 +45,9 @@ impl Partition {
         }
     }
 
-    /// Builds a call from its records, leaving out and setting aside what panics. `None` when the call is given up.
-    pub(super) async fn rebuild_call(&mut self, key: &CallKey) -> Option<Settled> {
+    /// Builds a call that died from its records. The endings of those from offset `from` on are counted. `None` when the call is
+    /// given up.
+    pub(super) async fn rebuild_call(&mut self, key: &CallKey, from: i64) -> Option<Settled> {
         let now = self.shared.clock.now();
         let entry = self.calls.get_mut(key)?;
         if matches!(entry.held, Held::GivenUp) {
@@ -61,11 +62,26 @@ impl Partition {
                 return None;
             }
         }
+        tracing::warn!(log.partition = self.number, "call actor died and is rebuilt from its records");
+        self.build_anew(key, from).await
+    }
+
+    /// Builds a call anew from its records that keeps of each what tells it from any other: from now on nothing of it is undecided.
+    pub(super) async fn decide(&mut self, key: &CallKey, from: i64) -> Option<Settled> {
+        if let Some(Held::Live(mailbox)) = self.calls.get(key).map(|entry| &entry.held) {
+            let _ = deliver(mailbox, Retire).await;
+        }
+        metrics::counter!("trunkline_calls_told_exactly_total").increment(1);
+        self.build_anew(key, from).await
+    }
+
+    /// Folds a call's records, leaving out and setting aside what panics, and gives the result an actor.
+    async fn build_anew(&mut self, key: &CallKey, from: i64) -> Option<Settled> {
         let workspace = self.calls.get(key)?.workspace;
         let records = self.read_trail(key).await;
         let mut poisoned: Vec<i64> = Vec::new();
         let (call, settled) = loop {
-            match fold_alone(key, workspace, &records, &poisoned, self.shared.faults.as_ref()) {
+            match fold_alone(key, workspace, &records, &poisoned, from, self.shared.faults.as_ref()) {
                 Ok(done) => break done,
                 Err(offset) => poisoned.push(offset),
             }
@@ -82,11 +98,13 @@ impl Partition {
         let was_live = matches!(std::mem::replace(&mut entry.held, Held::Live(mailbox)), Held::Live(_));
         entry.generation = generation;
         self.live += usize::from(!was_live);
-        tracing::warn!(
-            log.partition = self.number,
-            events.poisoned = poisoned.len(),
-            "call actor rebuilt from its records"
-        );
+        if !poisoned.is_empty() {
+            tracing::warn!(
+                log.partition = self.number,
+                events.poisoned = poisoned.len(),
+                "a call was built without events that panic"
+            );
+        }
         Some(settled)
     }
 
@@ -142,7 +160,7 @@ impl Partition {
             workspace: Some(workspace),
             event: stamped.event.name().to_owned(),
             key: key.id.to_string(),
-            received_at: stamped.event.stamp().received_at,
+            received_at: stamped.event.received_at(),
             detail: Some(detail.to_owned()),
         });
     }
@@ -217,15 +235,22 @@ fn fold_alone(
     workspace: WorkspaceId,
     records: &[LogRecord],
     left_out: &[i64],
+    from: i64,
     faults: Option<&super::faults::Faults>,
 ) -> Result<(Arc<Call>, Settled), i64> {
     let mut call = Arc::new(Call::new(key.clone(), workspace));
     let mut last: Option<CallFacts> = None;
+    let (mut endings, mut unknown) = (Endings::default(), Vec::new());
     for record in records.iter().filter(|record| !left_out.contains(&record.position.offset)) {
         let Said::Event { event, .. } = say(record) else { continue };
         let offset = event.offset;
         let step = catch_unwind(AssertUnwindSafe(|| apply(&mut call, std::slice::from_ref(&event), faults)));
-        last = Some(step.map_err(|_| offset)?.facts);
+        let Some(settled) = step.map_err(|_| offset)? else { continue };
+        if offset >= from {
+            endings.add(settled.endings);
+            unknown.extend(settled.unknown);
+        }
+        last = Some(settled.facts);
     }
     let facts = last.unwrap_or_else(|| call.facts());
     let exists = call.exists();
@@ -235,8 +260,8 @@ fn fold_alone(
             facts,
             exists,
             call,
-            endings: Endings::default(),
-            unknown: Vec::new(),
+            endings,
+            unknown,
         },
     ))
 }

@@ -1,6 +1,7 @@
 //! Reads a stored record into what it says (rules A6-A13, B1, B9): an event of a call, an alert, a hook, or why it cannot be read.
 
 pub(crate) mod field;
+mod frame;
 mod notice;
 mod parts;
 mod reader;
@@ -8,20 +9,22 @@ mod stamp;
 pub(crate) mod word;
 
 use std::cell::RefCell;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 
 use crate::door::{Destination, Family, Found, Section};
 use crate::facts::Item;
-use crate::id::{CallKey, Kind, WorkspaceId};
+use crate::id::{CallKey, Kind, TenantId, WorkspaceId};
 use crate::instant::Millis;
 use crate::json::{Bad, Canonical, Shape, Tape, Value};
 use crate::name::Name;
-use crate::record::{Record, SetAside, Source};
+use crate::record::{Header, Record, SetAside, Source};
 use crate::transcript::{Sources, Transcript, items_with_words};
 use field::Field;
+use frame::Frame;
 use reader::{Reader, Rest};
+pub(crate) use stamp::Print;
 
 pub use notice::{Alert, Hook};
 pub use stamp::Stamp;
@@ -52,16 +55,25 @@ pub struct Event {
     key: CallKey,
     workspace: WorkspaceId,
     source: Source,
-    stamp: Stamp,
+    received_at: Millis,
+    print: Print,
+    stamp: OnceLock<Stamp>,
     name: Option<Name>,
     spelled: Arc<str>,
     happened_at: Option<Millis>,
-    pub(crate) fields: Vec<Field>,
+    pub(crate) fields: Arc<[Field]>,
     pub(crate) unreadable: Vec<&'static str>,
     pub(crate) transcript: Option<Arc<Transcript>>,
     pub(crate) transfer_to: Option<TransferTo>,
     body: Bytes,
+    /// Where the text stands that the fields were read from.
+    frame: Frame,
+    /// The largest transcript before the end, in this event or in those that are applied with it.
+    covers: (u32, u64),
 }
+
+/// Finds an event of the same call that is applied together with the one being read, by tenant, kind and id.
+pub type Beside<'a> = &'a dyn Fn(TenantId, Kind, &str) -> Option<&'a Event>;
 
 /// Memory that reading needs, kept between records of a thread.
 #[derive(Default)]
@@ -79,12 +91,22 @@ thread_local! {
 
 /// Reads a record. What the door noted of the body is not trusted: a newer version may read what an older one could not.
 pub fn read(record: &Record) -> Reading {
+    read_beside(record, None)
+}
+
+/// Reads a record for a [`Call::light`](crate::call::Call::light): its stamp is made only if somebody asks for it, and what `beside`
+/// makes needless is left out, so both must be applied to the call before anybody looks at it.
+pub fn read_lightly(record: &Record, beside: Beside<'_>) -> Reading {
+    read_beside(record, Some(beside))
+}
+
+fn read_beside(record: &Record, beside: Option<Beside<'_>>) -> Reading {
     let Ok(text) = std::str::from_utf8(&record.body) else {
         return Reading::SetAside(SetAside::NotUtf8);
     };
     SCRATCH.with_borrow_mut(|scratch| {
         let reading = match scratch.tape.read(text) {
-            Ok(()) => read_value(record, scratch.tape.root(text), &mut scratch.canonical),
+            Ok(()) => read_value(record, scratch.tape.root(text), &mut scratch.canonical, beside),
             Err(Bad::Syntax) => Reading::SetAside(SetAside::NotJson),
             Err(Bad::TooDeep) => Reading::SetAside(SetAside::TooDeep),
         };
@@ -150,7 +172,7 @@ impl<'a> Envelope<'a> {
     }
 }
 
-fn read_value(record: &Record, root: Value<'_>, canonical: &mut Canonical) -> Reading {
+fn read_value(record: &Record, root: Value<'_>, canonical: &mut Canonical, beside: Option<Beside<'_>>) -> Reading {
     let envelope = Envelope::open(root);
     let destination = Destination::of(&envelope.found(root));
     if let Some(reason) = destination.set_aside {
@@ -160,7 +182,7 @@ fn read_value(record: &Record, root: Value<'_>, canonical: &mut Canonical) -> Re
         Family::Alert => Reading::Alert(Alert::read(destination.name == Some(Name::AlertTriggered), envelope.alert)),
         Family::InboundHook(Kind::Call) => Reading::Hook(Hook::read(Kind::Call, envelope.call_inbound)),
         Family::InboundHook(Kind::Chat) => Reading::Hook(Hook::read(Kind::Chat, envelope.chat_inbound)),
-        Family::Voice | Family::Chat | Family::Unknown => read_event(record, root, &envelope, destination, canonical),
+        Family::Voice | Family::Chat | Family::Unknown => read_event(record, root, &envelope, destination, canonical, beside),
     }
 }
 
@@ -170,6 +192,7 @@ fn read_event(
     envelope: &Envelope<'_>,
     destination: Destination<'_>,
     canonical: &mut Canonical,
+    beside: Option<Beside<'_>>,
 ) -> Reading {
     let Destination {
         event,
@@ -180,37 +203,68 @@ fn read_event(
     else {
         return Reading::SetAside(SetAside::NoId);
     };
-    let received_at = record.header.received_at;
+    let Header {
+        received_at,
+        tenant,
+        workspace,
+        source,
+        ..
+    } = record.header;
+    let known = beside.and_then(|beside| beside(tenant, kind, &id));
+    let is_transfer = name.is_some_and(Name::is_transfer);
     let mut reader = Reader::default();
     let happened = reader.time(envelope.event_timestamp, "event_timestamp");
     let mut event = Event {
-        key: CallKey {
-            tenant: record.header.tenant,
-            kind,
-            id: id.into(),
-        },
-        workspace: record.header.workspace,
-        source: record.header.source,
-        stamp: Stamp::of(received_at, root, name.is_some_and(Name::is_transfer), canonical),
+        key: known.map_or_else(
+            || CallKey {
+                tenant,
+                kind,
+                id: id.into(),
+            },
+            |known| known.key.clone(),
+        ),
+        workspace,
+        source,
+        received_at,
+        print: Print::of(&record.body, root, canonical),
+        stamp: OnceLock::new(),
         name,
         spelled: name.map_or_else(|| Arc::from(&*event), word::name),
         happened_at: happened.and_then(|time| time.usable(received_at)),
-        fields: Vec::new(),
+        fields: Arc::default(),
         unreadable: Vec::new(),
         transcript: None,
         transfer_to: None,
         body: record.body.clone(),
+        frame: Frame::default(),
+        covers: known.map_or((0, 0), |known| known.covers),
     };
+    // Equal transfer events may differ in their bytes, so their prints say nothing.
+    if beside.is_none() || is_transfer {
+        event.stamp = Stamp::of(received_at, root, is_transfer, canonical).into();
+    }
     // Of a name that is not documented nothing but its coming is believed (rule A10).
     if let Some(name) = name {
         let object = if kind == Kind::Call { envelope.call } else { envelope.chat };
-        let rest = object.map(|object| reader.read(object, kind)).unwrap_or_default();
-        event.transcript = Transcript::read(&sources(&mut reader, &rest, envelope, kind, received_at)).map(Arc::new);
-        if name.is_transfer() {
+        let frame = object.filter(|_| kind == Kind::Call).and_then(Frame::of);
+        let rest = match frame.zip(known) {
+            // Nothing but the transcript is another than in the other event.
+            Some(((frame, rest), known)) if frame.is_same(&record.body, &known.frame, &known.body) && known.unreadable.is_empty() => {
+                event.fields = known.fields.clone();
+                rest
+            }
+            _ => object.map(|object| reader.read(object, kind)).unwrap_or_default(),
+        };
+        event.frame = frame.map(|(frame, _)| frame).unwrap_or_default();
+        let sources = sources(&mut reader, &rest, envelope, kind, received_at);
+        event.hear(name, &sources, beside.is_some());
+        if is_transfer {
             event.transfer_to = Some(transfer_to(&mut reader, envelope.transfer_destination));
         }
     }
-    event.fields = reader.fields;
+    if !reader.fields.is_empty() {
+        event.fields = reader.fields.into();
+    }
     event.unreadable = reader.unreadable;
     Reading::Event(Box::new(event))
 }
@@ -283,12 +337,38 @@ impl Event {
 
     /// Its place among the records of the call.
     pub fn stamp(&self) -> &Stamp {
-        &self.stamp
+        self.stamp.get_or_init(|| self.made_stamp())
+    }
+
+    /// The stamp of what was read lightly: reads the body once more.
+    #[cold]
+    fn made_stamp(&self) -> Stamp {
+        let mut tape = Tape::default();
+        let text = std::str::from_utf8(&self.body).expect("the event was read from this text");
+        tape.read(text).expect("the event was read from this text");
+        let is_transfer = self.name.is_some_and(Name::is_transfer);
+        Stamp::of(self.received_at, tape.root(text), is_transfer, &mut Canonical::default())
+    }
+
+    pub(crate) fn print(&self) -> Print {
+        self.print
+    }
+
+    /// Takes in the transcript; lightly, not if a larger one is applied with it, for then this one can never count (rule B6).
+    fn hear(&mut self, name: Name, sources: &Sources<'_>, lightly: bool) {
+        if lightly && !name.ends() {
+            let size = Transcript::size_in(sources);
+            if size < self.covers {
+                return;
+            }
+            self.covers = size;
+        }
+        self.transcript = Transcript::read(sources).map(Arc::new);
     }
 
     /// When the door took it.
     pub fn received_at(&self) -> Millis {
-        self.stamp.received_at
+        self.received_at
     }
 
     /// Event name as it came.
@@ -343,6 +423,6 @@ impl Event {
         };
         let mut reader = Reader::default();
         let rest = object.map(|object| reader.read(object, self.key.kind)).unwrap_or_default();
-        items_with_words(&sources(&mut reader, &rest, &envelope, self.key.kind, self.stamp.received_at))
+        items_with_words(&sources(&mut reader, &rest, &envelope, self.key.kind, self.received_at))
     }
 }

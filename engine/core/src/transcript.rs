@@ -11,6 +11,7 @@ use crate::facts::{Item, Role, Speech};
 pub(crate) use source::{Entry, Sources};
 
 use packed::{Packer, Unpacked};
+use source::Source;
 use speech::{Figures, Listener};
 
 /// One version of a call's transcript. Word times are heard once, for the figures, and not kept.
@@ -42,6 +43,12 @@ impl Transcript {
             }
         }
         without_turns
+    }
+
+    /// What [`Transcript::size`] of the transcript in these sources is, without reading more than that takes.
+    pub fn size_in(sources: &Sources<'_>) -> (u32, u64) {
+        let sizes = sources.in_order().map(Source::size);
+        sizes.into_iter().find(|(turns, _)| *turns > 0).unwrap_or_default()
     }
 
     fn of<'a>(entries: impl Iterator<Item = Entry<'a>>) -> Option<Transcript> {

@@ -22,7 +22,7 @@ pub(crate) struct Reader {
 }
 
 /// What else of the object the event needs.
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 pub(super) struct Rest<'a> {
     /// `transcript_with_tool_calls` or, of chats, `message_with_tool_calls`.
     pub items: Option<Value<'a>>,

@@ -121,13 +121,7 @@ impl Canonical {
         if is_canonical(raw.as_bytes()) {
             return self.out.extend_from_slice(raw.as_bytes());
         }
-        let number = Number(raw);
-        let text = match (number.integral(), number.float()) {
-            (Some(integer), _) => integer.to_string(),
-            (None, Some(float)) => format!("{float:?}"),
-            (None, None) => raw.to_owned(),
-        };
-        self.out.extend_from_slice(text.as_bytes());
+        self.out.extend_from_slice(canonical_number(raw).as_bytes());
     }
 
     fn string(&mut self, value: Value<'_>) {
@@ -162,9 +156,20 @@ impl Canonical {
     }
 }
 
+/// The canonical text of any number.
+#[cold]
+pub(super) fn canonical_number(raw: &str) -> String {
+    let number = Number(raw);
+    match (number.integral(), number.float()) {
+        (Some(integer), _) => integer.to_string(),
+        (None, Some(float)) => format!("{float:?}"),
+        (None, None) => raw.to_owned(),
+    }
+}
+
 /// Whether the spelling is already the canonical one. Sure cases only: up to 15 digits always survive the way through a 64-bit
 /// float, so a fraction without needless zeros is its own shortest text.
-fn is_canonical(raw: &[u8]) -> bool {
+pub(super) fn is_canonical(raw: &[u8]) -> bool {
     let mut point = raw.len();
     for (place, byte) in raw.iter().enumerate() {
         if !byte.is_ascii_digit() {
@@ -183,7 +188,7 @@ fn is_canonical(raw: &[u8]) -> bool {
 }
 
 /// True when every escape inside is one that the canonical text uses as well.
-fn has_only_short_escapes(raw: &[u8]) -> bool {
+pub(super) fn has_only_short_escapes(raw: &[u8]) -> bool {
     let mut rest = raw;
     while let Some(at) = memchr::memchr(b'\\', rest) {
         if matches!(rest[at + 1], b'u' | b'/') {

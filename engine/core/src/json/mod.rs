@@ -4,6 +4,7 @@
 //! [`Tape`]'s keeps the shape of the whole text in one flat vector. Strings and numbers stay where they are until somebody asks.
 
 mod canonical;
+mod likeness;
 mod number;
 mod tag;
 mod tape;
@@ -11,8 +12,9 @@ mod text;
 mod walk;
 
 pub use canonical::{Canonical, Omit};
+pub(crate) use likeness::likeness;
 pub use number::Number;
 pub(crate) use tag::{last_of_each, tag};
 pub use tape::{Shape, Tape, Value};
 pub use text::{Decoded, decode, is_plain, shown};
-pub use walk::{Bad, Literal, Sink, Span, walk};
+pub use walk::{Bad, Literal, Sink, Span, Word, walk};

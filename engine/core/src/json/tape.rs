@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::number::Number;
 use super::text::{decode, shown};
-use super::walk::{Bad, Literal, Sink, Span, walk};
+use super::walk::{Bad, Literal, Sink, Span, Word, walk};
 
 /// What a node is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,13 +28,14 @@ pub enum Shape {
 /// One value or member name. Sixteen bytes: a word-timed transcript has very many.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Node {
-    shape: Shape,
-    escaped: bool,
+    pub(super) shape: Shape,
+    /// Of strings: there are escapes inside. Of objects: it is a [`Word`].
+    pub(super) escaped: bool,
     /// Where it stands in the text; of strings the inside.
-    start: u32,
-    end: u32,
+    pub(super) start: u32,
+    pub(super) end: u32,
     /// The node behind this one and all it contains.
-    next: u32,
+    pub(super) next: u32,
 }
 
 /// Nodes in the order of the text: containers before their content, names before their values. Kept between texts for its memory.
@@ -124,6 +125,31 @@ impl Sink for Tape {
         };
         self.push(shape, false, start, end);
     }
+
+    #[inline(always)]
+    fn word(&mut self, word: &Word) {
+        let first = self.nodes.len() as u32;
+        let node = |shape, place: u32, start: usize, end: usize| Node {
+            shape,
+            escaped: false,
+            start: start as u32,
+            end: end as u32,
+            next: first + place + 1,
+        };
+        let (at, start, end) = (word.at, word.start, word.end);
+        self.nodes.extend_from_slice(&[
+            Node {
+                escaped: true,
+                ..node(Shape::Object, 6, at, end.1 + 1)
+            },
+            node(Shape::String, 1, at + 2, at + 6),
+            node(Shape::String, 2, word.spelling.start, word.spelling.end),
+            node(Shape::String, 3, start.0 - 7, start.0 - 2),
+            node(Shape::Number, 4, start.0, start.1),
+            node(Shape::String, 5, end.0 - 5, end.0 - 2),
+            node(Shape::Number, 6, end.0, end.1),
+        ]);
+    }
 }
 
 /// A value: a view into the text and its tape.
@@ -155,7 +181,7 @@ impl<'a> Value<'a> {
 
     /// Where it begins and ends in the text; of strings the quotes belong to it.
     #[inline(always)]
-    pub(super) fn extent(self) -> (usize, usize) {
+    pub(crate) fn extent(self) -> (usize, usize) {
         let node = self.node();
         let quote = usize::from(node.shape == Shape::String);
         (node.start as usize - quote, node.end as usize + quote)
@@ -171,6 +197,12 @@ impl<'a> Value<'a> {
     #[inline(always)]
     pub(super) fn place(self) -> usize {
         self.at
+    }
+
+    /// Every node of the tape.
+    #[inline(always)]
+    pub(super) fn nodes(self) -> &'a [Node] {
+        self.nodes
     }
 
     /// The same tape at another place.
@@ -242,6 +274,13 @@ impl<'a> Value<'a> {
             at = element.node().next as usize;
             Some(element)
         })
+    }
+
+    /// Spelling, start and end, if it is a [`Word`].
+    #[inline(always)]
+    pub(crate) fn word(self) -> Option<[Value<'a>; 3]> {
+        let node = self.node();
+        (node.escaped && node.shape == Shape::Object).then(|| [2, 4, 6].map(|behind| self.at(self.at + behind)))
     }
 
     /// Names and values of an object in order, repeated names too; nothing when it is none.

@@ -51,6 +51,28 @@ impl<'a> Source<'a> {
     }
 }
 
+impl Source<'_> {
+    /// Turns and characters in them.
+    pub(super) fn size(self) -> (u32, u64) {
+        let add = |(turns, characters): (u32, u64), said: &str| (turns + 1, characters + said.chars().count() as u64);
+        match self {
+            Source::List(list) => list.elements().filter_map(said_in).fold((0, 0), |sum, said| add(sum, &said)),
+            Source::Lines(_) => {
+                let turns = self.entries(None).filter(Entry::is_turn);
+                turns.fold((0, 0), |sum, entry| add(sum, &entry.content))
+            }
+        }
+    }
+}
+
+/// What an item of a list says, if it is a turn.
+fn said_in(item: Value<'_>) -> Option<Cow<'_, str>> {
+    let found = last_of_each!(item, role, content);
+    let speaks = found.role.and_then(Value::text).is_some_and(|word| role_of(&word).speaks());
+    let said = text(found.content).filter(|_| speaks)?;
+    (!said.trim().is_empty()).then_some(said)
+}
+
 /// One entry of a transcript on its way from the body to where it is kept.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Entry<'a> {
@@ -199,10 +221,16 @@ impl<'a> Entry<'a> {
 /// Text and place of each word; a place needs both times, the end not before the start.
 fn words<'a>(list: Option<Value<'a>>) -> impl Iterator<Item = (Option<Value<'a>>, Option<Span>)> {
     list.into_iter().flat_map(Value::elements).map(|item| {
-        let found = last_of_each!(item, word, start, end);
-        let times = seconds(found.start).zip(seconds(found.end));
+        let (word, start, end) = match item.word() {
+            Some([word, start, end]) => (Some(word), Some(start), Some(end)),
+            None => {
+                let found = last_of_each!(item, word, start, end);
+                (found.word, found.start, found.end)
+            }
+        };
+        let times = seconds(start).zip(seconds(end));
         (
-            found.word,
+            word,
             times.filter(|(start, end)| start <= end).map(|(start, end)| Span { start, end }),
         )
     })

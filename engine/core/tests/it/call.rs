@@ -2,6 +2,7 @@
 
 mod fields;
 mod identity;
+mod light;
 mod order;
 mod repeats;
 mod sequences;
