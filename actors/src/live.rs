@@ -33,4 +33,4 @@ pub use limits::Limits;
 pub use reaper::{CallLookup, Lookup, PRESUMED_ENDED};
 pub use set_aside::SetAsideNote;
 pub use unknown::{Unknown, UnknownKind};
-pub use window::{CallScope, Changes, Live};
+pub use window::{CallScope, Changes, Footprint, Live};

@@ -3,6 +3,7 @@
 mod arbiters;
 mod deliver;
 mod guardian;
+mod lean;
 mod pulse;
 mod role;
 
@@ -10,6 +11,7 @@ pub(crate) use arbiters::Arbiters;
 pub(crate) use deliver::{Mailbox, deliver};
 pub use guardian::FailureHook;
 pub(crate) use guardian::{Bound, Deaths, Guardian, Lifeline, Verdict};
+pub(crate) use lean::{Lean, start_lean};
 pub use pulse::{Clock, Hand};
 pub(crate) use pulse::{beat, wall_clock};
 pub use role::{Health, Role, RoleState, Roles};

@@ -35,7 +35,7 @@ fn main() -> Result<()> {
         Bench::Door(door) => runtime()?.block_on(door.run()),
         Bench::Consume(consume) => runtime()?.block_on(consume.run()),
         Bench::Board(board) => runtime()?.block_on(board.run()),
-        Bench::Memory(memory) => memory.run(),
+        Bench::Memory(memory) => runtime()?.block_on(memory.run()),
         Bench::ReadTopic(reader) => runtime()?.block_on(reader.run()),
         Bench::ServeDoor(server) => actix_web::rt::System::new().block_on(server.run()),
     }

@@ -1,19 +1,28 @@
-//! Bytes that a live call takes beyond what was said, at a great number of live calls.
+//! Bytes that a live call takes beyond what was said, at a great number of live calls: the whole live group as it is served.
 
-use anyhow::{Result, bail};
+mod log;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
 use clap::Args;
-use trunkline_core::call::Call;
-use trunkline_core::door;
-use trunkline_core::event::{Reading, read};
-use trunkline_core::id::{TenantId, WorkspaceId};
-use trunkline_core::metric::{Contribution, Partial, Rules, contribution};
-use trunkline_core::record::Source;
-use uuid::Uuid;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
+use trunkline_actors::{Engine, EngineOptions};
 
+use crate::directory::{TENANT, directory};
 use crate::{cpu, sample};
+use log::MadeLog;
 
-/// Updates of each call: its transcript grows to this many events.
-const UPDATES: usize = 3;
+/// How often it is asked whether all calls are there.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Longest time until they are.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// Pulses that pass before memory is measured: what is kept for a second only is gone then.
+const SETTLE: Duration = Duration::from_secs(3);
 
 /// `memory`
 #[derive(Debug, Args)]
@@ -27,55 +36,51 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// Makes the calls and prints what they hold.
-    pub fn run(self) -> Result<()> {
+    /// Has the live group hold the calls and prints what they take.
+    pub async fn run(self) -> Result<()> {
         println!("{}", cpu::machine());
-        let rules = Rules::default();
-        let mut sums = Partial::default();
-        let mut held: Vec<(Call, Contribution)> = Vec::with_capacity(self.calls);
-        // The scratch memory of reading is not a call's: it is there before the count begins.
-        made(0, self.size)?;
+        // An engine that holds a few calls pays for threads, tables and scratch memory, which are no call's.
+        let few = Held::by(log::WINDOW * log::PARTITIONS, self.size).await?;
+        few.engine.stop().await;
         let before = cpu::resident()?;
-        for n in 0..self.calls {
-            let call = made(n, self.size)?;
-            let adds = contribution(&call.facts(), &rules);
-            sums.add(&adds);
-            held.push((call, adds));
-        }
+        let held = Held::by(self.calls, self.size).await?;
         let resident = cpu::resident()?.saturating_sub(before);
+        let footprint = held.engine.live().footprint(TENANT);
+        held.engine.stop().await;
+        ensure!(footprint.calls == self.calls as u64, "{} calls are listed", footprint.calls);
         let each = |bytes: u64| bytes as f64 / self.calls as f64;
-        let said: u64 = held.iter().map(|(call, _)| call.transcript_bytes() as u64).sum();
-        let calls: u64 = held.iter().map(|(call, _)| call.memory_bytes() as u64).sum();
-        let adds: u64 = held
-            .iter()
-            .map(|(_, adds)| (size_of::<Contribution>() + adds.memory_bytes()) as u64)
-            .sum();
+        let said = footprint.said_bytes;
         println!("{} live calls, last update {} B; bytes for each call", self.calls, self.size);
-        println!("  resident               {:>8.0}", each(resident));
-        println!("  of it said             {:>8.0}", each(said));
-        println!("  beyond what was said   {:>8.0}", each(resident.saturating_sub(said)));
-        println!(
-            "  by own count: call {:.0}, contribution {:.0}, figures {:.1}",
-            each(calls - said),
-            each(adds),
-            each(sums.memory_bytes() as u64)
-        );
+        println!("  resident, all of the live group  {:>8.0}", each(resident));
+        println!("  of it said                       {:>8.0}", each(said));
+        println!("  beyond what was said             {:>8.0}", each(resident.saturating_sub(said)));
+        println!("  of it the call, by own count     {:>8.0}", each(footprint.bytes - said));
         Ok(())
     }
 }
 
-fn made(n: usize, size: usize) -> Result<Call> {
-    let mut call = None;
-    let bodies = std::iter::once(sample::started(n)).chain((1..=UPDATES).map(|step| sample::updated(n, step, size * step / UPDATES)));
-    for body in bodies {
-        let (routed, body) = door::route(body);
-        let (tenant, workspace) = (TenantId(Uuid::from_u128(1)), WorkspaceId(Uuid::from_u128(2)));
-        let record = door::record(routed, body, sample::clock(), tenant, workspace, Source::Webhook);
-        let Reading::Event(event) = read(&record) else {
-            bail!("a sample is no event")
-        };
-        call.get_or_insert_with(|| Call::new(event.key().clone(), event.workspace()))
-            .apply(&event);
+/// A running engine that holds calls.
+struct Held {
+    engine: Engine,
+    _directory: watch::Sender<Arc<trunkline_stores::postgres::Directory>>,
+}
+
+impl Held {
+    async fn by(calls: usize, size: usize) -> Result<Held> {
+        let log = Arc::new(MadeLog::of(calls, size));
+        let (_directory, watched) = watch::channel(Arc::new(directory()));
+        let engine = Engine::start(log, watched, EngineOptions::default())?;
+        let live = engine.live();
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let there: usize = live.partitions().iter().map(|partition| partition.calls).sum();
+            if there == calls && !live.completeness_of_all().rebuilding {
+                break;
+            }
+            ensure!(Instant::now() < deadline, "{there} of {calls} calls are there");
+            sleep(LOOK).await;
+        }
+        sleep(SETTLE).await;
+        Ok(Held { engine, _directory })
     }
-    call.ok_or_else(|| anyhow::anyhow!("a call of no events"))
 }

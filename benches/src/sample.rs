@@ -28,7 +28,7 @@ pub fn started(n: usize) -> Bytes {
     Bytes::from(head("call_started", n, clock()) + "}}")
 }
 
-/// The `step`-th `transcript_updated` of the `n`-th call, of about `bytes` bytes; each step says something else.
+/// The `step`-th `transcript_updated` of the `n`-th call, of about `bytes` bytes; each step says a little more.
 pub fn updated(n: usize, step: usize, bytes: usize) -> Bytes {
     let mut body = head("transcript_updated", n, clock());
     speak(&mut body, step, bytes);
@@ -63,7 +63,8 @@ fn speak(body: &mut String, step: usize, bytes: usize) {
         if turn > 0 {
             body.push(',');
         }
-        let said = format!("Thursday at nine{step}");
+        // A conversation never says the same amount twice: each update is longer than the one before.
+        let said = format!("Thursday at nine{:.<step$}", "");
         let _ = write!(body, r#"{{"role":"{role}","content":"{said}","words":["#);
         for (at, word) in said.split(' ').enumerate() {
             let comma = if at > 0 { "," } else { "" };

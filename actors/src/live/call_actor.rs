@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use actix::{Actor, ActorContext, Context, Handler, Message, MessageResult};
+use actix::{Actor, ActorContext, Handler, Message, MessageResult};
 use trunkline_core::call::{Call, Ending};
 use trunkline_core::event::Event;
 use trunkline_core::facts::CallFacts;
@@ -11,7 +11,7 @@ use trunkline_core::record::Source;
 
 use super::faults::{Faults, Point};
 use super::partition::Ward;
-use crate::system::Lifeline;
+use crate::system::{Lean, Lifeline};
 
 /// Room of a call's mailbox. Its reader never has more than one message on the way, so one is enough, and it is what
 /// makes 100,000 calls cheap.
@@ -94,11 +94,7 @@ impl CallActor {
 }
 
 impl Actor for CallActor {
-    type Context = Context<Self>;
-
-    fn started(&mut self, context: &mut Self::Context) {
-        context.set_mailbox_capacity(MAILBOX);
-    }
+    type Context = Lean;
 }
 
 impl Handler<ApplyBatch> for CallActor {

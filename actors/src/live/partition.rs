@@ -18,14 +18,14 @@ use trunkline_core::metric::{PackedContribution, Partial, contribution};
 use trunkline_stores::postgres::Directory;
 
 use super::business_actor::{BusinessActor, Change, Close, Fold, Snapshot};
-use super::call_actor::{ApplyBatch, CallActor, Endings, Receipt, Settled};
+use super::call_actor::{self, ApplyBatch, CallActor, Endings, Receipt, Settled};
 use super::gather::{Gathered, Group};
 use super::glance::{Fresh, Glance, Oddities};
 use super::hub::{NewRow, Publication};
 use super::shared::Shared;
 use super::trail::Trail;
 use super::unknown::UnknownKind;
-use crate::system::{Deaths, Lifeline, Mailbox, deliver};
+use crate::system::{Deaths, Lifeline, Mailbox, deliver, start_lean};
 
 /// Whose guardian the reader is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -203,7 +203,7 @@ impl Partition {
             Arc::clone(&shared.call_role),
         );
         let faults = shared.faults.clone();
-        let address = CallActor::create(move |_: &mut Context<CallActor>| CallActor::new(call, lifeline, faults));
+        let address = start_lean(CallActor::new(call, lifeline, faults), call_actor::MAILBOX);
         Mailbox::new(address, Arc::clone(&shared.call_role))
     }
 

@@ -53,6 +53,17 @@ pub struct Changes {
     pub gone: Vec<CallKey>,
 }
 
+/// What calls hold in memory by their own count, actors and tables not included.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Footprint {
+    /// Calls in memory that are listed.
+    pub calls: u64,
+    /// Bytes of them, transcripts included.
+    pub bytes: u64,
+    /// Bytes of what was said.
+    pub said_bytes: u64,
+}
+
 /// The window onto the live group. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Live {
@@ -131,6 +142,16 @@ impl Live {
         let view = self.hub.tenant(key.tenant);
         let row = view.row(key)?;
         Some((view.live_call(&row), row.call.transcript()))
+    }
+
+    /// What the listed calls of a tenant hold; walks over all of them.
+    pub fn footprint(&self, tenant: TenantId) -> Footprint {
+        let view = self.hub.tenant(tenant);
+        view.calls.iter().fold(Footprint::default(), |sum, row| Footprint {
+            calls: sum.calls + 1,
+            bytes: sum.bytes + row.call.memory_bytes() as u64,
+            said_bytes: sum.said_bytes + row.call.transcript_bytes() as u64,
+        })
     }
 
     /// Rises with every publication for this tenant.
