@@ -8,7 +8,7 @@ mod pulse;
 mod role;
 
 pub(crate) use arbiters::Arbiters;
-pub(crate) use deliver::{Mailbox, deliver};
+pub(crate) use deliver::{Mailbox, deliver, deliver_all};
 pub use guardian::FailureHook;
 pub(crate) use guardian::{Bound, Deaths, Guardian, Lifeline, Verdict};
 pub(crate) use lean::{Lean, start_lean};

@@ -9,7 +9,7 @@ use trunkline_core::event::{Beside, Event, Reading, read, read_lightly};
 use trunkline_core::id::{CallKey, Kind, TenantId, WorkspaceId};
 use trunkline_core::instant::Millis;
 use trunkline_core::record::{Record, SetAside};
-use trunkline_stores::log::LogRecord;
+use trunkline_stores::log::{LogRecord, Position};
 
 use super::call_actor::Stamped;
 use super::set_aside::SetAsideNote;
@@ -52,11 +52,11 @@ pub(crate) enum Said {
 
 /// Reads one stored record. A panic of the reader is a poisoned event, not the end of the partition.
 pub(crate) fn say(stored: &LogRecord) -> Said {
-    say_beside(stored, None)
+    say_beside(stored.clone(), None)
 }
 
-fn say_beside(stored: &LogRecord, beside: Option<Beside<'_>>) -> Said {
-    let record = match Record::decode(&stored.bytes) {
+fn say_beside(stored: LogRecord, beside: Option<Beside<'_>>) -> Said {
+    let mut record = match Record::decode_from(stored.bytes) {
         Ok(record) => record,
         Err(damage) => {
             return Said::SetAside(Box::new(SetAsideNote {
@@ -73,7 +73,7 @@ fn say_beside(stored: &LogRecord, beside: Option<Beside<'_>>) -> Said {
     };
     let received_at = record.header.received_at;
     let reading = || match beside {
-        Some(beside) => read_lightly(&record, beside),
+        Some(beside) => read_lightly(&mut record, beside),
         None => read(&record),
     };
     match catch_unwind(AssertUnwindSafe(reading)) {
@@ -87,9 +87,9 @@ fn say_beside(stored: &LogRecord, beside: Option<Beside<'_>>) -> Said {
             },
         },
         Ok(Reading::Alert(_) | Reading::Hook(_)) => Said::Other { received_at },
-        Ok(Reading::SetAside(reason)) => Said::SetAside(Box::new(note(stored, &record, reason, None))),
+        Ok(Reading::SetAside(reason)) => Said::SetAside(Box::new(note(stored.position, &record, reason, None))),
         Err(_) => Said::SetAside(Box::new(note(
-            stored,
+            stored.position,
             &record,
             SetAside::Poisoned,
             Some("reading it panicked".to_owned()),
@@ -98,10 +98,10 @@ fn say_beside(stored: &LogRecord, beside: Option<Beside<'_>>) -> Said {
 }
 
 /// The note of a record whose header can be read.
-pub(crate) fn note(stored: &LogRecord, record: &Record, reason: SetAside, detail: Option<String>) -> SetAsideNote {
+fn note(position: Position, record: &Record, reason: SetAside, detail: Option<String>) -> SetAsideNote {
     let header = &record.header;
     SetAsideNote {
-        position: stored.position,
+        position,
         reason,
         tenant: Some(header.tenant),
         workspace: Some(header.workspace),
@@ -162,10 +162,11 @@ impl Book {
 
 /// Reads a micro-batch from its end, because a call's later event tells what of an earlier one need not be read: both are applied
 /// before anybody looks.
-pub(crate) fn gather(records: &[LogRecord]) -> Gathered {
+pub(crate) fn gather(records: Vec<LogRecord>) -> Gathered {
     let mut gathered = Gathered::default();
     let mut book = Book::default();
-    for stored in records.iter().rev() {
+    for stored in records.into_iter().rev() {
+        let appended_at = stored.appended_at;
         let said = say_beside(stored, Some(&|tenant, kind, id| book.event(tenant, kind, id)));
         let received_at = match said {
             Said::Event {
@@ -190,7 +191,7 @@ pub(crate) fn gather(records: &[LogRecord]) -> Gathered {
                 received_at
             }
         };
-        gathered.times.push((received_at, stored.appended_at));
+        gathered.times.push((received_at, appended_at));
     }
     gathered.groups = book.groups;
     for group in &mut gathered.groups {

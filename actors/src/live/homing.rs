@@ -21,7 +21,7 @@ impl Partition {
                 continue;
             }
             moved += 1;
-            let contribution = entry.folded.clone();
+            let contribution = entry.folded.clone().map(|packed| (packed, None));
             entry.move_to(key.tenant, home, contribution, &mut changes);
             if entry.is_shown() {
                 self.dirty.entry(key.tenant).or_default().calls.insert(key.clone());

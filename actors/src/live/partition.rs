@@ -14,7 +14,7 @@ use trunkline_core::call::Call;
 use trunkline_core::facts::CallState;
 use trunkline_core::id::{BusinessId, CallKey, TenantId, WorkspaceId};
 use trunkline_core::instant::Millis;
-use trunkline_core::metric::{PackedContribution, Partial, contribution};
+use trunkline_core::metric::{Contribution, PackedContribution, Partial, contribution};
 use trunkline_stores::postgres::Directory;
 
 use super::business_actor::{BusinessActor, Change, Close, Fold, Snapshot};
@@ -25,7 +25,7 @@ use super::hub::{NewRow, Publication};
 use super::shared::Shared;
 use super::trail::Trail;
 use super::unknown::UnknownKind;
-use crate::system::{Deaths, Lifeline, Mailbox, deliver, start_lean};
+use crate::system::{Deaths, Lifeline, Mailbox, deliver, deliver_all, start_lean};
 
 /// Whose guardian the reader is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -74,8 +74,8 @@ pub(super) struct Business {
 
 #[derive(Default)]
 pub(super) struct Dirty {
-    pub(super) calls: HashSet<CallKey>,
-    pub(super) gone: HashSet<CallKey>,
+    pub(super) calls: HashSet<CallKey, RandomState>,
+    pub(super) gone: HashSet<CallKey, RandomState>,
     pub(super) businesses: HashSet<BusinessId>,
 }
 
@@ -141,21 +141,22 @@ impl Partition {
                 self.refuse(&key, workspace, &events);
             }
         }
-        let receipts = {
-            let calls = &self.calls;
-            join_all(batches.into_iter().map(async |(key, from, batch)| {
-                let receipt = match calls.get(&key).map(|entry| &entry.held) {
-                    Some(Held::Live(mailbox)) => deliver(mailbox, batch).await.unwrap_or(Receipt::Void),
-                    _ => Receipt::Void,
-                };
-                (key, from, receipt)
-            }))
-            .await
-        };
+        let mut whose = Vec::with_capacity(batches.len());
+        let mut letters = Vec::with_capacity(batches.len());
+        for (key, from, batch) in batches {
+            let held = self.calls.get(&key).map(|entry| &entry.held);
+            let is_live = matches!(held, Some(Held::Live(_)));
+            if let Some(Held::Live(mailbox)) = held {
+                letters.push((mailbox, batch));
+            }
+            whose.push((key, from, is_live));
+        }
+        let mut answers = deliver_all(letters.into_iter()).await.into_iter();
         let mut changes = Changes::new();
         let mut endings = Endings::default();
-        for (key, from, receipt) in receipts {
-            let settled = match receipt {
+        for (key, from, is_live) in whose {
+            let answer = if is_live { answers.next() } else { None };
+            let settled = match answer.and_then(Result::ok).unwrap_or(Receipt::Void) {
                 Receipt::Settled(settled) => Some(*settled),
                 Receipt::Void => self.rebuild_call(&key, from).await,
                 Receipt::Undecided => self.decide(&key, from).await,
@@ -225,7 +226,7 @@ impl Partition {
             .directory
             .business_of(key.tenant, entry.workspace, entry.owner_agent.as_deref());
         let now = contribution(&facts, &self.shared.rules);
-        entry.move_to(key.tenant, home, Some(now.pack()), changes);
+        entry.move_to(key.tenant, home, Some((now.pack(), Some(now))), changes);
         let oddities = Oddities::of(&facts);
         if let Some(now) = &oddities {
             unknowns.compare(self.number, key.tenant, entry.oddities.as_deref(), now);
@@ -356,13 +357,21 @@ impl Entry {
         }
     }
 
-    /// Takes the old contribution from the old business and gives `new` to `home`; nothing when both are as they were.
-    pub(super) fn move_to(&mut self, tenant: TenantId, home: Option<BusinessId>, new: Option<PackedContribution>, changes: &mut Changes) {
-        if self.home == home && self.folded == new {
+    /// Takes the old contribution from the old business and gives `new`, packed and, if it is at hand, as it was, to `home`; nothing when
+    /// both are as they were.
+    pub(super) fn move_to(
+        &mut self,
+        tenant: TenantId,
+        home: Option<BusinessId>,
+        new: Option<(PackedContribution, Option<Contribution>)>,
+        changes: &mut Changes,
+    ) {
+        let (packed, new) = new.unzip();
+        if self.home == home && self.folded == packed {
             return;
         }
-        let old = std::mem::replace(&mut self.folded, new).map(|old| old.unpack());
-        let new = self.folded.as_ref().map(PackedContribution::unpack);
+        let old = std::mem::replace(&mut self.folded, packed).map(|old| old.unpack());
+        let new = new.flatten().or_else(|| self.folded.as_ref().map(PackedContribution::unpack));
         let before = std::mem::replace(&mut self.home, home);
         if before == home {
             if let Some(home) = home {

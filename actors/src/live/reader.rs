@@ -162,7 +162,7 @@ impl Reader {
         self.current = false;
         if let Some(last) = records.last() {
             self.applied_to = Some(last.appended_at);
-            let gathered = gather(&records);
+            let gathered = gather(records);
             self.times.extend_from_slice(&gathered.times);
             let others = gathered.others;
             let set_aside = gathered.set_aside.len() as u64;

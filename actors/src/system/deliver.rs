@@ -6,9 +6,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use actix::dev::ToEnvelope;
+use actix::dev::{Request, ToEnvelope};
 use actix::{Actor, Addr, Handler, Message};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::role::Role;
 
@@ -48,15 +48,27 @@ impl Drop for InFlight<'_> {
     }
 }
 
-/// Delivers `message`, waiting for room, and returns what the handler answered.
-pub(crate) async fn deliver<A, M>(mailbox: &Mailbox<A>, message: M) -> Result<M::Result, Undelivered>
+/// A message that is on its way.
+struct OnTheWay<'m, A, M>
 where
     A: Actor + Handler<M>,
     A::Context: ToEnvelope<A, M>,
     M: Message + Send + 'static,
     M::Result: Send,
 {
-    let _permit = match mailbox.room.try_acquire() {
+    answer: Request<A, M>,
+    _room: SemaphorePermit<'m>,
+    _in_flight: InFlight<'m>,
+}
+
+async fn send<A, M>(mailbox: &Mailbox<A>, message: M) -> Result<OnTheWay<'_, A, M>, Undelivered>
+where
+    A: Actor + Handler<M>,
+    A::Context: ToEnvelope<A, M>,
+    M: Message + Send + 'static,
+    M::Result: Send,
+{
+    let room = match mailbox.room.try_acquire() {
         Ok(permit) => permit,
         Err(_) => {
             let began = Instant::now();
@@ -66,8 +78,45 @@ where
         }
     };
     mailbox.role.sent();
-    let _in_flight = InFlight(&mailbox.role);
-    mailbox.address.send(message).await.map_err(|_| Undelivered)
+    Ok(OnTheWay {
+        _in_flight: InFlight(&mailbox.role),
+        _room: room,
+        answer: mailbox.address.send(message),
+    })
+}
+
+/// Delivers `message`, waiting for room, and returns what the handler answered.
+pub(crate) async fn deliver<A, M>(mailbox: &Mailbox<A>, message: M) -> Result<M::Result, Undelivered>
+where
+    A: Actor + Handler<M>,
+    A::Context: ToEnvelope<A, M>,
+    M: Message + Send + 'static,
+    M::Result: Send,
+{
+    send(mailbox, message).await?.answer.await.map_err(|_| Undelivered)
+}
+
+/// Delivers one message into each of many mailboxes, no mailbox twice: all are on their way before the first answer is waited for, so
+/// that their actors take one turn of the thread together. The answers come in the order of the messages.
+pub(crate) async fn deliver_all<'m, A, M>(letters: impl Iterator<Item = (&'m Mailbox<A>, M)>) -> Vec<Result<M::Result, Undelivered>>
+where
+    A: Actor + Handler<M>,
+    A::Context: ToEnvelope<A, M>,
+    M: Message + Send + 'static,
+    M::Result: Send,
+{
+    let mut on_the_way = Vec::with_capacity(letters.size_hint().0);
+    for (mailbox, message) in letters {
+        on_the_way.push(send(mailbox, message).await);
+    }
+    let mut answers = Vec::with_capacity(on_the_way.len());
+    for sent in on_the_way {
+        answers.push(match sent {
+            Ok(sent) => sent.answer.await.map_err(|_| Undelivered),
+            Err(undelivered) => Err(undelivered),
+        });
+    }
+    answers
 }
 
 #[cfg(test)]
@@ -122,6 +171,19 @@ mod tests {
         assert_eq!(answers, (0..50).map(Ok).collect::<Vec<_>>());
         let state = role.state();
         assert_eq!((state.delivered, state.in_flight, state.waits), (50, 0, 48));
+    }
+
+    #[actix_rt::test]
+    async fn many_mailboxes_answer_in_the_order_of_the_messages() {
+        let role = Roles::default().role("slow", 1);
+        let mailboxes: Vec<Mailbox<Slow>> = (0..9).map(|_| Mailbox::new(Slow.start(), Arc::clone(&role))).collect();
+        assert_eq!(deliver(&mailboxes[4], End).await, Ok(()));
+        let answers = deliver_all(mailboxes.iter().zip(0..).map(|(mailbox, number)| (mailbox, Ask(number)))).await;
+        let expected: Vec<_> = (0..9)
+            .map(|number| if number == 4 { Err(Undelivered) } else { Ok(number) })
+            .collect();
+        assert_eq!(answers, expected);
+        assert_eq!(role.state().in_flight, 0);
     }
 
     #[actix_rt::test]

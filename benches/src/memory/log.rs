@@ -7,7 +7,7 @@ use bytes::Bytes;
 use trunkline_core::door;
 use trunkline_core::instant::Millis;
 use trunkline_core::record::Source;
-use trunkline_stores::log::{AppendError, Delivery, EventLog, LogError, LogRecord, Position, Subscription};
+use trunkline_stores::log::{AppendError, Delivery, EventLog, LogError, LogRecord, Mark, Position, Subscription};
 
 use crate::directory::{TENANT, WORKSPACE};
 use crate::sample;
@@ -79,6 +79,10 @@ impl EventLog for MadeLog {
         PARTITIONS as u32
     }
 
+    fn identity(&self) -> &str {
+        "made"
+    }
+
     async fn append(&self, _: &str, _: Bytes) -> Result<Position, AppendError> {
         Err(AppendError::Unavailable("this log is only read".to_owned()))
     }
@@ -136,6 +140,7 @@ impl Reading {
             return Some(Delivery::Assigned {
                 partition: self.assigned - 1,
                 next: None,
+                intent: None,
             });
         }
         for step in 1..=self.log.partitions() {
@@ -189,6 +194,10 @@ impl Subscription for Reading {
     }
 
     async fn commit(&mut self, _: u32, _: i64) -> Result<(), LogError> {
+        Ok(())
+    }
+
+    async fn mark(&mut self, _: &[Mark]) -> Result<(), LogError> {
         Ok(())
     }
 

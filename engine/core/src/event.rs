@@ -1,5 +1,6 @@
 //! Reads a stored record into what it says (rules A6-A13, B1, B9): an event of a call, an alert, a hook, or why it cannot be read.
 
+mod envelope;
 pub(crate) mod field;
 mod frame;
 mod notice;
@@ -13,14 +14,15 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 
-use crate::door::{Destination, Family, Found, Section};
+use crate::door::{Destination, Family};
 use crate::facts::Item;
 use crate::id::{CallKey, Kind, TenantId, WorkspaceId};
 use crate::instant::Millis;
-use crate::json::{Bad, Canonical, Shape, Tape, Value};
+use crate::json::{Bad, Canonical, Tape, Value};
 use crate::name::Name;
 use crate::record::{Header, Record, SetAside, Source};
 use crate::transcript::{Sources, Transcript, items_with_words};
+use envelope::Envelope;
 use field::Field;
 use frame::Frame;
 use reader::{Reader, Rest};
@@ -91,13 +93,21 @@ thread_local! {
 
 /// Reads a record. What the door noted of the body is not trusted: a newer version may read what an older one could not.
 pub fn read(record: &Record) -> Reading {
-    read_beside(record, None)
+    let mut reading = read_beside(record, None);
+    if let Reading::Event(event) = &mut reading {
+        event.body = record.body.clone();
+    }
+    reading
 }
 
 /// Reads a record for a [`Call::light`](crate::call::Call::light): its stamp is made only if somebody asks for it, and what `beside`
-/// makes needless is left out, so both must be applied to the call before anybody looks at it.
-pub fn read_lightly(record: &Record, beside: Beside<'_>) -> Reading {
-    read_beside(record, Some(beside))
+/// makes needless is left out, so both must be applied to the call before anybody looks at it. An event takes the body with it.
+pub fn read_lightly(record: &mut Record, beside: Beside<'_>) -> Reading {
+    let mut reading = read_beside(record, Some(beside));
+    if let Reading::Event(event) = &mut reading {
+        event.body = std::mem::take(&mut record.body);
+    }
+    reading
 }
 
 fn read_beside(record: &Record, beside: Option<Beside<'_>>) -> Reading {
@@ -116,60 +126,6 @@ fn read_beside(record: &Record, beside: Option<Beside<'_>>) -> Reading {
         }
         reading
     })
-}
-
-/// Members of the envelope that are read (rule A9).
-#[derive(Default)]
-struct Envelope<'a> {
-    event: Option<Value<'a>>,
-    call: Option<Value<'a>>,
-    chat: Option<Value<'a>>,
-    alert: Option<Value<'a>>,
-    call_inbound: Option<Value<'a>>,
-    chat_inbound: Option<Value<'a>>,
-    items: Option<Value<'a>>,
-    transfer_destination: Option<Value<'a>>,
-    event_timestamp: Option<Value<'a>>,
-}
-
-impl<'a> Envelope<'a> {
-    fn open(root: Value<'a>) -> Envelope<'a> {
-        let mut envelope = Envelope::default();
-        for (name, value) in root.members() {
-            let place = match &*name.name() {
-                "event" => &mut envelope.event,
-                "call" => &mut envelope.call,
-                "chat" => &mut envelope.chat,
-                "alert" => &mut envelope.alert,
-                "call_inbound" => &mut envelope.call_inbound,
-                "chat_inbound" => &mut envelope.chat_inbound,
-                "transcript_with_tool_calls" => &mut envelope.items,
-                "transfer_destination" => &mut envelope.transfer_destination,
-                "event_timestamp" => &mut envelope.event_timestamp,
-                _ => continue,
-            };
-            *place = Some(value);
-        }
-        envelope
-    }
-
-    fn found(&self, root: Value<'a>) -> Found<'a> {
-        let inside = |value: Value<'a>| (value.shape() == Shape::String).then(|| (value.raw(), value.escaped()));
-        let filled = |value: Option<Value<'a>>| value.filter(|value| value.shape() == Shape::Object && !value.is_missing());
-        let section = |value: Option<Value<'a>>, id: &str| {
-            filled(value).map_or_else(Section::default, |object| Section {
-                filled: true,
-                id: object.get(id).and_then(inside),
-            })
-        };
-        Found {
-            root_is_object: root.shape() == Shape::Object,
-            event: self.event.and_then(inside),
-            call: section(self.call, "call_id"),
-            chat: section(self.chat, "chat_id"),
-            alert: filled(self.alert).is_some(),
-        }
-    }
 }
 
 fn read_value(record: &Record, root: Value<'_>, canonical: &mut Canonical, beside: Option<Beside<'_>>) -> Reading {
@@ -235,7 +191,7 @@ fn read_event(
         unreadable: Vec::new(),
         transcript: None,
         transfer_to: None,
-        body: record.body.clone(),
+        body: Bytes::new(),
         frame: Frame::default(),
         covers: known.map_or((0, 0), |known| known.covers),
     };
@@ -308,15 +264,19 @@ impl Event {
             key,
             workspace,
             source: Source::Webhook,
-            stamp,
+            received_at: stamp.received_at,
+            print: Print::of_stamp(&stamp),
+            stamp: stamp.into(),
             name,
             spelled: name.map_or_else(|| Arc::from(""), word::name),
             happened_at: None,
-            fields,
+            fields: fields.into(),
             unreadable: Vec::new(),
             transcript,
             transfer_to: None,
             body: Bytes::new(),
+            frame: Frame::default(),
+            covers: (0, 0),
         }
     }
 

@@ -6,7 +6,7 @@
 //! A new form gets a new version byte and a new golden file. Plain bytes rather than JSON, because every consumer of the log reads
 //! this for every event.
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -182,6 +182,11 @@ impl Record {
 
     /// Reads stored bytes; the body shares their memory. The checksum is verified.
     pub fn decode(stored: &Bytes) -> Result<Record, DamagedRecord> {
+        Record::decode_from(stored.clone())
+    }
+
+    /// The same for who needs the stored bytes no longer: the body keeps their memory, and nothing has to be counted.
+    pub fn decode_from(mut stored: Bytes) -> Result<Record, DamagedRecord> {
         if stored.len() < PREFIX_BYTES || &stored[..3] != MAGIC {
             return Err(DamagedRecord::NotARecord);
         }
@@ -194,7 +199,8 @@ impl Record {
             .filter(|end| *end <= stored.len())
             .ok_or(DamagedRecord::NotARecord)?;
         let header = Fields(&stored[PREFIX_BYTES..end]).header()?;
-        let body = stored.slice(end..);
+        stored.advance(end);
+        let body = stored;
         if crc32fast::hash(&body) != header.crc32 {
             return Err(DamagedRecord::Checksum);
         }

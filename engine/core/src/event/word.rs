@@ -4,6 +4,8 @@ use std::cell::RefCell;
 use std::collections::HashSet;
 use std::sync::{Arc, LazyLock};
 
+use foldhash::fast::RandomState;
+
 use crate::class::REASONS;
 use crate::name::{NAMES, Name};
 
@@ -43,7 +45,7 @@ const SHARED_MAX: usize = 4_096;
 const SHARED_BYTES: usize = 64;
 
 thread_local! {
-    static SHARED: RefCell<HashSet<Arc<str>>> = RefCell::default();
+    static SHARED: RefCell<HashSet<Arc<str>, RandomState>> = RefCell::default();
 }
 
 /// A text that many calls have in common, kept once per thread. Not for what is of one call, such as the caller's number.

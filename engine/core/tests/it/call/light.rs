@@ -21,7 +21,7 @@ fn key() -> CallKey {
 }
 
 fn light(record: &Record, beside: Option<&Event>) -> Event {
-    match read_lightly(record, &|_, _, _| beside) {
+    match read_lightly(&mut record.clone(), &|_, _, _| beside) {
         Reading::Event(event) => *event,
         other => panic!("not an event: {other:?}"),
     }
