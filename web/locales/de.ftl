@@ -243,6 +243,7 @@ calls-at-least = mehr als { $text } Anrufe
 news = { $n } neue Anrufe
 news-one = 1 neuer Anruf
 news-many = mehr als { $n } neue Anrufe
+log-behind = { $n } Einträge sind noch unterwegs hierher; die Tafel hat sie schon
 rows-shown = { $n } gezeigt
 log-away = Die Anrufliste antwortet nicht. Laufende Anrufe sind nicht betroffen, und nichts geht verloren: Versuchen Sie es erneut.
 

@@ -244,6 +244,7 @@ calls-at-least = more than { $text } calls
 news = { $n } new calls
 news-one = 1 new call
 news-many = more than { $n } new calls
+log-behind = { $n } records are still on their way here; the wall has them already
 rows-shown = { $n } shown
 log-away = The call log does not answer. Calls in progress are not affected, and nothing is lost: try again.
 

@@ -243,6 +243,7 @@ calls-at-least = más de { $text } llamadas
 news = { $n } llamadas nuevas
 news-one = 1 llamada nueva
 news-many = más de { $n } llamadas nuevas
+log-behind = { $n } registros están aún en camino; el panel ya los tiene
 rows-shown = { $n } mostradas
 log-away = El registro de llamadas no responde. Las llamadas en curso no se ven afectadas y nada se pierde: inténtelo de nuevo.
 

@@ -133,7 +133,8 @@ pub async fn calls(
         frame::agents(&state, &caller),
     );
     let page = page.map_err(|error| unread("list calls for a page", error))?;
-    html(StatusCode::OK, &LogPage::of(s, &query, &page, total.ok(), &agents))
+    let behind = u64::try_from(state.facts.state().behind_records).unwrap_or(0);
+    html(StatusCode::OK, &LogPage::of(s, &query, &page, total.ok(), &agents, behind))
 }
 
 /// How many calls there are that the reader of the log does not have yet.

@@ -17,6 +17,8 @@ use crate::pages::wall::Choice;
 
 /// Calls of one page.
 pub const PAGE: u32 = 50;
+/// Records on their way to the store from which the log says so: below, the difference to the board is over in a moment.
+const BEHIND_TOLD: u64 = 500;
 /// The same in the order shown.
 const SHOWN_RANGES: [&str; 6] = ["1h", "today", "yesterday", "7d", "30d", "all"];
 
@@ -111,6 +113,7 @@ pub struct LogPage {
     rows: Vec<LogRow>,
     newer: String,
     news: String,
+    behind: String,
     here: String,
     older: String,
     shown: String,
@@ -122,7 +125,7 @@ pub struct LogPage {
 
 impl LogPage {
     /// A page of calls in the reader's words.
-    pub fn of(s: Shell, query: &LogQuery, page: &CallPage, total: Option<Total>, agents: &[(String, String)]) -> LogPage {
+    pub fn of(s: Shell, query: &LogQuery, page: &CallPage, total: Option<Total>, agents: &[(String, String)], behind: u64) -> LogPage {
         let l = s.l;
         let ranges = SHOWN_RANGES.map(|range| Link {
             href: query.link("range", if range == RANGES[0] { "" } else { range }),
@@ -167,6 +170,11 @@ impl LogPage {
             q: query.q.clone(),
             newer: cursor("before", &page.newer),
             news: query.news(top.as_ref()),
+            behind: if behind >= BEHIND_TOLD {
+                l.t1("log-behind", "n", format::count(behind))
+            } else {
+                String::new()
+            },
             here: query.link("", ""),
             older: cursor("after", &page.older),
             shown: l.t1("rows-shown", "n", rows.len()),

@@ -121,6 +121,7 @@ fn pages(l: &'static l10n::Texts, theme: Option<&'static str>) -> Vec<(&'static 
             page,
             Some(Total { calls: 1_921, exact: true }),
             &agents,
+            1_200,
         )
         .render()
     };
