@@ -8,7 +8,7 @@ pub mod ours;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use clap::{Args, ValueEnum};
 use trunkline_stores::log::kafka::KafkaLog;
@@ -20,7 +20,7 @@ use crate::{cpu, load, median, sample, topic};
 const CALLS: usize = 512;
 
 /// Topic of our intake.
-const TOPIC: &str = "bench.ours";
+const TOPIC: &str = "bench.door.ours";
 
 /// A server is warm after this.
 const WARM: Duration = Duration::from_secs(1);
@@ -41,9 +41,12 @@ pub enum Handler {
 /// `door`
 #[derive(Debug, Args)]
 pub struct Door {
-    /// Broker, host:port; topics bench.naive and bench.ours are made there. Without it only handlers that need none run.
+    /// Broker, host:port; topics bench.door.naive and bench.door.ours are made there. Without it only handlers that need none run.
     #[arg(long)]
     brokers: Option<String>,
+    /// A property of our producer, name=value, to see what another setting would do; several with commas.
+    #[arg(long, value_delimiter = ',')]
+    producer: Vec<String>,
     /// Body sizes in bytes.
     #[arg(long, value_delimiter = ',', default_values_t = sample::SIZES)]
     sizes: Vec<usize>,
@@ -67,6 +70,9 @@ pub struct ServeDoor {
     /// Broker, host:port.
     #[arg(long, default_value = "")]
     brokers: String,
+    /// Properties of our producer.
+    #[arg(long)]
+    producer: Vec<String>,
 }
 
 impl ServeDoor {
@@ -76,7 +82,14 @@ impl ServeDoor {
             Handler::Bare => bare::serve().await,
             Handler::Naive => naive::serve(&self.brokers).await,
             Handler::OursNoLog => ours::serve(Arc::new(no_log::NoLog::default())).await,
-            Handler::Ours => ours::serve(Arc::new(KafkaLog::open(topic::options(&self.brokers, TOPIC)).await?)).await,
+            Handler::Ours => {
+                let mut options = topic::options(&self.brokers, TOPIC);
+                for property in &self.producer {
+                    let (name, value) = property.split_once('=').context("--producer is name=value")?;
+                    options.properties.insert(name.to_owned(), value.to_owned());
+                }
+                ours::serve(Arc::new(KafkaLog::open(options).await?)).await
+            }
         }
     }
 }
@@ -120,7 +133,9 @@ impl Door {
     async fn stretch(&self, handler: Handler, requests: &Arc<Vec<Bytes>>) -> Result<f64> {
         let name = handler.to_possible_value().expect("no handler is hidden").get_name().to_owned();
         let brokers = self.brokers.clone().unwrap_or_default();
-        let server = Server::start(&["serve-door".into(), name, "--brokers".into(), brokers])?;
+        let mut arguments = vec!["serve-door".into(), name, "--brokers".into(), brokers];
+        arguments.extend(self.producer.iter().map(|property| format!("--producer={property}")));
+        let server = Server::start(&arguments)?;
         load::closed_loop(server.address, requests.clone(), self.connections, WARM).await?;
         let before = cpu::used(server.pid())?;
         let outcome = load::closed_loop(

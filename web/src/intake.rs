@@ -43,8 +43,8 @@ pub struct Intake {
 }
 
 /// `POST /v1/retell/{token}`: the order of checks is rule A2.
-pub async fn receive(request: HttpRequest, payload: web::Payload, intake: web::Data<Intake>) -> HttpResponse {
-    match take(&request, payload, &intake).await {
+pub async fn receive(request: &HttpRequest, token: &str, payload: web::Payload, intake: &Intake) -> HttpResponse {
+    match take(request, token, payload, intake).await {
         Ok(response) => response,
         Err((outcome, problem)) => {
             intake.meters.refused(outcome);
@@ -55,9 +55,8 @@ pub async fn receive(request: HttpRequest, payload: web::Payload, intake: web::D
 
 type Refusal = (Outcome, Problem);
 
-async fn take(request: &HttpRequest, payload: web::Payload, intake: &web::Data<Intake>) -> Result<HttpResponse, Refusal> {
+async fn take(request: &HttpRequest, token: &str, payload: web::Payload, intake: &Intake) -> Result<HttpResponse, Refusal> {
     let started = Instant::now();
-    let token = request.match_info().get("token").unwrap_or_default();
     let sender = intake
         .senders
         .find(token)

@@ -13,7 +13,7 @@ use super::bare::announce;
 use crate::sample::KEY;
 use crate::topic;
 
-const TOPIC: &str = "bench.naive";
+const TOPIC: &str = "bench.door.naive";
 
 #[derive(Deserialize)]
 struct Event<'a> {
@@ -57,9 +57,10 @@ fn genuine(header: &str, body: &[u8]) -> bool {
     mac.verify_slice(&digest).is_ok()
 }
 
-/// Serves until killed; acks=all, idempotent, linger 5 ms, as ours.
+/// Serves until killed; acks=all, idempotent, linger 5 ms and the topic's settings as ours.
 pub async fn serve(brokers: &str) -> Result<()> {
-    topic::make(brokers, TOPIC).await?;
+    // The same topic as ours, so that the broker promises the same.
+    topic::is_filled(brokers, TOPIC).await?;
     let producer: FutureProducer = ClientConfig::new()
         .set("bootstrap.servers", brokers)
         .set("enable.idempotence", "true")

@@ -129,13 +129,13 @@ fn base(options: &KafkaOptions) -> Result<ClientConfig, LogError> {
 /// Settings for appending (rules D1, KA-03).
 pub(super) fn producer(options: &KafkaOptions) -> Result<ClientConfig, LogError> {
     let mut config = base(options)?;
-    let linger = options.properties.get("linger.ms").map_or("5", String::as_str).to_owned();
+    let set = |name: &str, ours: &'static str| options.properties.get(name).cloned().unwrap_or_else(|| ours.to_owned());
     config
         .set("enable.idempotence", "true")
         .set("acks", "all")
         .set("delivery.timeout.ms", "4000")
-        .set("linger.ms", linger)
-        .set("compression.type", "zstd")
+        .set("linger.ms", set("linger.ms", "5"))
+        .set("compression.type", set("compression.type", "zstd"))
         .set("message.max.bytes", (RECORD_BYTES + FRAMING_BYTES).to_string())
         .set("partitioner", "murmur2_random")
         // A burst of two seconds at the largest rate planned for one node; beyond it we say "unavailable" at once.
