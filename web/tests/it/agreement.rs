@@ -53,5 +53,7 @@ async fn board_call_log_and_records_agree_with_what_was_sent() {
     );
     assert!(tally.of("calls_in_progress") > 0, "some calls have no end: {tally:?}");
     agree(&product, &tally).await;
+    audit::passes(&place, &["--without-clickhouse"]);
     product.stop().await;
+    audit::passes(&place, &[]);
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::StreamExt;
 use serde_json::Value;
 
-use crate::process::Product;
+use crate::process::{Place, Product};
 use crate::simulated::Tally;
 
 /// Questions under way at the same time.
@@ -147,6 +147,23 @@ pub async fn call_log(product: &Product<'_>, tally: &Tally) -> Result<(), Vec<St
     }
     records(product, &calls, tally, &mut differ).await;
     differ.verdict()
+}
+
+/// `trunkline audit` folds the whole log and finds nothing.
+pub fn passes(place: &Place, how: &[&str]) {
+    let begun = std::time::Instant::now();
+    let output = place.command(&[&["audit", "--json"][..], how].concat());
+    let said = String::from_utf8_lossy(&output.stderr);
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("no report: {error}; {said}"));
+    assert!(output.status.success(), "{report:#}");
+    assert_eq!(report["differences"], Value::Array(Vec::new()));
+    println!(
+        "audit {how:?}: {} records, {} calls in {:.1} s; {}",
+        report["records"],
+        report["calls"],
+        begun.elapsed().as_secs_f64(),
+        report["notes"]
+    );
 }
 
 /// The usage ledger, against the tally and against the calls in the call log.
