@@ -12,6 +12,6 @@ pub use facts::{Facts, FactsOptions, FactsState, FactsWatcher};
 pub use jobs::{Jobs, JobsOptions};
 pub use live::{
     BoardScope, CallLookup, CallScope, Changes, Completeness, Engine, EngineError, EngineOptions, Gap, Limits, Live, LiveCall, Lookup,
-    PartitionState, SetAsideNote, Unknown, UnknownKind,
+    PartitionState, SetAsideNote,
 };
 pub use system::{Clock, FailureHook, Hand, Health, Role, RoleState, Roles};

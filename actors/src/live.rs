@@ -21,7 +21,6 @@ mod set_aside;
 mod shared;
 mod subscriber;
 mod trail;
-mod unknown;
 mod window;
 
 pub use board_cache::BoardScope;
@@ -32,5 +31,4 @@ pub use hub::LiveCall;
 pub use limits::Limits;
 pub use reaper::{CallLookup, Lookup, PRESUMED_ENDED};
 pub use set_aside::SetAsideNote;
-pub use unknown::{Unknown, UnknownKind};
 pub use window::{CallScope, Changes, Footprint, Live};

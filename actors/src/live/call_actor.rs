@@ -7,7 +7,6 @@ use actix::{Actor, ActorContext, Handler, Message, MessageResult};
 use trunkline_core::call::{Call, Ending};
 use trunkline_core::event::Event;
 use trunkline_core::facts::CallFacts;
-use trunkline_core::record::Source;
 
 use super::faults::{Faults, Point};
 use super::partition::Ward;
@@ -56,8 +55,18 @@ pub(crate) struct Settled {
     /// False while only undocumented events have come: they create no call (rule A10).
     pub(crate) exists: bool,
     pub(crate) endings: Endings,
-    /// Names that Retell does not document (rule A10).
-    pub(crate) unknown: Vec<String>,
+}
+
+impl Settled {
+    /// The call as it stands; its list of events is left out, because nothing live asks for it.
+    pub(crate) fn of(call: &Arc<Call>, endings: Endings) -> Settled {
+        Settled {
+            facts: call.facts_without_events(),
+            exists: call.exists(),
+            call: Arc::clone(call),
+            endings,
+        }
+    }
 }
 
 /// How many events ended how.
@@ -104,7 +113,7 @@ impl Handler<ApplyBatch> for CallActor {
         if let (Some(faults), Some(call)) = (&self.faults, &self.call) {
             faults.reach(Point::Handle(call.key()));
         }
-        let step = |call: &mut Arc<Call>| apply(call, &batch.events, self.faults.as_ref());
+        let step = |call: &mut Arc<Call>| apply(call, &batch.events, self.faults.as_ref()).map(|endings| Settled::of(call, endings));
         let receipt = match self.call.as_mut().map(|call| catch_unwind(AssertUnwindSafe(|| step(call)))) {
             Some(Ok(Some(settled))) => Receipt::Settled(Box::new(settled)),
             Some(Ok(None)) => Receipt::Undecided,
@@ -128,18 +137,14 @@ impl Handler<Retire> for CallActor {
 }
 
 /// Applies `events` in order; the step that may panic. Copies the call first if somebody else holds it. `None`: undecided.
-pub(crate) fn apply(shared: &mut Arc<Call>, events: &[Stamped], faults: Option<&Faults>) -> Option<Settled> {
+pub(crate) fn apply(shared: &mut Arc<Call>, events: &[Stamped], faults: Option<&Faults>) -> Option<Endings> {
     let call = Arc::make_mut(shared);
     let mut endings = Endings::default();
-    let mut unknown = Vec::new();
     for Stamped { event, .. } in events {
         if let Some(faults) = faults {
             faults.reach(Point::Apply(event));
         }
         let changes = call.apply(event);
-        if changes.ending != Ending::Same && event.known().is_none() && event.source() != Source::Reaper {
-            unknown.push(event.name().to_owned());
-        }
         match changes.ending {
             Ending::Applied => endings.applied += 1,
             Ending::Repeat => endings.repeats += 1,
@@ -147,11 +152,5 @@ pub(crate) fn apply(shared: &mut Arc<Call>, events: &[Stamped], faults: Option<&
             Ending::Undecided => return None,
         }
     }
-    Some(Settled {
-        facts: call.facts(),
-        exists: call.exists(),
-        call: Arc::clone(shared),
-        endings,
-        unknown,
-    })
+    Some(endings)
 }

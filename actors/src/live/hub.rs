@@ -17,7 +17,6 @@ use super::board_cache::BoardCache;
 use super::completeness::ProgressBook;
 use super::glance::{Fresh, Glance};
 use super::set_aside::SetAsides;
-use super::unknown::Unknowns;
 
 /// Removals remembered per tenant, so that a reader can go on from its version; an older reader takes all rows anew.
 const GONE_MAX: usize = 4_096;
@@ -198,7 +197,6 @@ pub(crate) struct Hub {
     tenants: DashMap<TenantId, Arc<TenantView>>,
     pub(crate) progress: ProgressBook,
     pub(crate) set_asides: SetAsides,
-    pub(crate) unknowns: Unknowns,
     version: AtomicU64,
 }
 
@@ -261,7 +259,6 @@ impl Hub {
     /// Forgets everything of one partition: it was given away, or is about to be rebuilt.
     pub(crate) fn clear(&self, partition: u32) {
         self.set_asides.forget(partition);
-        self.unknowns.forget(partition);
         let views: Vec<Arc<TenantView>> = self.tenants.iter().map(|view| Arc::clone(&view)).collect();
         for view in views {
             let _order = view.order.lock().unwrap_or_else(PoisonError::into_inner);

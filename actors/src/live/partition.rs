@@ -20,11 +20,10 @@ use trunkline_stores::postgres::Directory;
 use super::business_actor::{BusinessActor, Change, Close, Fold, Snapshot};
 use super::call_actor::{self, ApplyBatch, CallActor, Endings, Receipt, Settled};
 use super::gather::{Gathered, Group};
-use super::glance::{Fresh, Glance, Oddities};
+use super::glance::{Fresh, Glance};
 use super::hub::{NewRow, Publication};
 use super::shared::Shared;
 use super::trail::Trail;
-use super::unknown::UnknownKind;
 use crate::system::{Deaths, Lifeline, Mailbox, deliver, deliver_all, start_lean};
 
 /// Whose guardian the reader is.
@@ -54,7 +53,6 @@ pub(super) struct Entry {
     pub(super) open_transfer: bool,
     /// What the hub has not seen yet.
     pub(super) fresh: Option<Box<Fresh>>,
-    pub(super) oddities: Option<Box<Oddities>>,
     pub(super) home: Option<BusinessId>,
     pub(super) owner_agent: Option<Arc<str>>,
     pub(super) folded: Option<PackedContribution>,
@@ -215,10 +213,6 @@ impl Partition {
         entry.workspace = facts.workspace;
         entry.owner_agent.clone_from(&facts.owner_agent);
         entry.asked_at = None;
-        let unknowns = &self.shared.hub.unknowns;
-        for name in &settled.unknown {
-            unknowns.add(self.number, key.tenant, UnknownKind::Event, name, 1);
-        }
         if !settled.exists {
             return;
         }
@@ -227,11 +221,6 @@ impl Partition {
             .business_of(key.tenant, entry.workspace, entry.owner_agent.as_deref());
         let now = contribution(&facts, &self.shared.rules);
         entry.move_to(key.tenant, home, Some((now.pack(), Some(now))), changes);
-        let oddities = Oddities::of(&facts);
-        if let Some(now) = &oddities {
-            unknowns.compare(self.number, key.tenant, entry.oddities.as_deref(), now);
-        }
-        entry.oddities = oddities;
         entry.state = Some(facts.state);
         entry.open_transfer = facts.transfers.iter().any(|t| t.bridged_at.is_some() && t.ended_at.is_none());
         entry.fresh = Some(Box::new(Fresh {
@@ -345,7 +334,6 @@ impl Entry {
             state: None,
             open_transfer: false,
             fresh: None,
-            oddities: None,
             home: None,
             owner_agent: None,
             folded: None,

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use trunkline_core::call::Call;
-use trunkline_core::facts::CallFacts;
 use trunkline_core::id::{BusinessId, CallKey, TenantId, WorkspaceId};
 use trunkline_core::metric::Partial;
 use trunkline_core::record::SetAside;
@@ -239,29 +238,20 @@ fn fold_alone(
     faults: Option<&super::faults::Faults>,
 ) -> Result<(Arc<Call>, Settled), i64> {
     let mut call = Arc::new(Call::new(key.clone(), workspace));
-    let mut last: Option<CallFacts> = None;
-    let (mut endings, mut unknown) = (Endings::default(), Vec::new());
+    let mut endings = Endings::default();
     for record in records.iter().filter(|record| !left_out.contains(&record.position.offset)) {
         let Said::Event { event, .. } = say(record) else { continue };
         let offset = event.offset;
-        let step = catch_unwind(AssertUnwindSafe(|| apply(&mut call, std::slice::from_ref(&event), faults)));
-        let Some(settled) = step.map_err(|_| offset)? else { continue };
+        let step = catch_unwind(AssertUnwindSafe(|| {
+            let ended = apply(&mut call, std::slice::from_ref(&event), faults);
+            // Whatever looks at the call afterwards must not be the first to meet a panic.
+            ended.map(|ended| Settled::of(&call, ended).endings)
+        }));
+        let Some(ended) = step.map_err(|_| offset)? else { continue };
         if offset >= from {
-            endings.add(settled.endings);
-            unknown.extend(settled.unknown);
+            endings.add(ended);
         }
-        last = Some(settled.facts);
     }
-    let facts = last.unwrap_or_else(|| call.facts());
-    let exists = call.exists();
-    Ok((
-        Arc::clone(&call),
-        Settled {
-            facts,
-            exists,
-            call,
-            endings,
-            unknown,
-        },
-    ))
+    let settled = Settled::of(&call, endings);
+    Ok((call, settled))
 }

@@ -14,7 +14,6 @@ use super::board_cache::{BoardScope, Making};
 use super::completeness::{Completeness, PartitionState};
 use super::hub::{Hub, LiveCall, Row, TenantView};
 use super::set_aside::SetAsideNote;
-use super::unknown::Unknown;
 use crate::system::{Clock, RoleState, Roles};
 
 /// Which calls of a tenant.
@@ -210,11 +209,6 @@ impl Live {
     /// Set-aside events by reason within the horizon; `None`: of all tenants.
     pub fn set_aside_counts(&self, tenant: Option<TenantId>) -> BTreeMap<&'static str, u64> {
         self.hub.set_asides.counts(tenant)
-    }
-
-    /// Names that came from Retell and that we do not know.
-    pub fn unknown(&self, tenant: TenantId) -> Vec<Unknown> {
-        self.hub.unknowns.of(tenant)
     }
 }
 

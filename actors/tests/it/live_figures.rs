@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use trunkline_actors::live::EngineOptions;
-use trunkline_actors::{BoardScope, CallScope, UnknownKind};
+use trunkline_actors::{BoardScope, CallScope};
 use trunkline_core::call::Call;
 use trunkline_core::event::{Reading, read};
 use trunkline_core::metric::{Partial, Rules, Scope, Targets, View, Window, board, contribution};
@@ -221,28 +221,4 @@ async fn what_cannot_be_read_is_set_aside_and_named() {
     assert_eq!(house.live.set_aside(Some(TENANT), 10).len(), 1, "a damaged record is nobody's");
     assert_eq!(house.live.set_aside_counts(None).values().sum::<u64>(), 2);
     assert_eq!(offered(&house, SALES), 1);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn names_that_nobody_knows_yet_are_counted() {
-    let house = House::build(1, EngineOptions::default());
-    house.post(&started("u1", "agent_sales", NOON));
-    house.post(&serde_json::json!({"event": "call_hummed", "call": {"call_id": "u1"}}));
-    let mut end = analyzed("u1", "agent_sales", NOON, 5_000, 2);
-    end["call"]["disconnection_reason"] = "fell_asleep".into();
-    end["call"]["call_analysis"]["user_sentiment"] = "Ecstatic".into();
-    end["call"]["duration_ms"] = "long".into();
-    house.post(&end);
-    house.settled();
-    let unknown = house.live.unknown(TENANT);
-    let names: Vec<(UnknownKind, &str, u64)> = unknown.iter().map(|u| (u.kind, &*u.name, u.count)).collect();
-    assert_eq!(
-        names,
-        [
-            (UnknownKind::Event, "call_hummed", 1),
-            (UnknownKind::Value, "disconnection_reason=fell_asleep", 1),
-            (UnknownKind::Unreadable, "duration_ms", 1),
-            (UnknownKind::Value, "user_sentiment=Ecstatic", 1),
-        ]
-    );
 }

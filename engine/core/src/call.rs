@@ -190,6 +190,13 @@ impl Call {
 
     /// The call in plain fields.
     pub fn facts(&self) -> CallFacts {
+        let mut facts = facts::of(self);
+        facts.events = facts::events(&self.receipts);
+        facts
+    }
+
+    /// The same with an empty list of events, which costs more than all else and is needed only where a call's story is told.
+    pub fn facts_without_events(&self) -> CallFacts {
         facts::of(self)
     }
 

@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::Call;
+use super::receipts::{Order, Receipts};
 use super::state::{self, End};
-use super::{Call, receipts::Receipts};
 use crate::class;
 use crate::event::field::{Field, Time};
 use crate::facts::{CallFacts, Channel, EventNote};
 use crate::id::Kind;
 use crate::instant::Millis;
 use crate::limit::DAY_MS;
-use crate::name::Name;
+use crate::name::{NAMES, Name};
 
 /// Names of fields with the number of receipts in which they were there but unreadable.
 type Unreadable = BTreeMap<&'static str, u32>;
@@ -40,7 +41,7 @@ pub(super) fn of(call: &Call) -> CallFacts {
     facts.owner_agent = call.receipts.first_agent().cloned();
     facts.transfers = call.transfers.list(&call.receipts);
     say(call, &mut facts);
-    note_events(&call.receipts, &mut facts);
+    count_events(&call.receipts, &mut facts);
     facts.state = state::of(call);
     facts.presumed_ended = state::end(call) == End::Presumed;
     facts.end_inferred = state::end(call) == End::Proved && facts.ended_event_at.is_none();
@@ -155,26 +156,35 @@ fn say(call: &Call, facts: &mut CallFacts) {
     facts.last_said_at = call.voice.last_growth(&call.receipts);
 }
 
-/// The call's own list of events, and what is counted of them (rule B2).
-fn note_events(receipts: &Receipts, facts: &mut CallFacts) {
+/// What is counted of the events (rule B2), without putting all of them in order.
+fn count_events(receipts: &Receipts, facts: &mut CallFacts) {
+    let mut first: [Option<Order>; NAMES.len()] = [None; NAMES.len()];
+    for (name, receipt) in receipts.known().filter(|(name, _)| name.is_once_only()) {
+        let order = receipt.order();
+        let first = &mut first[name as usize];
+        facts.revisions += u32::from(first.is_some());
+        *first = Some(first.map_or(order, |first| first.min(order)));
+    }
+    let at = |one: Name, other: Name| first[one as usize].max(first[other as usize]).map(|first| first.received_at);
+    facts.ended_event_at = at(Name::CallEnded, Name::ChatEnded);
+    facts.analysis_event_at = at(Name::CallAnalyzed, Name::ChatAnalyzed);
+    (facts.records, facts.repeats) = receipts.counts();
+}
+
+/// The call's own list of events in the order of their stamps.
+pub(super) fn events(receipts: &Receipts) -> Vec<EventNote> {
     let mut seen: Vec<Name> = Vec::new();
-    for (order, event, known, repeats) in receipts.in_order() {
+    let note = |(order, event, known, repeats): (Order, Arc<str>, Option<Name>, u32)| {
         let once = known.filter(|name| name.is_once_only());
         let revision = once.is_some_and(|name| seen.contains(&name));
         seen.extend(once.filter(|_| !revision));
-        facts.revisions += u32::from(revision);
-        match known {
-            Some(Name::CallEnded | Name::ChatEnded) if !revision => facts.ended_event_at = Some(order.received_at),
-            Some(Name::CallAnalyzed | Name::ChatAnalyzed) if !revision => facts.analysis_event_at = Some(order.received_at),
-            _ => {}
-        }
-        facts.events.push(EventNote {
+        EventNote {
             event,
             received_at: order.received_at,
             repeats,
             revision,
             unknown: known.is_none(),
-        });
-    }
-    (facts.records, facts.repeats) = receipts.counts();
+        }
+    };
+    receipts.in_order().into_iter().map(note).collect()
 }
