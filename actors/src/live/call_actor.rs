@@ -42,8 +42,6 @@ pub(crate) enum Receipt {
     Settled(Box<Settled>),
     /// Something panicked: the state is void, the reader rebuilds it and finds the poisoned event.
     Void,
-    /// Two records cannot be told apart by what a light call keeps: the reader builds it anew from all of them.
-    Undecided,
 }
 
 /// What a call looks like after a batch.
@@ -113,10 +111,12 @@ impl Handler<ApplyBatch> for CallActor {
         if let (Some(faults), Some(call)) = (&self.faults, &self.call) {
             faults.reach(Point::Handle(call.key()));
         }
-        let step = |call: &mut Arc<Call>| apply(call, &batch.events, self.faults.as_ref()).map(|endings| Settled::of(call, endings));
+        let step = |call: &mut Arc<Call>| {
+            let endings = apply(call, &batch.events, self.faults.as_ref());
+            Settled::of(call, endings)
+        };
         let receipt = match self.call.as_mut().map(|call| catch_unwind(AssertUnwindSafe(|| step(call)))) {
-            Some(Ok(Some(settled))) => Receipt::Settled(Box::new(settled)),
-            Some(Ok(None)) => Receipt::Undecided,
+            Some(Ok(settled)) => Receipt::Settled(Box::new(settled)),
             Some(Err(_)) | None => Receipt::Void,
         };
         if matches!(receipt, Receipt::Void) {
@@ -136,8 +136,8 @@ impl Handler<Retire> for CallActor {
     }
 }
 
-/// Applies `events` in order; the step that may panic. Copies the call first if somebody else holds it. `None`: undecided.
-pub(crate) fn apply(shared: &mut Arc<Call>, events: &[Stamped], faults: Option<&Faults>) -> Option<Endings> {
+/// Applies `events` in order; the step that may panic. Copies the call first if somebody else holds it.
+pub(crate) fn apply(shared: &mut Arc<Call>, events: &[Stamped], faults: Option<&Faults>) -> Endings {
     let call = Arc::make_mut(shared);
     let mut endings = Endings::default();
     for Stamped { event, .. } in events {
@@ -149,8 +149,7 @@ pub(crate) fn apply(shared: &mut Arc<Call>, events: &[Stamped], faults: Option<&
             Ending::Applied => endings.applied += 1,
             Ending::Repeat => endings.repeats += 1,
             Ending::Same => endings.same += 1,
-            Ending::Undecided => return None,
         }
     }
-    Some(endings)
+    endings
 }

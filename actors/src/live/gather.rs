@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
-use trunkline_core::event::{Beside, Event, Reading, read, read_lightly};
+use trunkline_core::event::{Beside, Event, Reading, read, read_beside};
 use trunkline_core::id::{CallKey, Kind, TenantId, WorkspaceId};
 use trunkline_core::instant::Millis;
 use trunkline_core::record::{Record, SetAside};
@@ -73,7 +73,7 @@ fn say_beside(stored: LogRecord, beside: Option<Beside<'_>>) -> Said {
     };
     let received_at = record.header.received_at;
     let reading = || match beside {
-        Some(beside) => read_lightly(&mut record, beside),
+        Some(beside) => read_beside(&mut record, beside),
         None => read(&record),
     };
     match catch_unwind(AssertUnwindSafe(reading)) {

@@ -157,7 +157,6 @@ impl Partition {
             let settled = match answer.and_then(Result::ok).unwrap_or(Receipt::Void) {
                 Receipt::Settled(settled) => Some(*settled),
                 Receipt::Void => self.rebuild_call(&key, from).await,
-                Receipt::Undecided => self.decide(&key, from).await,
             };
             if let Some(settled) = settled {
                 endings.add(settled.endings);
@@ -171,7 +170,7 @@ impl Partition {
     /// Makes sure that the call has an actor, and notes where its records are. False when the call was given up.
     fn reach(&mut self, key: &CallKey, workspace: WorkspaceId, heard_at: Millis, offsets: impl Iterator<Item = i64>) -> bool {
         if !self.calls.contains_key(key) {
-            let call = Arc::new(Call::light(key.clone(), workspace));
+            let call = Arc::new(Call::new(key.clone(), workspace));
             let held = Held::Live(self.start_call(key, 0, call));
             self.calls.insert(key.clone(), Box::new(Entry::new(held, workspace)));
             self.live += 1;

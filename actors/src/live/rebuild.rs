@@ -10,12 +10,12 @@ use trunkline_core::metric::Partial;
 use trunkline_core::record::SetAside;
 use trunkline_stores::log::{LogRecord, Position};
 
-use super::call_actor::{Endings, Retire, Settled, Stamped, apply};
+use super::call_actor::{Endings, Settled, Stamped, apply};
 use super::gather::{Said, say};
 use super::limits::POISONED_MAX;
 use super::partition::{Changes, Held, Partition, Ward};
 use super::set_aside::SetAsideNote;
-use crate::system::{Bound, Deaths, Health, Verdict, deliver};
+use crate::system::{Bound, Deaths, Health, Verdict};
 
 /// Pause between two tries to read a call's records from a log that does not answer.
 const READ_AGAIN: Duration = Duration::from_millis(500);
@@ -62,15 +62,6 @@ impl Partition {
             }
         }
         tracing::warn!(log.partition = self.number, "call actor died and is rebuilt from its records");
-        self.build_anew(key, from).await
-    }
-
-    /// Builds a call anew from its records that keeps of each what tells it from any other: from now on nothing of it is undecided.
-    pub(super) async fn decide(&mut self, key: &CallKey, from: i64) -> Option<Settled> {
-        if let Some(Held::Live(mailbox)) = self.calls.get(key).map(|entry| &entry.held) {
-            let _ = deliver(mailbox, Retire).await;
-        }
-        metrics::counter!("trunkline_calls_told_exactly_total").increment(1);
         self.build_anew(key, from).await
     }
 
@@ -245,9 +236,9 @@ fn fold_alone(
         let step = catch_unwind(AssertUnwindSafe(|| {
             let ended = apply(&mut call, std::slice::from_ref(&event), faults);
             // Whatever looks at the call afterwards must not be the first to meet a panic.
-            ended.map(|ended| Settled::of(&call, ended).endings)
+            Settled::of(&call, ended).endings
         }));
-        let Some(ended) = step.map_err(|_| offset)? else { continue };
+        let ended = step.map_err(|_| offset)?;
         if offset >= from {
             endings.add(ended);
         }

@@ -19,7 +19,7 @@ use crate::instant::Millis;
 use crate::name::Name;
 use crate::record::Source;
 use crate::transcript::Transcript;
-use receipts::{Receipts, Seen, Told};
+use receipts::{Receipts, Seen};
 use shelf::Shelves;
 use transfers::Transfers;
 use voice::Voice;
@@ -33,8 +33,6 @@ pub enum Ending {
     Repeat,
     /// The very same record read once more (rule B1): nothing happened.
     Same,
-    /// A [`Call::light`] does not hold what would decide: nothing happened. Build it anew, as a [`Call::new`], from all its records.
-    Undecided,
 }
 
 /// What an event changed.
@@ -97,20 +95,10 @@ pub struct Call {
 impl Call {
     /// A call of which nothing came yet.
     pub fn new(key: CallKey, workspace: WorkspaceId) -> Call {
-        Call::told(key, workspace, Told::Exactly)
-    }
-
-    /// The same for very many events: records are told apart without the hash of their canonical text, which costs more than all
-    /// else. Rarely two cannot be, and then [`Call::apply`] says [`Ending::Undecided`]; until then it is the same call.
-    pub fn light(key: CallKey, workspace: WorkspaceId) -> Call {
-        Call::told(key, workspace, Told::Lightly)
-    }
-
-    fn told(key: CallKey, workspace: WorkspaceId, told: Told) -> Call {
         Call {
             key,
             workspace,
-            receipts: Receipts::told(told),
+            receipts: Receipts::default(),
             shelves: Shelves::default(),
             voice: Voice::default(),
             transfers: Transfers::default(),
@@ -139,7 +127,6 @@ impl Call {
         let (place, seen) = self.receipts.take(event);
         let ending = match seen {
             Seen::Same => return Changes::none(Ending::Same),
-            Seen::Undecided => return Changes::none(Ending::Undecided),
             Seen::Repeat { earlier } => {
                 if let Some(name) = event.known().filter(|name| earlier && name.is_transfer()) {
                     // Of two equal transfer events the earlier one names the agent that counts.

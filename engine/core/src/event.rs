@@ -10,7 +10,7 @@ mod stamp;
 pub(crate) mod word;
 
 use std::cell::RefCell;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -26,7 +26,6 @@ use envelope::Envelope;
 use field::Field;
 use frame::Frame;
 use reader::{Reader, Rest};
-pub(crate) use stamp::Print;
 
 pub use notice::{Alert, Hook};
 pub use stamp::Stamp;
@@ -58,8 +57,7 @@ pub struct Event {
     workspace: WorkspaceId,
     source: Source,
     received_at: Millis,
-    print: Print,
-    stamp: OnceLock<Stamp>,
+    stamp: Stamp,
     name: Option<Name>,
     spelled: Arc<str>,
     happened_at: Option<Millis>,
@@ -93,24 +91,24 @@ thread_local! {
 
 /// Reads a record. What the door noted of the body is not trusted: a newer version may read what an older one could not.
 pub fn read(record: &Record) -> Reading {
-    let mut reading = read_beside(record, None);
+    let mut reading = read_with(record, None);
     if let Reading::Event(event) = &mut reading {
         event.body = record.body.clone();
     }
     reading
 }
 
-/// Reads a record for a [`Call::light`](crate::call::Call::light): its stamp is made only if somebody asks for it, and what `beside`
-/// makes needless is left out, so both must be applied to the call before anybody looks at it. An event takes the body with it.
-pub fn read_lightly(record: &mut Record, beside: Beside<'_>) -> Reading {
-    let mut reading = read_beside(record, Some(beside));
+/// Reads a record of a batch, of which later ones of the same call were read before. What `beside` makes needless is left out, so both
+/// must be applied to the call before anybody looks at it. An event takes the body with it.
+pub fn read_beside(record: &mut Record, beside: Beside<'_>) -> Reading {
+    let mut reading = read_with(record, Some(beside));
     if let Reading::Event(event) = &mut reading {
         event.body = std::mem::take(&mut record.body);
     }
     reading
 }
 
-fn read_beside(record: &Record, beside: Option<Beside<'_>>) -> Reading {
+fn read_with(record: &Record, beside: Option<Beside<'_>>) -> Reading {
     let Ok(text) = std::str::from_utf8(&record.body) else {
         return Reading::SetAside(SetAside::NotUtf8);
     };
@@ -182,8 +180,7 @@ fn read_event(
         workspace,
         source,
         received_at,
-        print: Print::of(&record.body, root, canonical),
-        stamp: OnceLock::new(),
+        stamp: Stamp::of(received_at, root, is_transfer, canonical),
         name,
         spelled: name.map_or_else(|| Arc::from(&*event), word::name),
         happened_at: happened.and_then(|time| time.usable(received_at)),
@@ -195,10 +192,6 @@ fn read_event(
         frame: Frame::default(),
         covers: known.map_or((0, 0), |known| known.covers),
     };
-    // Equal transfer events may differ in their bytes, so their prints say nothing.
-    if beside.is_none() || is_transfer {
-        event.stamp = Stamp::of(received_at, root, is_transfer, canonical).into();
-    }
     // Of a name that is not documented nothing but its coming is believed (rule A10).
     if let Some(name) = name {
         let object = if kind == Kind::Call { envelope.call } else { envelope.chat };
@@ -265,8 +258,7 @@ impl Event {
             workspace,
             source: Source::Webhook,
             received_at: stamp.received_at,
-            print: Print::of_stamp(&stamp),
-            stamp: stamp.into(),
+            stamp,
             name,
             spelled: name.map_or_else(|| Arc::from(""), word::name),
             happened_at: None,
@@ -297,26 +289,12 @@ impl Event {
 
     /// Its place among the records of the call.
     pub fn stamp(&self) -> &Stamp {
-        self.stamp.get_or_init(|| self.made_stamp())
+        &self.stamp
     }
 
-    /// The stamp of what was read lightly: reads the body once more.
-    #[cold]
-    fn made_stamp(&self) -> Stamp {
-        let mut tape = Tape::default();
-        let text = std::str::from_utf8(&self.body).expect("the event was read from this text");
-        tape.read(text).expect("the event was read from this text");
-        let is_transfer = self.name.is_some_and(Name::is_transfer);
-        Stamp::of(self.received_at, tape.root(text), is_transfer, &mut Canonical::default())
-    }
-
-    pub(crate) fn print(&self) -> Print {
-        self.print
-    }
-
-    /// Takes in the transcript; lightly, not if a larger one is applied with it, for then this one can never count (rule B6).
-    fn hear(&mut self, name: Name, sources: &Sources<'_>, lightly: bool) {
-        if lightly && !name.ends() {
+    /// Takes in the transcript; in a batch, not if a larger one is applied with it, for then this one can never count (rule B6).
+    fn hear(&mut self, name: Name, sources: &Sources<'_>, in_batch: bool) {
+        if in_batch && !name.ends() {
             let size = Transcript::size_in(sources);
             if size < self.covers {
                 return;

@@ -23,7 +23,7 @@ pub(super) struct Order {
 }
 
 impl Order {
-    fn by_stamp(event: &Event) -> Order {
+    fn of(event: &Event) -> Order {
         let stamp = event.stamp();
         Order {
             received_at: stamp.received_at,
@@ -31,27 +31,6 @@ impl Order {
             whole: u32::from_be_bytes(stamp.whole[..4].try_into().expect("four bytes")),
         }
     }
-
-    /// Tells records apart, but orders them only by when they came.
-    fn by_print(event: &Event) -> Order {
-        let print = event.print();
-        Order {
-            received_at: event.received_at(),
-            content: print.bytes,
-            whole: print.likeness,
-        }
-    }
-}
-
-/// How records of a call are told apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum Told {
-    /// By their stamps: always decided.
-    #[default]
-    Exactly,
-    /// By prints, and transfer events by their stamps. Undecided when two came in the same millisecond, and when other bytes may
-    /// spell a content that is known.
-    Lightly,
 }
 
 /// One content at its earliest stamp. 24 bytes, because a call may have many.
@@ -102,8 +81,6 @@ pub(super) enum Seen {
     Repeat { earlier: bool },
     /// The very same record, or one too many (limit).
     Same,
-    /// What is kept of the others does not tell; nothing was noted.
-    Undecided,
 }
 
 /// All receipts of a call.
@@ -114,47 +91,13 @@ pub(super) struct Receipts {
     unknown: Vec<Arc<str>>,
     /// Nearly always one.
     agents: SmallVec<[Arc<str>; 1]>,
-    told: Told,
 }
 
 impl Receipts {
-    pub fn told(told: Told) -> Receipts {
-        Receipts {
-            told,
-            ..Receipts::default()
-        }
-    }
-
-    /// Whether transfer events are told apart by their stamps while others are by their prints.
-    fn is_by_print(&self, known: Option<Name>) -> bool {
-        self.told == Told::Lightly && !known.is_some_and(Name::is_transfer)
-    }
-
-    fn order_of(&self, event: &Event) -> Order {
-        if self.is_by_print(event.known()) {
-            Order::by_print(event)
-        } else {
-            Order::by_stamp(event)
-        }
-    }
-
-    /// True when some receipt but that at `place` came in the same millisecond, and prints do not order the two.
-    fn ties(&self, event: &Event, place: Option<usize>) -> bool {
-        let by_print = self.is_by_print(event.known());
-        let others = self.all.iter().enumerate().filter(|(other, _)| Some(*other) != place);
-        others
-            .filter(|(_, receipt)| receipt.received_at == event.received_at())
-            .any(|(_, receipt)| by_print || self.is_by_print(receipt.known()))
-    }
-
     /// Notes that `event` came; gives the place of its content.
     pub fn take(&mut self, event: &Event) -> (u32, Seen) {
-        let order = self.order_of(event);
+        let order = Order::of(event);
         let Some(place) = self.all.iter().rposition(|receipt| receipt.content == order.content) else {
-            let is_alike = |receipt: &Receipt| receipt.whole == order.whole && self.is_by_print(receipt.known());
-            if self.is_by_print(event.known()) && self.all.iter().any(is_alike) || self.ties(event, None) {
-                return (0, Seen::Undecided);
-            }
             if self.all.len() == RECORDS_PER_CALL {
                 return (0, Seen::Same);
             }
@@ -178,16 +121,12 @@ impl Receipts {
             return (self.all.len() as u32 - 1, Seen::New);
         };
         let of = place as u32;
-        let is_tied = self.ties(event, Some(place));
         let receipt = &mut self.all[place];
         let is_same = |repeat: &Repeat| repeat.of == of && repeat.received_at == order.received_at && repeat.whole == order.whole;
         if receipt.order() == order || self.repeats.len() == RECORDS_PER_CALL || self.repeats.iter().any(is_same) {
             return (of, Seen::Same);
         }
         let earlier = order < receipt.order();
-        if earlier && is_tied {
-            return (of, Seen::Undecided);
-        }
         let mut repeat = Repeat {
             of,
             received_at: order.received_at,
@@ -248,7 +187,7 @@ impl Receipts {
 
     /// True when nothing that came is earlier than `event`.
     pub fn is_earliest(&self, event: &Event) -> bool {
-        let order = self.order_of(event);
+        let order = Order::of(event);
         self.all.iter().all(|receipt| order <= receipt.order())
     }
 

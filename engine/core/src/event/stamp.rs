@@ -1,13 +1,9 @@
 //! The order and the identity of stored records (rule B1).
 
-use std::hash::{BuildHasher, Hasher};
-use std::sync::LazyLock;
-
-use foldhash::quality::RandomState;
 use sha2::{Digest, Sha256};
 
 use crate::instant::Millis;
-use crate::json::{Canonical, Omit, Value, likeness};
+use crate::json::{Canonical, Omit, Value};
 
 /// What the content of a transfer event leaves out: with an agent swap the same event comes once for each agent.
 const AGENT: Omit<'static> = Omit {
@@ -38,38 +34,6 @@ impl Stamp {
             received_at,
             content,
             whole,
-        }
-    }
-}
-
-/// What nearly always tells the records of one call apart at a tenth of a stamp's price.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Print {
-    /// Of the very bytes: equal ones are equal contents.
-    pub bytes: u64,
-    /// Of all spellings of the body: unlike ones are unlike contents.
-    pub likeness: u32,
-}
-
-/// The key of [`Print::bytes`], drawn once for the process as that of any hash table: who sends bodies cannot aim at a meeting of two.
-/// No result depends on it.
-static KEY: LazyLock<RandomState> = LazyLock::new(RandomState::default);
-
-impl Print {
-    /// Of an event whose body is gone: fit for calls that go by stamps, which are all such events are applied to.
-    pub(super) fn of_stamp(stamp: &Stamp) -> Print {
-        Print {
-            bytes: u64::from_be_bytes(*stamp.content.first_chunk().expect("32 bytes")),
-            likeness: u32::from_be_bytes(*stamp.whole.first_chunk().expect("32 bytes")),
-        }
-    }
-
-    pub(super) fn of(bytes: &[u8], body: Value<'_>, canonical: &mut Canonical) -> Print {
-        let mut hasher = KEY.build_hasher();
-        hasher.write(bytes);
-        Print {
-            bytes: hasher.finish(),
-            likeness: likeness(body, canonical),
         }
     }
 }

@@ -158,7 +158,7 @@ impl Canonical {
 
 /// The canonical text of any number.
 #[cold]
-pub(super) fn canonical_number(raw: &str) -> String {
+fn canonical_number(raw: &str) -> String {
     let number = Number(raw);
     match (number.integral(), number.float()) {
         (Some(integer), _) => integer.to_string(),
@@ -169,7 +169,7 @@ pub(super) fn canonical_number(raw: &str) -> String {
 
 /// Whether the spelling is already the canonical one. Sure cases only: up to 15 digits always survive the way through a 64-bit
 /// float, so a fraction without needless zeros is its own shortest text.
-pub(super) fn is_canonical(raw: &[u8]) -> bool {
+fn is_canonical(raw: &[u8]) -> bool {
     let mut point = raw.len();
     for (place, byte) in raw.iter().enumerate() {
         if !byte.is_ascii_digit() {
@@ -188,7 +188,7 @@ pub(super) fn is_canonical(raw: &[u8]) -> bool {
 }
 
 /// True when every escape inside is one that the canonical text uses as well.
-pub(super) fn has_only_short_escapes(raw: &[u8]) -> bool {
+fn has_only_short_escapes(raw: &[u8]) -> bool {
     let mut rest = raw;
     while let Some(at) = memchr::memchr(b'\\', rest) {
         if matches!(rest[at + 1], b'u' | b'/') {

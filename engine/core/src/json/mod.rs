@@ -4,7 +4,6 @@
 //! [`Tape`]'s keeps the shape of the whole text in one flat vector. Strings and numbers stay where they are until somebody asks.
 
 mod canonical;
-mod likeness;
 mod number;
 mod tag;
 mod tape;
@@ -12,7 +11,6 @@ mod text;
 mod walk;
 
 pub use canonical::{Canonical, Omit};
-pub(crate) use likeness::likeness;
 pub use number::Number;
 pub(crate) use tag::{last_of_each, tag};
 pub use tape::{Shape, Tape, Value};

@@ -28,14 +28,14 @@ pub enum Shape {
 /// One value or member name. Sixteen bytes: a word-timed transcript has very many.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Node {
-    pub(super) shape: Shape,
+    shape: Shape,
     /// Of strings: there are escapes inside. Of objects: it is a [`Word`].
-    pub(super) escaped: bool,
+    escaped: bool,
     /// Where it stands in the text; of strings the inside.
-    pub(super) start: u32,
-    pub(super) end: u32,
+    start: u32,
+    end: u32,
     /// The node behind this one and all it contains.
-    pub(super) next: u32,
+    next: u32,
 }
 
 /// Nodes in the order of the text: containers before their content, names before their values. Kept between texts for its memory.
@@ -197,12 +197,6 @@ impl<'a> Value<'a> {
     #[inline(always)]
     pub(super) fn place(self) -> usize {
         self.at
-    }
-
-    /// Every node of the tape.
-    #[inline(always)]
-    pub(super) fn nodes(self) -> &'a [Node] {
-        self.nodes
     }
 
     /// The same tape at another place.

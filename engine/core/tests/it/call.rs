@@ -1,8 +1,8 @@
 //! The call: part B of RULES.md, and A8 to A13 as far as they concern reading.
 
+mod batches;
 mod fields;
 mod identity;
-mod light;
 mod order;
 mod repeats;
 mod sequences;

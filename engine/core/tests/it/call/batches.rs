@@ -1,9 +1,9 @@
-//! A call that tells records apart lightly is the same call, and says so when it cannot tell.
+//! A call whose batches are read from their ends, as the live group does, is the same call as one whose records are read one by one.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use trunkline_core::call::{Call, Ending};
-use trunkline_core::event::{Event, Reading, read_lightly};
+use trunkline_core::event::{Event, Reading, read_beside};
 use trunkline_core::facts::{CallFacts, Item};
 use trunkline_core::id::{CallKey, Kind};
 use trunkline_core::record::Record;
@@ -20,14 +20,14 @@ fn key() -> CallKey {
     }
 }
 
-fn light(record: &Record, beside: Option<&Event>) -> Event {
-    match read_lightly(&mut record.clone(), &|_, _, _| beside) {
+fn beside(record: &Record, later: Option<&Event>) -> Event {
+    match read_beside(&mut record.clone(), &|_, _, _| later) {
         Reading::Event(event) => *event,
         other => panic!("not an event: {other:?}"),
     }
 }
 
-fn exact(records: &[Record]) -> Call {
+fn one_by_one(records: &[Record]) -> Call {
     let mut call = Call::new(key(), workspace());
     for record in records {
         call.apply(&event_in(record));
@@ -35,29 +35,19 @@ fn exact(records: &[Record]) -> Call {
     call
 }
 
-/// Applies the batches as the live group does: each read from its end, the call built anew when it is undecided. Says how often
-/// that was.
-fn applied<'a>(batches: impl Iterator<Item = &'a [Record]>) -> (Call, Vec<Ending>, usize) {
-    let mut call = Call::light(key(), workspace());
-    let (mut before, mut endings, mut undecided): (Vec<Record>, Vec<Ending>, usize) = (Vec::new(), Vec::new(), 0);
+/// Applies the batches as the live group does: each read from its end.
+fn in_batches<'a>(batches: impl Iterator<Item = &'a [Record]>) -> (Call, Vec<Ending>) {
+    let mut call = Call::new(key(), workspace());
+    let mut endings = Vec::new();
     for batch in batches {
         let mut events: Vec<Event> = Vec::new();
         for record in batch.iter().rev() {
-            let event = light(record, events.last());
+            let event = beside(record, events.last());
             events.push(event);
         }
-        before.extend_from_slice(batch);
-        for event in events.iter().rev() {
-            let ending = call.apply(event).ending;
-            endings.push(ending);
-            if ending == Ending::Undecided {
-                undecided += 1;
-                call = exact(&before);
-                break;
-            }
-        }
+        endings.extend(events.iter().rev().map(|event| call.apply(event).ending));
     }
-    (call, endings, undecided)
+    (call, endings)
 }
 
 fn seen(call: &Call) -> (CallFacts, Vec<Item>) {
@@ -78,15 +68,15 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(600) })]
 
     #[test]
-    fn b3_a_light_call_is_the_same_call(records in records(), spellings in prop::collection::vec(0usize..8, 16), spread in 1i64..4, size in 1usize..6) {
+    fn b3_a_call_read_in_batches_is_the_same_call(records in records(), spellings in prop::collection::vec(0usize..8, 16), spread in 1i64..4, size in 1usize..6) {
         let records: Vec<Record> = records.iter().zip(spellings).map(|((body, at), how)| spelled(body, how, at * spread)).collect();
-        let (call, ..) = applied(records.chunks(size));
-        prop_assert_eq!(seen(&call), seen(&exact(&records)));
+        let (call, _) = in_batches(records.chunks(size));
+        prop_assert_eq!(seen(&call), seen(&one_by_one(&records)));
     }
 }
 
 #[test]
-fn what_runs_its_usual_course_is_decided_lightly() {
+fn the_usual_course_of_a_call_ends_alike_in_batches_of_any_size() {
     let said = |words: &str| json!([{"role": "user", "content": words}]);
     let update = |words: &str, at| {
         json!({"event": "transcript_updated", "event_timestamp": 1_793_541_600_000i64 + at,
@@ -101,41 +91,20 @@ fn what_runs_its_usual_course_is_decided_lightly() {
     records.push(started.clone());
     records.push(record_of(started.body.clone(), 400));
     for size in [1, 4, 100] {
-        let (call, endings, undecided) = applied(records.chunks(size));
-        assert_eq!(undecided, 0);
-        assert_eq!(seen(&call), seen(&exact(&records)));
+        let (call, endings) = in_batches(records.chunks(size));
+        assert_eq!(seen(&call), seen(&one_by_one(&records)));
         let count = |ending| endings.iter().filter(|known| **known == ending).count();
         assert_eq!((count(Ending::Repeat), count(Ending::Same)), (2, 1));
     }
 }
 
 #[test]
-fn what_cannot_be_told_is_said_and_changes_nothing() {
-    let start = json!({"event": "call_started", "call": {"call_id": "c", "agent_id": "a"}});
-    for (one, other) in [
-        // Another spelling of the same content.
-        (record(&start, 0), record_of(serde_json::to_string_pretty(&start).unwrap(), 5)),
-        // The same millisecond: the order is the order of the hashes.
-        (record(&start, 0), record(&voice("call_ended", json!({})), 0)),
-        (record(&start, 0), record(&transfer("transfer_started", "+1", json!({})), 0)),
-    ] {
-        let mut call = Call::light(key(), workspace());
-        call.apply(&light(&one, None));
-        let before = seen(&call);
-        let changes = call.apply(&light(&other, None));
-        assert_eq!(changes.ending, Ending::Undecided);
-        assert!(!changes.any());
-        assert_eq!(seen(&call), before);
-    }
-}
-
-#[test]
-fn a_light_event_still_has_its_stamp() {
+fn an_event_read_in_a_batch_has_the_same_stamp() {
     for body in [
         voice("call_started", json!({"b": 1.0, "a": "x"})),
         transfer("transfer_started", "+1", json!({"agent_id": "a"})),
     ] {
         let record = record(&body, 3);
-        assert_eq!(light(&record, None).stamp(), event_in(&record).stamp());
+        assert_eq!(beside(&record, None).stamp(), event_in(&record).stamp());
     }
 }
