@@ -36,6 +36,10 @@ pub(super) fn say(level: RDKafkaLogLevel, facility: &str, message: &str) {
 
 /// An error that concerns no single request, such as a broker that went away; the client retries by itself.
 pub(super) fn complain(error: &KafkaError, reason: &str) {
+    // A partition read to its end: asked for, several times a second, and told to the reader by its own way.
+    if error.rdkafka_error_code() == Some(RDKafkaErrorCode::PartitionEOF) {
+        return;
+    }
     tracing::warn!(%error, reason, "kafka client");
 }
 
