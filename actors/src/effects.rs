@@ -13,7 +13,6 @@ mod worker;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::FutureExt as _;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -22,7 +21,7 @@ use trunkline_stores::log::{EventLog, LogError};
 use trunkline_stores::postgres::effects::Effects as Store;
 use trunkline_stores::postgres::{Directory, PostgresError};
 
-use crate::system::{Health, Role, Roles};
+use crate::system::{Role, Roles, keep_joined};
 pub use fold::Ledger;
 use state::Shared;
 pub use state::{EffectsState, PartitionEffects};
@@ -30,9 +29,6 @@ use worker::Worker;
 
 /// Name of the group in the log.
 pub const GROUP: &str = "effects";
-
-/// Wait before joining the group again after the log failed, the worker died or a partition had another owner.
-const REJOIN: Duration = Duration::from_secs(1);
 
 /// How the group works.
 #[derive(Debug, Clone)]
@@ -153,39 +149,13 @@ impl EffectsWatcher {
     }
 }
 
-/// Works, and begins anew from the last commit after any failure: nothing in memory is worth saving.
 async fn keep(ground: Ground, stop: CancellationToken) {
-    loop {
-        ground.role.born();
-        ground.role.tell(Health::Running, None);
-        let worked = std::panic::AssertUnwindSafe(work(&ground, &stop)).catch_unwind().await;
-        let reason = match worked {
-            Ok(Ok(())) => {
-                ground.role.ended();
-                ground.role.tell(Health::Stopped, None);
-                return;
-            }
-            Ok(Err(error)) => {
-                tracing::warn!(%error, "the effects group joins again");
-                ground.role.died(match error {
-                    Lost::Log(_) => "log",
-                    Lost::Stale => "stale",
-                });
-                error.to_string()
-            }
-            Err(_) => {
-                tracing::error!("the effects group panicked and begins anew");
-                ground.role.died("panic");
-                "panicked".to_owned()
-            }
-        };
-        ground.role.tell(Health::Rebuilding, Some(reason));
-        ground.shared.forget_partitions();
-        if stop.run_until_cancelled(tokio::time::sleep(REJOIN)).await.is_none() {
-            ground.role.tell(Health::Stopped, None);
-            return;
-        }
-    }
+    let why = |lost: &Lost| match lost {
+        Lost::Log(_) => "log",
+        Lost::Stale => "stale",
+    };
+    let forget = || ground.shared.forget_partitions();
+    keep_joined(GROUP, &ground.role, &stop, || work(&ground, &stop), why, forget).await;
 }
 
 async fn work(ground: &Ground, stop: &CancellationToken) -> Result<(), Lost> {

@@ -19,7 +19,6 @@ mod worker;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::FutureExt as _;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -28,7 +27,7 @@ use trunkline_stores::clickhouse::{Analytics, BLOCK_BYTES, BLOCK_ROWS};
 use trunkline_stores::log::{EventLog, LogError};
 use trunkline_stores::postgres::Directory;
 
-use crate::system::{Health, Role, Roles};
+use crate::system::{Role, Roles, keep_joined};
 pub use elsewhere::watch_elsewhere;
 use state::Shared;
 pub use state::{FactsState, PartitionFacts};
@@ -36,9 +35,6 @@ use worker::Worker;
 
 /// Name of the group in the log.
 pub const GROUP: &str = "facts";
-
-/// Wait before joining the group again after the log failed or the worker died.
-const REJOIN: Duration = Duration::from_secs(1);
 
 /// How the group works.
 #[derive(Debug, Clone)]
@@ -150,36 +146,10 @@ impl FactsWatcher {
     }
 }
 
-/// Works, and begins anew from the log after any failure: nothing in memory is worth saving.
 async fn keep(ground: Ground, stop: CancellationToken) {
-    loop {
-        ground.role.born();
-        ground.role.tell(Health::Running, None);
-        let worked = std::panic::AssertUnwindSafe(work(&ground, &stop)).catch_unwind().await;
-        let reason = match worked {
-            Ok(Ok(())) => {
-                ground.role.ended();
-                ground.role.tell(Health::Stopped, None);
-                return;
-            }
-            Ok(Err(error)) => {
-                tracing::warn!(%error, "the facts group lost its log and joins again");
-                ground.role.died("log");
-                error.to_string()
-            }
-            Err(_) => {
-                tracing::error!("the facts group panicked and begins anew");
-                ground.role.died("panic");
-                "panicked".to_owned()
-            }
-        };
-        ground.role.tell(Health::Rebuilding, Some(reason));
-        ground.shared.forget_partitions();
-        if stop.run_until_cancelled(tokio::time::sleep(REJOIN)).await.is_none() {
-            ground.role.tell(Health::Stopped, None);
-            return;
-        }
-    }
+    let why = |_: &LogError| "log";
+    let forget = || ground.shared.forget_partitions();
+    keep_joined(GROUP, &ground.role, &stop, || work(&ground, &stop), why, forget).await;
 }
 
 async fn work(ground: &Ground, stop: &CancellationToken) -> Result<(), LogError> {

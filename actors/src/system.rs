@@ -4,6 +4,7 @@ mod arbiters;
 mod deliver;
 mod guardian;
 mod lean;
+mod member;
 mod pulse;
 mod role;
 
@@ -12,6 +13,7 @@ pub(crate) use deliver::{Mailbox, deliver, deliver_all};
 pub use guardian::FailureHook;
 pub(crate) use guardian::{Bound, Deaths, Guardian, Lifeline, Verdict};
 pub(crate) use lean::{Lean, start_lean};
+pub(crate) use member::{keep_joined, sleep_until};
 pub use pulse::{Clock, Hand};
 pub(crate) use pulse::{beat, wall_clock};
 pub use role::{Health, Role, RoleState, Roles};

@@ -13,7 +13,7 @@ use super::moves::{Moves, Step};
 use super::state::PartitionEffects;
 use super::{EffectsError, Ground, Lost};
 use crate::facts::batch::{Cut, Gathered};
-use crate::system::{Health, wall_clock};
+use crate::system::{Health, sleep_until, wall_clock};
 
 /// First wait after a failure; doubled up to [`WAIT_MAX`].
 const WAIT_MIN: Duration = Duration::from_millis(250);
@@ -331,12 +331,4 @@ async fn fold(ground: &Ground, records: &[LogRecord]) -> Result<Batch, EffectsEr
         }
     }
     Ok(batch)
-}
-
-/// Sleeps until `at`, or for ever.
-async fn sleep_until(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at.into()).await,
-        None => std::future::pending().await,
-    }
 }

@@ -17,7 +17,7 @@ use super::moves::Moves;
 use super::rows::Rows;
 use super::staging::Staged;
 use super::state::PartitionFacts;
-use crate::system::{Health, wall_clock};
+use crate::system::{Health, sleep_until, wall_clock};
 
 /// First wait after a failure; doubled up to [`WAIT_MAX`].
 pub(super) const WAIT_MIN: Duration = Duration::from_millis(250);
@@ -303,13 +303,5 @@ impl Worker {
                 });
             }
         }
-    }
-}
-
-/// Sleeps until `at`, or for ever.
-async fn sleep_until(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at.into()).await,
-        None => std::future::pending().await,
     }
 }
