@@ -181,7 +181,11 @@ impl Worker {
     }
 
     async fn deliver(&self, job: &ClaimedJob) -> Result<Tried, PostgresError> {
-        let Some(target) = self.config.webhook_target(job.tenant, job.endpoint).await? else {
+        let found = match self.config.webhook_target(job.tenant, job.endpoint).await {
+            Err(error @ PostgresError::Unreadable { .. }) => return Ok(Tried::Failed(error.to_string())),
+            found => found?,
+        };
+        let Some(target) = found else {
             return Ok(Tried::Gone("its endpoint is no longer there".to_owned()));
         };
         if target.disabled {

@@ -8,6 +8,7 @@ mod migrate;
 mod openapi;
 mod people;
 mod replay;
+mod secrets;
 mod serve;
 mod simulate;
 
@@ -77,6 +78,11 @@ enum Command {
     Key {
         #[command(subcommand)]
         action: people::KeyAction,
+    },
+    /// Master keys of the secrets in Postgres.
+    Secrets {
+        #[command(subcommand)]
+        action: secrets::Action,
     },
     /// Print the OpenAPI description of the API.
     Openapi,
@@ -160,6 +166,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Replay { action } => replay::run(context, action),
         Command::User { action } => people::user(context, action),
         Command::Key { action } => people::key(context, action),
+        Command::Secrets { action } => secrets::run(context, action),
         Command::Openapi => Ok(openapi::run()),
         Command::Simulate(args) => simulate::run(args, context.json),
         Command::Config { action } => config::run(action, &context),

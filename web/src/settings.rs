@@ -27,6 +27,8 @@ pub struct Settings {
     pub admin: Admin,
     /// Files of embedded stores.
     pub data: Data,
+    /// Master keys.
+    pub secrets: Secrets,
     /// Where events wait while the log is away.
     pub spool: Spool,
     /// Event log.
@@ -102,6 +104,14 @@ pub struct Admin {
 pub struct Data {
     /// Directory of embedded stores.
     pub directory: PathBuf,
+}
+
+/// `[secrets]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Secrets {
+    /// File of master keys; empty: in `data.directory`, for the embedded Postgres.
+    pub key_file: PathBuf,
 }
 
 /// `[spool]`

@@ -4,6 +4,7 @@ mod kafka;
 mod listeners;
 mod lookup;
 pub mod roles;
+pub mod secrets;
 pub mod stores;
 
 use std::net::SocketAddr;

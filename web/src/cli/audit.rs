@@ -7,9 +7,10 @@ use clap::Args;
 use tokio_util::sync::CancellationToken;
 use trunkline_actors::audit::{Audited, Report, audit};
 use trunkline_stores::postgres::effects::Effects;
-use trunkline_stores::postgres::{Config, Database, migrate};
+use trunkline_stores::postgres::migrate;
 
 use super::{CHECK_FAILED, Context, serve};
+use crate::startup::secrets::open_config;
 use crate::startup::stores::{ClickHouse, Postgres, Whose, open_log};
 use crate::telemetry;
 
@@ -42,13 +43,11 @@ async fn compare(context: &Context, args: &Audit) -> anyhow::Result<Report> {
     let postgres = Postgres::open(settings, Whose::Any).await?;
     let result = async {
         migrate(&postgres.options).await.context("bring the Postgres schema up to date")?;
-        let database = Database::connect(&postgres.options).await.context("connect to Postgres")?;
+        let config = open_config(settings, &postgres).await?;
+        let database = config.database().clone();
         let log = open_log(settings, &database).await.context("open the event log")?;
         let tasks = CancellationToken::new();
-        let directory = Config::new(database.clone())
-            .watch(tasks.clone())
-            .await
-            .context("read the configuration")?;
+        let directory = config.watch(tasks.clone()).await.context("read the configuration")?;
         let clickhouse = match args.without_clickhouse {
             true => None,
             false => Some(ClickHouse::open(settings).await.context(

@@ -5,10 +5,11 @@ use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
-use trunkline_stores::postgres::{Config, Database};
+use trunkline_stores::postgres::Database;
 
 use super::{CHECK_FAILED, Context, serve};
 use crate::settings::{LogStore, Settings};
+use crate::startup::secrets::describe;
 use crate::startup::stores::{ClickHouse, Postgres, Whose, library, open_log};
 use crate::telemetry;
 
@@ -87,7 +88,7 @@ async fn in_postgres(settings: &Settings, postgres: &Postgres) -> Vec<Finding> {
         }
     };
     let mut findings = vec![good("Postgres", "answers, and row-level security binds our role".to_owned())];
-    findings.push(match Config::new(database.clone()).clock().await {
+    findings.push(match database.clock().await {
         Ok(theirs) => {
             let ours = SystemTime::now()
                 .duration_since(UNIX_EPOCH)
@@ -101,6 +102,10 @@ async fn in_postgres(settings: &Settings, postgres: &Postgres) -> Vec<Finding> {
             }
         }
         Err(error) => bad("clock", error.to_string(), "see the message"),
+    });
+    findings.push(match describe(settings, postgres, &database).await {
+        Ok(found) => good("secrets", found),
+        Err(error) => bad("secrets", format!("{error:#}"), "see the message"),
     });
     let name = match settings.log.store {
         LogStore::Postgres => "event log",

@@ -8,11 +8,12 @@ use clap::{Args, Subcommand};
 use secrecy::SecretString;
 use serde_json::json;
 use trunkline_stores::postgres::row::{NewUser, Role};
-use trunkline_stores::postgres::{Config, Database, migrate};
+use trunkline_stores::postgres::{Config, migrate};
 
 use super::{Context, serve};
 use crate::identity::password::Passwords;
 use crate::identity::{SCOPES, key};
+use crate::startup::secrets::open_config;
 use crate::startup::stores::{Postgres, Whose};
 use crate::telemetry;
 
@@ -112,8 +113,7 @@ fn within(context: Context, work: impl AsyncFnOnce(Config) -> anyhow::Result<()>
         let postgres = Postgres::open(&context.settings, Whose::Any).await?;
         let result = async {
             migrate(&postgres.options).await.context("bring the Postgres schema up to date")?;
-            let database = Database::connect(&postgres.options).await.context("connect to Postgres")?;
-            work(Config::new(database)).await
+            work(open_config(&context.settings, &postgres).await?).await
         }
         .await;
         postgres.close().await;

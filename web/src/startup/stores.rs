@@ -15,6 +15,7 @@ use trunkline_stores::postgres::{Config, Database, EmbeddedOptions, EmbeddedPost
 
 use super::kafka;
 use super::roles::{ProcessRole, need_analytics};
+use super::secrets::open_config;
 use crate::settings::{LogStore, Settings};
 
 /// Name of the engine's library.
@@ -51,15 +52,15 @@ impl Stores {
     pub async fn open(settings: &Settings, roles: &[ProcessRole]) -> anyhow::Result<Stores> {
         let postgres = Postgres::open(settings, Whose::Ours).await?;
         let steps = migrate(&postgres.options).await.context("bring the Postgres schema up to date")?;
-        let database = Database::connect(&postgres.options).await.context("connect to Postgres")?;
-        tracing::info!(steps = steps.len(), embedded = postgres.embedded.is_some(), "Postgres is ready");
-        let log = open_log(settings, &database).await.context("open the event log")?;
+        let config = open_config(settings, &postgres).await?;
+        tracing::info!(steps = steps.len(), embedded = postgres.is_embedded(), "Postgres is ready");
+        let log = open_log(settings, config.database()).await.context("open the event log")?;
         let clickhouse = match need_analytics(roles) {
             true => Some(open_analytics(settings).await?),
             false => None,
         };
         Ok(Stores {
-            config: Config::new(database),
+            config,
             log,
             analytics: clickhouse.as_ref().map(|clickhouse| clickhouse.analytics.clone()),
             postgres,
@@ -133,6 +134,11 @@ impl Postgres {
             options,
             embedded: Some(server),
         })
+    }
+
+    /// Whether it is ours.
+    pub fn is_embedded(&self) -> bool {
+        self.embedded.is_some()
     }
 
     /// Stops the server if it is ours.

@@ -5,8 +5,8 @@ use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use reqwest::{Client, Response, StatusCode};
@@ -15,6 +15,7 @@ use serde_json::Value;
 use trunkline_core::id::{TenantId, WorkspaceId};
 use trunkline_core::instant::Millis;
 use trunkline_core::signature::{SigningKey, sign};
+use trunkline_stores::keyring::Keyring;
 use trunkline_stores::postgres::row::NewWorkspace;
 use trunkline_stores::postgres::{Config, Database, EmbeddedOptions, EmbeddedPostgres, PostgresOptions};
 
@@ -127,7 +128,8 @@ impl App {
             pool_size: 3,
             ..server.options()
         };
-        Config::new(Database::connect(&options).await.unwrap())
+        let keyring = Keyring::read(&self.data.join("secrets.key")).unwrap();
+        Config::new(Database::connect(&options).await.unwrap(), Arc::new(keyring))
     }
 
     /// An organisation and a workspace of its own, known to the intake.

@@ -151,7 +151,7 @@ fn the_doctor_finds_a_healthy_product_healthy() {
         .iter()
         .map(|check| check["name"].as_str().unwrap())
         .collect();
-    assert_eq!(names, ["disk", "Postgres", "clock", "event log", "ClickHouse"]);
+    assert_eq!(names, ["disk", "Postgres", "clock", "secrets", "event log", "ClickHouse"]);
     let broken = run(plain()
         .env("TRUNKLINE_POSTGRES__URL", "postgres://nobody@127.0.0.1:1/none")
         .arg("doctor"));

@@ -18,6 +18,7 @@ mod openapi;
 mod payloads;
 mod process;
 mod roles;
+mod secrets;
 mod sequences;
 mod signer;
 mod simulated;

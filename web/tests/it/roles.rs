@@ -4,6 +4,7 @@
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use reqwest::StatusCode;
@@ -12,6 +13,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use trunkline_core::signature::{SigningKey, sign};
 use trunkline_stores::clickhouse::door::{DoorOptions, Engine};
+use trunkline_stores::keyring::{Keyring, make_file, new_key};
 use trunkline_stores::postgres::row::NewWorkspace;
 use trunkline_stores::postgres::{Config, Database, EmbeddedOptions, EmbeddedPostgres, migrate};
 
@@ -98,6 +100,7 @@ struct Ground {
     postgres: EmbeddedPostgres,
     engine: Engine,
     kafka: Vec<String>,
+    key_file: PathBuf,
     directory: PathBuf,
 }
 
@@ -108,6 +111,8 @@ impl Ground {
             .await
             .unwrap();
         migrate(&postgres.options()).await.unwrap();
+        let key_file = directory.join("master.key");
+        make_file(&key_file, &new_key()).unwrap();
         let options = DoorOptions {
             library: library(),
             data: directory.join("clickhouse"),
@@ -118,6 +123,7 @@ impl Ground {
             postgres,
             engine,
             kafka: kafka::settings(),
+            key_file,
             directory,
         }
     }
@@ -128,7 +134,8 @@ impl Ground {
         let mut command = program(&data);
         command
             .env_remove("TRUNKLINE_CLICKHOUSE__LIBRARY")
-            .env("TRUNKLINE_POSTGRES__URL", self.postgres_url());
+            .env("TRUNKLINE_POSTGRES__URL", self.postgres_url())
+            .env("TRUNKLINE_SECRETS__KEY_FILE", &self.key_file);
         command.env("TRUNKLINE_POSTGRES__POOL_SIZE", "4");
         if roles != "intake" {
             command
@@ -182,7 +189,8 @@ async fn three_processes_do_together_what_one_does() {
         assert_eq!(ready.status(), StatusCode::OK, "{}", ready.text().await.unwrap());
     }
 
-    let config = Config::new(Database::connect(&ground.postgres.options()).await.unwrap());
+    let keyring = Arc::new(Keyring::read(&ground.key_file).unwrap());
+    let config = Config::new(Database::connect(&ground.postgres.options()).await.unwrap(), keyring);
     let tenant = config.ensure_organisation("Shared").await.unwrap();
     let (token, key) = (hex::encode(rand::random::<[u8; 20]>()), fresh("key"));
     let new = NewWorkspace {

@@ -3,41 +3,38 @@
 mod identity;
 mod notices;
 mod organisation;
+pub mod secrets;
 pub mod webhooks;
 mod whole;
 mod workspace;
+
+use std::sync::Arc;
 
 use deadpool_postgres::{GenericClient, Object};
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
 use super::{Database, PostgresError};
+use crate::keyring::Keyring;
 
 /// A handle over the pool; cheap to clone.
 #[derive(Clone)]
 pub struct Config {
     database: Database,
+    keyring: Arc<Keyring>,
 }
 
 pub(super) type Parameters<'a> = &'a [&'a (dyn ToSql + Sync)];
 
 impl Config {
-    /// The configuration kept in `database`, whose schema is up to date.
-    pub fn new(database: Database) -> Self {
-        Self { database }
+    /// The configuration kept in `database`, whose schema is up to date, with its secrets under the keys of `keyring`.
+    pub fn new(database: Database, keyring: Arc<Keyring>) -> Self {
+        Self { database, keyring }
     }
 
     /// The connections it works with.
     pub fn database(&self) -> &Database {
         &self.database
-    }
-
-    /// The database's own clock: ours must not be far from it.
-    pub async fn clock(&self) -> Result<trunkline_core::instant::Millis, PostgresError> {
-        let doing = "read the clock of Postgres";
-        let found = self.ask(doing, include_str!("sql/clock.sql"), &[]).await?;
-        must_exist(&found, doing)?;
-        column(&found[0], 0).map(trunkline_core::instant::Millis)
     }
 
     pub(super) async fn client(&self, doing: &'static str) -> Result<Object, PostgresError> {

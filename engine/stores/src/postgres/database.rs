@@ -11,6 +11,7 @@ use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::{AsyncMessage, Client, NoTls, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 use tokio_util::sync::{CancellationToken, DropGuard};
+use trunkline_core::instant::Millis;
 
 use super::PostgresError;
 use super::error::error_chain;
@@ -59,6 +60,7 @@ enum Tls {
 
 /// What makes a connection ours; run once on each new one.
 const OPEN_SESSION: &str = include_str!("sql/open_session.sql");
+const CLOCK: &str = include_str!("sql/clock.sql");
 const WHO_AM_I: &str = include_str!("sql/who_am_i.sql");
 
 impl Database {
@@ -102,6 +104,14 @@ impl Database {
             .await
             .map_err(|error| PostgresError::from_driver(doing, &error))?;
         Ok(own)
+    }
+
+    /// The database's own clock: ours must not be far from it.
+    pub async fn clock(&self) -> Result<Millis, PostgresError> {
+        let doing = "read the clock of Postgres";
+        let failed = |error: tokio_postgres::Error| PostgresError::from_driver(doing, &error);
+        let row = self.client(doing).await?.query_one(CLOCK, &[]).await.map_err(failed)?;
+        row.try_get(0).map(Millis).map_err(failed)
     }
 
     /// Ends the pool: later questions fail, running ones finish.

@@ -2,6 +2,8 @@
 
 use tokio_postgres::error::SqlState;
 
+use crate::keyring::OpenError;
+
 /// Why Postgres did not do what was asked. The texts never hold row values: details of database errors are dropped.
 #[derive(Debug, thiserror::Error)]
 pub enum PostgresError {
@@ -34,6 +36,14 @@ pub enum PostgresError {
         doing: &'static str,
         /// Which rule refused.
         why: String,
+    },
+    /// A stored secret does not open.
+    #[error("{doing}: a stored secret does not open: {why}")]
+    Unreadable {
+        /// What was attempted.
+        doing: &'static str,
+        /// Why not.
+        why: OpenError,
     },
     /// A person must change the set-up.
     #[error("{0}")]

@@ -34,6 +34,10 @@ const STEPS: &[(&str, &str)] = &[
     ),
     ("V0007__effects", include_str!("../../../../migrations/V0007__effects.sql")),
     ("V0008__jobs", include_str!("../../../../migrations/V0008__jobs.sql")),
+    (
+        "V0009__sealed_secrets",
+        include_str!("../../../../migrations/V0009__sealed_secrets.sql"),
+    ),
 ];
 
 /// Applies what is missing and returns the names of the steps applied now. Refuses a database whose applied steps differ from

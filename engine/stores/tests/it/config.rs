@@ -101,7 +101,7 @@ async fn a_connection_forgets_its_tenant() {
         pool_size: 1,
         ..server::database().await
     };
-    let config = Config::new(Database::connect(&options).await.unwrap());
+    let config = server::config_of(&options).await;
     let (acme, bolt) = two_tenants(&config).await;
     config.create_business(acme, &NewBusiness::plain("Of Acme", "UTC")).await.unwrap();
     config.create_business(bolt, &NewBusiness::plain("Of Bolt", "UTC")).await.unwrap();
@@ -333,8 +333,9 @@ async fn the_directory_knows_all_tenants_and_its_secrets_stay_out_of_logs() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_change_reaches_every_process_within_a_second() {
     let options = server::database().await;
-    let here = Config::new(Database::connect(&options).await.unwrap());
-    let there = Config::new(Database::connect(&options).await.unwrap());
+    // Two processes, so two connections; the master key is the one of their installation.
+    let here = server::config_of(&options).await;
+    let there = Config::new(Database::connect(&options).await.unwrap(), here.keyring().clone());
     let (acme, _) = two_tenants(&here).await;
     let stop = CancellationToken::new();
     let mut watched = there.watch(stop.clone()).await.unwrap();

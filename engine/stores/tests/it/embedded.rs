@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use trunkline_stores::log::postgres::PostgresLog;
 use trunkline_stores::log::{AppendError, EventLog as _};
 use trunkline_stores::postgres::embedded::EmbeddedError;
-use trunkline_stores::postgres::{Config, Database, EmbeddedOptions, EmbeddedPostgres, migrate};
+use trunkline_stores::postgres::{Database, EmbeddedOptions, EmbeddedPostgres, migrate};
 
 use crate::log_postgres::options;
 use crate::log_suite::{PARTITIONS, number_of, numbered};
@@ -47,7 +47,7 @@ async fn a_server_starts_from_nothing_stops_and_starts_again() {
     let server = EmbeddedPostgres::start(&quick(place.path())).await.unwrap();
     let _sweeper = place.sweeper(&server);
     migrate(&server.options()).await.unwrap();
-    let config = Config::new(Database::connect(&server.options()).await.unwrap());
+    let config = crate::server::config_of(&server.options()).await;
     let tenant = config.ensure_organisation("Acme").await.unwrap();
     let pid = server.process_id().unwrap();
     server.close().await;
@@ -58,7 +58,7 @@ async fn a_server_starts_from_nothing_stops_and_starts_again() {
     );
 
     let server = EmbeddedPostgres::start(&quick(place.path())).await.unwrap();
-    let config = Config::new(Database::connect(&server.options()).await.unwrap());
+    let config = crate::server::config_of(&server.options()).await;
     assert_eq!(config.ensure_organisation("Acme").await.unwrap(), tenant);
     server.close().await;
 }
@@ -187,7 +187,7 @@ async fn a_killed_server_is_started_again() {
     let server = EmbeddedPostgres::start(&quick(place.path())).await.unwrap();
     let _sweeper = place.sweeper(&server);
     migrate(&server.options()).await.unwrap();
-    let config = Config::new(Database::connect(&server.options()).await.unwrap());
+    let config = crate::server::config_of(&server.options()).await;
     let tenant = config.ensure_organisation("Acme").await.unwrap();
     let first = server.process_id().unwrap();
     kill("-KILL", first);

@@ -14,6 +14,7 @@ mod log_kafka;
 mod log_postgres;
 mod log_suite;
 mod schema;
+mod secrets;
 mod server;
 mod spool;
 mod tls;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use secrecy::ExposeSecret as _;
 use tokio_postgres::{Client, NoTls};
+use trunkline_stores::keyring::Keyring;
 use trunkline_stores::postgres::row::NewBusiness;
 use trunkline_stores::postgres::{Database, PostgresError, PostgresOptions, migrate};
 
@@ -49,7 +50,7 @@ async fn one_address_is_enough_when_its_role_may_become_the_application() {
         ..options
     };
     migrate(&options).await.unwrap();
-    let config = trunkline_stores::postgres::Config::new(Database::connect(&options).await.unwrap());
+    let config = server::config_of(&options).await;
     let tenant = config.ensure_organisation("Acme").await.unwrap();
     config.create_business(tenant, &NewBusiness::plain("Shop", "UTC")).await.unwrap();
     let client = application(&options).await;
@@ -93,7 +94,7 @@ async fn a_role_above_row_security_is_refused() {
     })
     .await
     .unwrap();
-    let config = trunkline_stores::postgres::Config::new(database);
+    let config = trunkline_stores::postgres::Config::new(database, std::sync::Arc::new(Keyring::fleeting()));
     config.ensure_organisation("Acme").await.unwrap();
     client.batch_execute("SET ROLE trunkline_app").await.unwrap();
     let refused = client.query("SELECT id FROM organisations", &[]).await.unwrap_err();
@@ -167,7 +168,7 @@ async fn functions_that_look_across_tenants_cannot_be_misled() {
 
 #[tokio::test]
 async fn every_column_is_classified() {
-    const KINDS: [&str; 5] = ["internal", "business", "personal", "content", "secret"];
+    const KINDS: [&str; 6] = ["internal", "business", "personal", "content", "secret", "encrypted"];
     let text = include_str!("../../../../migrations/columns.toml");
     let classified: BTreeMap<String, BTreeMap<String, String>> = toml::from_str(text).unwrap();
     let wrong = classified

@@ -4,9 +4,10 @@ use std::io::Write as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, Command, Stdio};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 
+use trunkline_stores::keyring::Keyring;
 use trunkline_stores::postgres::{Config, Database, EmbeddedOptions, EmbeddedPostgres, PostgresOptions, migrate};
 
 struct Shared {
@@ -68,7 +69,12 @@ pub async fn database() -> PostgresOptions {
 
 /// A configuration store in a database nobody else uses.
 pub async fn config() -> Config {
-    Config::new(Database::connect(&database().await).await.unwrap())
+    config_of(&database().await).await
+}
+
+/// A configuration store in this database, with a master key of its own.
+pub async fn config_of(options: &PostgresOptions) -> Config {
+    Config::new(Database::connect(options).await.unwrap(), Arc::new(Keyring::fleeting()))
 }
 
 /// Ends a server and removes its directory when this process ends, however it ends: its end closes the pipe.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use trunkline_stores::postgres::{Config, Database, PostgresError, PostgresOptions, migrate};
+use trunkline_stores::postgres::{PostgresError, PostgresOptions, migrate};
 
 use crate::server::Sweeper;
 
@@ -85,7 +85,7 @@ async fn a_given_server_is_used_over_tls_and_must_prove_who_it_is() {
     for mode in ["", "?sslmode=require"] {
         let options = given.options(mode, "authority.crt");
         migrate(&options).await.unwrap();
-        let config = Config::new(Database::connect(&options).await.unwrap());
+        let config = crate::server::config_of(&options).await;
         config.ensure_organisation("Acme").await.unwrap();
     }
     let stranger = migrate(&given.options("", "stranger.crt")).await;

@@ -1,10 +1,11 @@
 //! Endpoints of outbound webhooks. Their secrets go in here and come out only for a delivery.
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use trunkline_core::id::{BusinessId, EndpointId, TenantId};
 use trunkline_core::instant::Millis;
 use uuid::Uuid;
 
+use super::secrets::WEBHOOK_SECRET;
 use super::{Config, column, must_exist, rows};
 use crate::postgres::{PostgresError, tenant};
 
@@ -81,7 +82,8 @@ impl Config {
         )
         .await?;
         let keep = include_str!("../sql/create_webhook_secret.sql");
-        rows(&transaction, doing, keep, &[&tenant.0, &id, &new.secret.expose_secret()]).await?;
+        let secret = self.seal(tenant, WEBHOOK_SECRET, id, new.secret);
+        rows(&transaction, doing, keep, &[&tenant.0, &id, &secret]).await?;
         transaction
             .commit()
             .await
@@ -143,12 +145,14 @@ impl Config {
 
     /// Where deliveries of an endpoint go; `None` when it is gone.
     pub async fn webhook_target(&self, tenant: TenantId, id: EndpointId) -> Result<Option<WebhookTarget>, PostgresError> {
+        let doing = "read where a webhook goes";
         let sql = include_str!("../sql/webhook_target.sql");
-        let found = self.ask_within(tenant, "read where a webhook goes", sql, &[&id.0]).await?;
+        let found = self.ask_within(tenant, doing, sql, &[&id.0]).await?;
         let read = |row| {
+            let secret = self.open(tenant, WEBHOOK_SECRET, id.0, column(row, 1)?);
             Ok(WebhookTarget {
                 url: column(row, 0)?,
-                secret: SecretString::from(column::<String>(row, 1)?),
+                secret: secret.map_err(|why| PostgresError::Unreadable { doing, why })?,
                 disabled: column(row, 2)?,
             })
         };

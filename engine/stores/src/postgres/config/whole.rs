@@ -4,10 +4,11 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use deadpool_postgres::Transaction;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use tokio_postgres::IsolationLevel;
 use trunkline_core::id::{BusinessId, TenantId, WorkspaceId};
 
+use super::secrets::{RETELL_API_KEY, SIGNING_KEYS};
 use super::{Config, column, rows};
 use crate::postgres::PostgresError;
 use crate::postgres::directory::{BusinessEntry, Directory, WorkspaceEntry};
@@ -28,10 +29,49 @@ impl Config {
         let mut directory = Directory::default();
         let mut print = DefaultHasher::new();
         read_businesses(&transaction, &mut directory, &mut print).await?;
-        read_workspaces(&transaction, &mut directory, &mut print).await?;
+        self.read_workspaces(&transaction, &mut directory, &mut print).await?;
         read_agents(&transaction, &mut directory, &mut print).await?;
         directory.version = print.finish();
         Ok(directory)
+    }
+
+    /// A secret that does not open costs its workspace that key, and nobody else anything.
+    async fn read_workspaces(&self, from: &Transaction<'_>, into: &mut Directory, print: &mut impl Hasher) -> Result<(), PostgresError> {
+        for row in rows(from, DOING, include_str!("../sql/all_workspaces.sql"), &[]).await? {
+            let (tenant, id) = (TenantId(column(&row, 0)?), WorkspaceId(column(&row, 1)?));
+            let (token, keys): (String, Vec<&str>) = (column(&row, 7)?, column(&row, 8)?);
+            let open = |name, stored: &str| self.open(tenant, name, id.0, stored).ok();
+            let keys: Vec<SecretString> = keys.into_iter().filter_map(|key| open(SIGNING_KEYS, key)).collect();
+            let api_key = column::<Option<&str>>(&row, 9)?.and_then(|key| open(RETELL_API_KEY, key));
+            let unassigned = BusinessId(column(&row, 4)?);
+            // Of the secrets, not of their stored form: a rotation of master keys changes nothing for anybody.
+            for secret in keys.iter().chain(&api_key) {
+                secret.expose_secret().hash(print);
+            }
+            (&token, keys.len(), unassigned).hash(print);
+            let entry = WorkspaceEntry {
+                tenant,
+                workspace: id,
+                name: column(&row, 2)?,
+                enabled: column(&row, 3)?,
+                signing_keys: keys,
+                allowed_sources: column(&row, 5)?,
+                rate_per_second: column::<Option<i32>>(&row, 6)?.and_then(|rate| u32::try_from(rate).ok()),
+                api_key,
+            };
+            (
+                entry.tenant,
+                entry.workspace,
+                &entry.name,
+                entry.enabled,
+                &entry.allowed_sources,
+                entry.rate_per_second,
+            )
+                .hash(print);
+            into.unassigned.insert(entry.workspace, unassigned);
+            into.by_token.insert(token, Arc::new(entry));
+        }
+        Ok(())
     }
 }
 
@@ -57,37 +97,6 @@ async fn read_businesses(from: &Transaction<'_>, into: &mut Directory, print: &m
             .hash(print);
         entry.targets.to_string().hash(print);
         into.businesses.insert(id, entry);
-    }
-    Ok(())
-}
-
-async fn read_workspaces(from: &Transaction<'_>, into: &mut Directory, print: &mut impl Hasher) -> Result<(), PostgresError> {
-    for row in rows(from, DOING, include_str!("../sql/all_workspaces.sql"), &[]).await? {
-        let (token, keys): (String, Vec<String>) = (column(&row, 7)?, column(&row, 8)?);
-        let api_key: Option<String> = column(&row, 9)?;
-        let unassigned = BusinessId(column(&row, 4)?);
-        (&token, &keys, &api_key, unassigned).hash(print);
-        let entry = WorkspaceEntry {
-            tenant: TenantId(column(&row, 0)?),
-            workspace: WorkspaceId(column(&row, 1)?),
-            name: column(&row, 2)?,
-            enabled: column(&row, 3)?,
-            signing_keys: keys.into_iter().map(SecretString::from).collect(),
-            allowed_sources: column(&row, 5)?,
-            rate_per_second: column::<Option<i32>>(&row, 6)?.and_then(|rate| u32::try_from(rate).ok()),
-            api_key: api_key.map(SecretString::from),
-        };
-        (
-            entry.tenant,
-            entry.workspace,
-            &entry.name,
-            entry.enabled,
-            &entry.allowed_sources,
-            entry.rate_per_second,
-        )
-            .hash(print);
-        into.unassigned.insert(entry.workspace, unassigned);
-        into.by_token.insert(token, Arc::new(entry));
     }
     Ok(())
 }

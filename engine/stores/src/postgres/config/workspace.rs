@@ -1,10 +1,11 @@
 //! Retell workspaces. Their keys go in here and come out only with the directory.
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use trunkline_core::id::{BusinessId, TenantId, WorkspaceId};
 use uuid::Uuid;
 
 use super::organisation::check_zone;
+use super::secrets::{RETELL_API_KEY, SIGNING_KEYS};
 use super::{Config, column, must_exist, rows};
 use crate::postgres::row::{NewWorkspace, Workspace};
 use crate::postgres::{PostgresError, tenant};
@@ -41,7 +42,8 @@ impl Config {
         let (id, unassigned) = (Uuid::now_v7(), Uuid::now_v7());
         let shown: String = new.name.chars().take(UNASSIGNED_FOR_CHARS).collect();
         let name = format!("{UNASSIGNED} ({shown})");
-        let (keys, api_key) = (exposed(&new.signing_keys), new.api_key.as_ref().map(ExposeSecret::expose_secret));
+        let keys = self.sealed_keys(tenant, WorkspaceId(id), &new.signing_keys);
+        let api_key = new.api_key.as_ref().map(|key| self.seal(tenant, RETELL_API_KEY, id, key));
         let mut client = self.client(doing).await?;
         let transaction = tenant::begin(&mut client, tenant, doing).await?;
         let no_limit: Option<i32> = None;
@@ -93,19 +95,16 @@ impl Config {
     pub async fn set_signing_keys(&self, tenant: TenantId, id: WorkspaceId, keys: &[SecretString]) -> Result<(), PostgresError> {
         let doing = "set signing keys";
         let sql = include_str!("../sql/set_signing_keys.sql");
-        must_exist(&self.ask_within(tenant, doing, sql, &[&id.0, &exposed(keys)]).await?, doing)
+        let keys = self.sealed_keys(tenant, id, keys);
+        must_exist(&self.ask_within(tenant, doing, sql, &[&id.0, &keys]).await?, doing)
     }
 
     /// Sets or removes the key for Retell's own API.
     pub async fn set_retell_api_key(&self, tenant: TenantId, id: WorkspaceId, key: Option<&SecretString>) -> Result<(), PostgresError> {
         let doing = "set a Retell API key";
         let sql = include_str!("../sql/set_retell_api_key.sql");
-        must_exist(
-            &self
-                .ask_within(tenant, doing, sql, &[&id.0, &key.map(ExposeSecret::expose_secret)])
-                .await?,
-            doing,
-        )
+        let key = key.map(|key| self.seal(tenant, RETELL_API_KEY, id.0, key));
+        must_exist(&self.ask_within(tenant, doing, sql, &[&id.0, &key]).await?, doing)
     }
 
     /// What the intake address of a workspace ends in: shown to its owner, to be pasted into Retell.
@@ -114,8 +113,8 @@ impl Config {
         let found = self.ask_within(tenant, "read an intake token", sql, &[&id.0]).await?;
         found.first().map(|row| column(row, 0)).transpose().map(Option::flatten)
     }
-}
 
-fn exposed(keys: &[SecretString]) -> Vec<&str> {
-    keys.iter().map(ExposeSecret::expose_secret).collect()
+    fn sealed_keys(&self, tenant: TenantId, id: WorkspaceId, keys: &[SecretString]) -> Vec<String> {
+        keys.iter().map(|key| self.seal(tenant, SIGNING_KEYS, id.0, key)).collect()
+    }
 }
