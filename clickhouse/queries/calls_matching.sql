@@ -1,5 +1,6 @@
 -- The condition that the call list and its count share; put in place of {matching}.
 tenant = {tenant: UUID}
+AND ({sees_all: Bool} OR has({sees: Array(UUID)}, business) OR has({sees_agents: Array(String)}, concat(toString(business), '/', agent_id)))
 AND opened_at >= fromUnixTimestamp64Milli({from: Int64}, 'UTC')
 AND opened_at < fromUnixTimestamp64Milli({to: Int64}, 'UTC')
 AND (empty({businesses: Array(UUID)}) OR has({businesses: Array(UUID)}, business))

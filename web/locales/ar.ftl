@@ -35,6 +35,7 @@ role-admin = مدير
 role-supervisor = مشرف
 role-analyst = محلل
 role-viewer = مطّلع
+role-local = شركات محددة
 
 ## Freshness
 fresh-complete = مكتمل حتى { $time }

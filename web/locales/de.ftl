@@ -35,6 +35,7 @@ role-admin = Verwaltung
 role-supervisor = Aufsicht
 role-analyst = Auswertung
 role-viewer = Nur Lesen
+role-local = Einzelne Unternehmen
 
 ## Freshness
 fresh-complete = Vollständig bis { $time }

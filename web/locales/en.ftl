@@ -36,6 +36,7 @@ role-admin = Admin
 role-supervisor = Supervisor
 role-analyst = Analyst
 role-viewer = Viewer
+role-local = Single businesses
 
 ## Freshness
 fresh-complete = Complete to { $time }

@@ -35,6 +35,7 @@ role-admin = Administración
 role-supervisor = Supervisión
 role-analyst = Análisis
 role-viewer = Lectura
+role-local = Empresas concretas
 
 ## Freshness
 fresh-complete = Completo hasta { $time }

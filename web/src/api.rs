@@ -10,6 +10,7 @@ pub mod form;
 pub mod live;
 pub mod query;
 pub mod received;
+pub mod seen;
 pub mod things;
 pub mod usage;
 pub mod webhook_endpoints;

@@ -17,10 +17,12 @@ use trunkline_connectors::simulator::{ATTEMPTS, Disorder, Mix, Recent, Sender, S
 use trunkline_core::id::{TenantId, WorkspaceId};
 use trunkline_core::signature::SigningKey;
 use trunkline_stores::postgres::Config;
-use trunkline_stores::postgres::row::{NewBusiness, NewUser, NewWorkspace, Role};
+use trunkline_stores::postgres::row::{NewBusiness, NewUser, NewWorkspace};
 
-use crate::identity::{SCOPES, key};
+use crate::identity::key;
 use crate::simulated_retell;
+use trunkline_core::access::Role;
+use trunkline_core::audit::By;
 
 /// The organisation that is made.
 const ORGANISATION: &str = "Demo call centre";
@@ -101,11 +103,13 @@ pub async fn prepare(config: &Config, data: &Path, hash: impl AsyncFnOnce(String
     let person = NewUser {
         email: demo.email.clone(),
         name: "Maren Kessler".to_owned(),
-        role: Role::Owner,
+        role: Some(Role::Owner),
+        grants: Vec::new(),
         password_hash: hash(demo.password.clone()).await?,
     };
-    config.create_user(tenant, &person).await?;
-    (_, demo.api_key) = key::create(config, tenant, "Demo", &SCOPES.map(|(_, scope)| scope), None).await?;
+    config.create_user(tenant, &By::system(), &person).await?;
+    let wanted = key::Wanted::everywhere("Demo", Role::Owner.permissions());
+    (_, demo.api_key) = key::create(config, tenant, &By::system(), wanted).await?;
     // Written last: a start that was cut short before this makes a second workspace rather than losing its secrets.
     let mut writer = std::fs::OpenOptions::new()
         .write(true)

@@ -7,57 +7,19 @@ pub mod session;
 pub mod sign_in;
 
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::Pin;
 
 use actix_web::dev::Payload;
 use actix_web::http::header;
 use actix_web::{FromRequest, HttpRequest, web};
-use trunkline_core::id::{KeyId, TenantId, UserId};
-use trunkline_stores::postgres::PostgresError;
-use trunkline_stores::postgres::row::Role;
+use trunkline_core::access::{Access, Permission, Role, Sight};
+use trunkline_core::audit::{Actor, By};
+use trunkline_core::id::{BusinessId, KeyId, TenantId, UserId};
+use trunkline_stores::postgres::{BusinessEntry, PostgresError};
 
 use crate::error::{Kind, Problem};
 use crate::state::AppState;
-
-/// What can be allowed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Permission {
-    /// See boards and calls in progress.
-    Live,
-    /// See the call log, transcripts, recordings.
-    Calls,
-    /// See how the engine runs: groups, actors, set-aside events.
-    Operate,
-    /// Change businesses, workspaces, users and keys.
-    Configure,
-}
-
-/// All permissions, with the scope an API key needs for each.
-pub const SCOPES: [(Permission, &str); 4] = [
-    (Permission::Live, "live:read"),
-    (Permission::Calls, "calls:read"),
-    (Permission::Operate, "operate:read"),
-    (Permission::Configure, "config:write"),
-];
-
-impl Permission {
-    /// The scope an API key needs.
-    pub fn scope(self) -> &'static str {
-        SCOPES
-            .iter()
-            .find(|(permission, _)| *permission == self)
-            .map(|(_, scope)| *scope)
-            .unwrap_or_default()
-    }
-
-    fn is_of(self, role: Role) -> bool {
-        match role {
-            Role::Owner | Role::Admin => true,
-            Role::Supervisor | Role::Analyst => matches!(self, Permission::Live | Permission::Calls),
-            Role::Viewer => self == Permission::Live,
-        }
-    }
-}
 
 /// A person or a program.
 #[derive(Debug, Clone)]
@@ -68,8 +30,8 @@ pub enum Who {
     Program {
         /// Which key.
         key: KeyId,
-        /// What it may do.
-        scopes: Vec<String>,
+        /// What it is for.
+        name: String,
     },
 }
 
@@ -82,8 +44,8 @@ pub struct Person {
     pub name: String,
     /// Address they sign in with.
     pub email: String,
-    /// What they may do.
-    pub role: Role,
+    /// Role everywhere in the organisation, if any.
+    pub role: Option<Role>,
     /// The session.
     pub session: session::SessionKey,
 }
@@ -93,30 +55,79 @@ pub struct Person {
 pub struct Caller {
     /// The organisation whose things they see; no other's.
     pub tenant: TenantId,
+    /// Everything they may do.
+    pub access: Access,
     /// Person or program.
     pub who: Who,
+    /// Address the request came from.
+    pub source: Option<IpAddr>,
 }
 
 impl Caller {
-    /// Refuses unless the caller has the permission.
+    /// Refuses unless the caller has the permission everywhere in the organisation.
     pub fn needs(&self, permission: Permission) -> Result<(), Problem> {
-        if self.may(permission) {
+        if self.access.may(permission) {
+            Ok(())
+        } else {
+            Err(self.refusal(permission))
+        }
+    }
+
+    /// Refuses unless the caller has the permission for the whole of one business. One of which they see nothing does not exist for them.
+    pub fn needs_in(&self, permission: Permission, business: BusinessId) -> Result<(), Problem> {
+        if self.access.may_in(permission, business) {
             return Ok(());
         }
+        match self.access.sight(Permission::Live).agents(business) {
+            Some(_) => Err(self.refusal(permission)),
+            None => Err(Problem::not_found()),
+        }
+    }
+
+    /// Whose calls the caller has the permission for; refuses when it is nobody's.
+    pub fn sight(&self, permission: Permission) -> Result<Sight, Problem> {
+        let sight = self.access.sight(permission);
+        if sight.is_empty() {
+            Err(self.refusal(permission))
+        } else {
+            Ok(sight)
+        }
+    }
+
+    fn refusal(&self, permission: Permission) -> Problem {
         tracing::info!(target: "audit", event = "authz.role", tenant = %self.tenant, permission = permission.scope(),
             request_id = %crate::request::current_id(), "refused");
         let detail = match &self.who {
             Who::Person(_) => "Your role does not include this.".to_owned(),
             Who::Program { .. } => format!("This API key lacks the scope {}.", permission.scope()),
         };
-        Err(Problem::new(Kind::Forbidden, detail))
+        Problem::new(Kind::Forbidden, detail)
     }
 
-    /// Whether the caller has the permission.
-    pub fn may(&self, permission: Permission) -> bool {
-        match &self.who {
-            Who::Person(person) => permission.is_of(person.role),
-            Who::Program { scopes, .. } => scopes.iter().any(|scope| scope == permission.scope()),
+    /// Whether a business is one of which the caller sees something; others do not exist for them.
+    pub fn knows(&self, state: &AppState, business: BusinessId) -> bool {
+        let ours = |entry: &BusinessEntry| entry.tenant == self.tenant;
+        state.directory.borrow().businesses.get(&business).is_some_and(ours)
+            && self.access.sight(Permission::Live).agents(business).is_some()
+    }
+
+    /// Whether the caller has the permission for one call.
+    pub fn sees(&self, permission: Permission, business: Option<BusinessId>, agent: Option<&str>) -> bool {
+        let sight = self.access.sight(permission);
+        business.map_or(sight == Sight::All, |business| sight.holds(business, agent))
+    }
+
+    /// Who acts, for the record of deeds.
+    pub fn by(&self) -> By {
+        let (actor, name) = match &self.who {
+            Who::Person(person) => (Actor::Person(person.user), person.name.clone()),
+            Who::Program { key, name } => (Actor::Program(*key), name.clone()),
+        };
+        By {
+            actor,
+            name,
+            source: self.source,
+            request: crate::request::current_id(),
         }
     }
 
@@ -144,18 +155,18 @@ impl Caller {
         }
     }
 
-    /// True while the credential still holds; streams ask every few seconds (LV-06).
+    /// True while the credential still holds and allows what it did; streams ask every few seconds (LV-06, S-011).
     pub async fn still_holds(&self, state: &AppState) -> bool {
-        match &self.who {
-            Who::Person(person) => match session::find(state, &person.session).await {
-                Ok(found) => found.is_some_and(|caller| caller.tenant == self.tenant),
-                // Postgres away: what was seen is shown on, but nobody new gets in.
-                Err(_) => true,
-            },
-            Who::Program { key, .. } => match state.config.api_keys(self.tenant).await {
-                Ok(keys) => keys.iter().any(|listed| listed.id == *key && !listed.revoked),
-                Err(_) => true,
-            },
+        let now = match &self.who {
+            Who::Person(person) => session::find(state, &person.session, self.source)
+                .await
+                .map(|found| found.filter(|caller| caller.tenant == self.tenant).map(|caller| caller.access)),
+            Who::Program { key, .. } => key::look(state, self.tenant, *key).await,
+        };
+        match now {
+            Ok(access) => access.is_some_and(|access| access == self.access),
+            // Postgres away: what was seen is shown on, but nobody new gets in.
+            Err(_) => true,
         }
     }
 }
@@ -180,6 +191,7 @@ async fn identify(request: &HttpRequest) -> Result<Caller, Problem> {
             "Sign in, or send an API key: Authorization: Bearer sk_live_...",
         )
     };
+    let source = crate::request::client_address(request, &state.settings.server.trusted_proxies);
     // A header is meant; a cookie is sent along by browsers. So the header decides when there is one.
     if let Some(value) = request.headers().get(header::AUTHORIZATION) {
         let text = value.to_str().ok().and_then(|text| text.split_once(' '));
@@ -187,14 +199,17 @@ async fn identify(request: &HttpRequest) -> Result<Caller, Problem> {
             .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
             .map(|(_, key)| key.trim());
         return match key {
-            Some(key) => key::find(state, key).await.map_err(away)?.ok_or_else(unauthenticated),
+            Some(key) => key::find(state, key, source).await.map_err(away)?.ok_or_else(unauthenticated),
             None => Err(unauthenticated()),
         };
     }
     let Some(session) = session::of(request, state.settings.server.secure()) else {
         return Err(unauthenticated());
     };
-    session::find(state, &session).await.map_err(away)?.ok_or_else(unauthenticated)
+    session::find(state, &session, source)
+        .await
+        .map_err(away)?
+        .ok_or_else(unauthenticated)
 }
 
 fn away(error: PostgresError) -> Problem {

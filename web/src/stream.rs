@@ -104,7 +104,7 @@ impl Drop for Place {
 pub async fn stream(caller: Caller, request: HttpRequest, state: web::Data<AppState>) -> Result<HttpResponse, Problem> {
     let mut parameters = Parameters::of(&request)?;
     let names = parameters.list("topics")?;
-    let scope = parameters.board_scope(&state, caller.tenant)?;
+    let scope = parameters.board_scope(&state, &caller)?;
     parameters.end()?;
     if names.is_empty() || names.len() > TOPICS_MAX {
         return Err(Problem::field(
@@ -116,7 +116,7 @@ pub async fn stream(caller: Caller, request: HttpRequest, state: web::Data<AppSt
     let mut topics = Vec::new();
     for name in &names {
         let topic = Topic::read(name, &caller, &scope)?;
-        caller.needs(topic.permission())?;
+        topic.check(&state)?;
         if !topics.contains(&topic) {
             topics.push(topic);
         }

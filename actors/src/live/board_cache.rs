@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwapOption;
 use dashmap::DashMap;
 use jiff::tz::TimeZone;
-use serde::{Deserialize, Serialize};
+use trunkline_core::access::Sight;
 use trunkline_core::facts::{Channel, Direction};
 use trunkline_core::id::{BusinessId, TenantId};
 use trunkline_core::instant::Millis;
-use trunkline_core::metric::{self, Board, Partial, Scope, Targets, View, Window};
+use trunkline_core::metric::{self, Board, Partial, Scope, Seen, Targets, View, Window};
 use trunkline_stores::postgres::Directory;
 
 use super::completeness::Completeness;
@@ -29,10 +29,11 @@ const BOARDS_MAX: usize = 1_000;
 const FORGET_MS: i64 = 60_000;
 
 /// Which board.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct BoardScope {
-    /// One business; `None`: all of the tenant's.
+    /// Whose calls the reader may see; no other is counted.
+    pub sight: Sight,
+    /// One business; `None`: all that are seen.
     pub business: Option<BusinessId>,
     /// One agent.
     pub agent: Option<String>,
@@ -44,6 +45,21 @@ pub struct BoardScope {
     pub window: Window,
     /// Fill [`Board::figures`].
     pub all_figures: bool,
+}
+
+impl BoardScope {
+    /// All that a reader sees, since the beginning of the day.
+    pub fn whole(sight: Sight) -> Self {
+        BoardScope {
+            sight,
+            business: None,
+            agent: None,
+            direction: None,
+            channel: None,
+            window: Window::default(),
+            all_figures: false,
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -119,15 +135,21 @@ impl BoardCache {
 }
 
 fn make(scope: &BoardScope, making: &Making<'_>) -> Board {
-    let held: Vec<Arc<Partial>> = making
+    let held: Vec<(BusinessId, Arc<Partial>)> = making
         .view
         .partials
         .iter()
         .filter(|entry| scope.business.is_none_or(|business| entry.key().0 == business))
-        .map(|entry| Arc::clone(entry.value()))
+        .map(|entry| (entry.key().0, Arc::clone(entry.value())))
         .collect();
-    let partials: Vec<&Partial> = held.iter().map(Arc::as_ref).collect();
-    let frame = Frame::of(scope.business, making);
+    let partials: Vec<Seen<'_>> = held
+        .iter()
+        .filter_map(|(business, partial)| {
+            let agents = scope.sight.agents(*business)?;
+            Some(Seen { partial, agents })
+        })
+        .collect();
+    let frame = Frame::of(scope, making);
     let cut = Scope {
         agent: scope.agent.as_deref().map(Arc::from),
         direction: scope.direction,
@@ -164,9 +186,10 @@ struct Frame {
 }
 
 impl Frame {
-    fn of(business: Option<BusinessId>, making: &Making<'_>) -> Frame {
+    fn of(scope: &BoardScope, making: &Making<'_>) -> Frame {
         let directory = making.directory;
-        if let Some(entry) = business
+        if let Some(entry) = scope
+            .business
             .and_then(|id| directory.businesses.get(&id))
             .filter(|entry| entry.tenant == making.tenant)
         {
@@ -181,8 +204,9 @@ impl Frame {
         // All businesses: the day that most of them have, limits only if each has one. Targets differ, so the catalogue's hold.
         let own: Vec<_> = directory
             .businesses
-            .values()
-            .filter(|entry| entry.tenant == making.tenant)
+            .iter()
+            .filter(|(id, entry)| entry.tenant == making.tenant && scope.sight.agents(**id).is_some())
+            .map(|(_, entry)| entry)
             .collect();
         let mut days: HashMap<(&str, u16), usize> = HashMap::new();
         for entry in &own {

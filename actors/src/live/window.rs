@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::sync::watch;
+use trunkline_core::access::Sight;
 use trunkline_core::facts::{CallState, Direction, Item};
 use trunkline_core::id::{BusinessId, CallKey, TenantId};
 use trunkline_core::instant::Millis;
@@ -17,8 +18,10 @@ use super::set_aside::SetAsideNote;
 use crate::system::{Clock, RoleState, Roles};
 
 /// Which calls of a tenant.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct CallScope {
+    /// Whose calls the reader may see.
+    pub sight: Sight,
     /// One business.
     pub business: Option<BusinessId>,
     /// One agent, by the merge rules.
@@ -30,9 +33,21 @@ pub struct CallScope {
 }
 
 impl CallScope {
+    /// All calls in progress that a reader sees.
+    pub fn whole(sight: Sight) -> Self {
+        CallScope {
+            sight,
+            business: None,
+            agent: None,
+            direction: None,
+            with_ended: false,
+        }
+    }
+
     fn holds(&self, row: &Row) -> bool {
         let glance = &row.glance;
-        self.business.is_none_or(|business| row.business == Some(business))
+        seen(&self.sight, row.business, glance.agent.as_deref())
+            && self.business.is_none_or(|business| row.business == Some(business))
             && self.agent.as_deref().is_none_or(|agent| glance.agent.as_deref() == Some(agent))
             && self.direction.is_none_or(|direction| glance.direction == direction)
             && (self.with_ended || glance.state != CallState::Ended)
@@ -136,10 +151,13 @@ impl Live {
         }
     }
 
-    /// One call that is in memory, with its transcript.
-    pub fn call(&self, key: &CallKey) -> Option<(Arc<LiveCall>, Arc<[Item]>)> {
+    /// One call that is in memory and in `sight`, with its transcript.
+    pub fn call(&self, key: &CallKey, sight: &Sight) -> Option<(Arc<LiveCall>, Arc<[Item]>)> {
         let view = self.hub.tenant(key.tenant);
         let row = view.row(key)?;
+        if !seen(sight, row.business, row.glance.agent.as_deref()) {
+            return None;
+        }
         Some((view.live_call(&row), row.call.transcript()))
     }
 
@@ -209,6 +227,14 @@ impl Live {
     /// Set-aside events by reason within the horizon; `None`: of all tenants.
     pub fn set_aside_counts(&self, tenant: Option<TenantId>) -> BTreeMap<&'static str, u64> {
         self.hub.set_asides.counts(tenant)
+    }
+}
+
+/// A call whose business is not known yet is seen by those only who see everything.
+fn seen(sight: &Sight, business: Option<BusinessId>, agent: Option<&str>) -> bool {
+    match business {
+        Some(business) => sight.holds(business, agent),
+        None => *sight == Sight::All,
     }
 }
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use trunkline_core::access::Sight;
 use trunkline_core::id::Kind;
 use trunkline_core::instant::Millis;
 use trunkline_stores::clickhouse::{CallFilter, EventPlace, Turning};
@@ -186,7 +187,7 @@ async fn an_ended_call_is_in_the_call_log_within_five_seconds() {
     loop {
         let page = house
             .analytics
-            .calls(TENANT, &CallFilter::default(), &Turning::First, 5)
+            .calls(TENANT, &CallFilter::whole(Sight::All), &Turning::First, 5)
             .await
             .unwrap();
         if page.calls.first().is_some_and(|call| call.state == "ended") {
@@ -230,7 +231,7 @@ async fn mapping_an_agent_moves_its_calls_also_when_nobody_looked() {
     house.agrees().await;
     let sales = CallFilter {
         businesses: vec![SALES],
-        ..CallFilter::default()
+        ..CallFilter::whole(Sight::All)
     };
     assert_eq!(house.analytics.calls_total(TENANT, &sales).await.unwrap().calls, 2);
     facts.stop().await;

@@ -99,7 +99,10 @@ async fn a_death_between_events_and_calls_leaves_no_trace() {
     assert!(!house.analytics.density(&house.options.log_name).await.unwrap().is_empty());
     let listed = house
         .analytics
-        .calls_total(TENANT, &trunkline_stores::clickhouse::CallFilter::default())
+        .calls_total(
+            TENANT,
+            &trunkline_stores::clickhouse::CallFilter::whole(trunkline_core::access::Sight::All),
+        )
         .await
         .unwrap();
     assert_eq!(listed.calls, 0, "the way should be cut before the calls");

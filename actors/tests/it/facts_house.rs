@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use trunkline_actors::{Facts, FactsOptions, FactsState, Roles};
 use trunkline_connectors::simulator::body::event;
 use trunkline_connectors::simulator::{Mix, Plan, World};
+use trunkline_core::access::Sight;
 use trunkline_core::call::Call;
 use trunkline_core::door;
 use trunkline_core::event::{Reading, read};
@@ -215,11 +216,11 @@ impl House {
                 }
             }
         }
-        let total = self.analytics.calls_total(TENANT, &CallFilter::default()).await.unwrap();
+        let total = self.analytics.calls_total(TENANT, &CallFilter::whole(Sight::All)).await.unwrap();
         assert_eq!(total.calls, calls.len() as u64, "a call is missing or doubled");
         let listed = self
             .analytics
-            .calls(TENANT, &CallFilter::default(), &Turning::First, 500)
+            .calls(TENANT, &CallFilter::whole(Sight::All), &Turning::First, 500)
             .await
             .unwrap();
         assert_eq!(listed.calls.len(), calls.len().min(500));

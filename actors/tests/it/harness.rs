@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use trunkline_actors::live::{Engine, EngineOptions, Live};
 use trunkline_actors::{BoardScope, Clock, Hand};
+use trunkline_core::access::Sight;
 use trunkline_core::door;
 use trunkline_core::id::{BusinessId, CallKey, Kind, TenantId, WorkspaceId};
 use trunkline_core::instant::Millis;
@@ -142,7 +143,7 @@ impl House {
             &BoardScope {
                 business,
                 all_figures: true,
-                ..BoardScope::default()
+                ..BoardScope::whole(Sight::All)
             },
         )
     }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use trunkline_actors::live::{EngineOptions, Faults, Point};
 use trunkline_actors::{CallScope, Health};
+use trunkline_core::access::Sight;
 use trunkline_core::facts::CallState;
 
 use crate::harness::*;
@@ -38,7 +39,7 @@ async fn one_poisoned_event_is_set_aside_and_nobody_else_notices() {
     }
     house.settled();
     for id in ["p1", "p2", "p3"] {
-        let (call, transcript) = house.live.call(&key(id)).expect("the call lives");
+        let (call, transcript) = house.live.call(&key(id), &Sight::All).expect("the call lives");
         assert_eq!(
             (call.facts.state, transcript.len()),
             (CallState::Ended, 6),
@@ -75,11 +76,11 @@ async fn a_dead_call_actor_is_rebuilt_from_its_records() {
     house.post(&talked("d1", "agent_sales", NOON, 3));
     house.settled();
     assert_eq!(deaths.load(Ordering::Relaxed), 2, "the second message killed it");
-    let (call, transcript) = house.live.call(&key("d1")).unwrap();
+    let (call, transcript) = house.live.call(&key("d1"), &Sight::All).unwrap();
     assert_eq!((call.facts.state, transcript.len()), (CallState::Ongoing, 3), "no event is missing");
     house.post(&ended("d1", "agent_sales", NOON, 9_000, 4));
     house.settled();
-    assert_eq!(house.live.call(&key("d1")).unwrap().0.facts.state, CallState::Ended);
+    assert_eq!(house.live.call(&key("d1"), &Sight::All).unwrap().0.facts.state, CallState::Ended);
     let role = house.live.role_states().into_iter().find(|role| role.role == "call_actor").unwrap();
     assert_eq!((role.alive, role.deaths, role.in_flight), (1, 1, 0));
     assert!(
@@ -105,8 +106,8 @@ async fn a_call_that_dies_again_and_again_is_given_up_alone() {
         house.post(&talked("good", "agent_sales", NOON, turn + 1));
         house.settled();
     }
-    house.until("given up", |live| live.call(&key("bad")).is_none());
-    assert_eq!(house.live.call(&key("good")).unwrap().1.len(), 8);
+    house.until("given up", |live| live.call(&key("bad"), &Sight::All).is_none());
+    assert_eq!(house.live.call(&key("good"), &Sight::All).unwrap().1.len(), 8);
     assert_eq!(house.board(Some(SALES)).now.in_progress, 1);
     assert!(
         !house.live.set_aside(Some(TENANT), 10).is_empty(),
@@ -164,7 +165,9 @@ async fn a_dead_reader_reads_its_partition_again() {
         house.post(&started(id, "agent_sales", NOON));
         house.settled();
     }
-    house.until("all are back", |live| live.calls(TENANT, &CallScope::default()).len() == ids.len());
+    house.until("all are back", |live| {
+        live.calls(TENANT, &CallScope::whole(Sight::All)).len() == ids.len()
+    });
     assert_eq!(offered(&house, SALES), ids.len() as u64);
     let role = house
         .live
@@ -240,7 +243,9 @@ async fn a_dead_subscriber_joins_again_and_the_board_is_right() {
     let subscriber = |live: &trunkline_actors::Live| live.role_states().into_iter().find(|role| role.role == "subscriber").unwrap();
     house.until("it died", |live| subscriber(live).deaths == 1);
     house.post(&started("s10", "agent_sales", NOON));
-    house.until("all calls are back", |live| live.calls(TENANT, &CallScope::default()).len() == 11);
+    house.until("all calls are back", |live| {
+        live.calls(TENANT, &CallScope::whole(Sight::All)).len() == 11
+    });
     house.settled();
     assert_eq!(offered(&house, SALES), 11);
     assert_eq!(subscriber(&house.live).health, Health::Running);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use trunkline_actors::live::EngineOptions;
 use trunkline_actors::{BoardScope, CallScope};
+use trunkline_core::access::Sight;
 use trunkline_core::call::Call;
 use trunkline_core::event::{Reading, read};
 use trunkline_core::metric::{Partial, Rules, Scope, Targets, View, Window, board, contribution};
@@ -20,16 +21,16 @@ async fn a_call_is_on_the_board_of_its_business_from_its_first_event_to_its_end(
     assert_eq!(house.board(Some(SALES)).now.in_progress, 1);
     assert_eq!(house.board(Some(HELP)).now.in_progress, 0);
     assert_eq!(house.board(None).now.in_progress, 1);
-    let (call, transcript) = house.live.call(&key("c1")).expect("it is in memory");
+    let (call, transcript) = house.live.call(&key("c1"), &Sight::All).expect("it is in memory");
     assert_eq!((call.business, transcript.len()), (Some(SALES), 2));
-    assert_eq!(house.live.calls(TENANT, &CallScope::default()).len(), 1);
+    assert_eq!(house.live.calls(TENANT, &CallScope::whole(Sight::All)).len(), 1);
 
     house.post(&ended("c1", "agent_sales", NOON, 30_000, 4));
     house.settled();
     let board = house.board(Some(SALES));
     assert_eq!((board.now.in_progress, board.offered.total), (0, 1));
-    assert_eq!(house.live.call(&key("c1")).expect("it is in memory").1.len(), 4);
-    assert_eq!(house.live.calls(TENANT, &CallScope::default()).len(), 0);
+    assert_eq!(house.live.call(&key("c1"), &Sight::All).expect("it is in memory").1.len(), 4);
+    assert_eq!(house.live.calls(TENANT, &CallScope::whole(Sight::All)).len(), 0);
     assert_eq!(
         house
             .live
@@ -37,7 +38,7 @@ async fn a_call_is_on_the_board_of_its_business_from_its_first_event_to_its_end(
                 TENANT,
                 &CallScope {
                     with_ended: true,
-                    ..CallScope::default()
+                    ..CallScope::whole(Sight::All)
                 }
             )
             .len(),
@@ -45,7 +46,7 @@ async fn a_call_is_on_the_board_of_its_business_from_its_first_event_to_its_end(
     );
     let other = trunkline_core::id::TenantId(uuid::Uuid::from_u128(2));
     assert_eq!(
-        house.live.board(other, &BoardScope::default()).offered.total,
+        house.live.board(other, &BoardScope::whole(Sight::All)).offered.total,
         0,
         "another tenant sees nothing"
     );
@@ -165,7 +166,7 @@ async fn mapping_an_agent_moves_its_calls_to_its_business() {
             TENANT,
             &CallScope {
                 business: Some(HELP),
-                ..CallScope::default()
+                ..CallScope::whole(Sight::All)
             },
         )
         .len()
@@ -186,16 +187,16 @@ async fn readers_see_only_what_changed_since_their_version() {
     house.post(&started("v1", "agent_sales", NOON));
     house.post(&started("v2", "agent_sales", NOON));
     house.settled();
-    let all = house.live.changes(TENANT, &CallScope::default(), 0);
+    let all = house.live.changes(TENANT, &CallScope::whole(Sight::All), 0);
     assert!(all.whole);
     assert_eq!(all.calls.len(), 2);
-    let none = house.live.changes(TENANT, &CallScope::default(), all.version);
+    let none = house.live.changes(TENANT, &CallScope::whole(Sight::All), all.version);
     assert_eq!((none.whole, none.calls.len(), none.gone.len()), (false, 0, 0));
 
     house.post(&ended("v1", "agent_sales", NOON, 1_000, 2));
     house.post(&talked("v2", "agent_sales", NOON, 2));
     house.settled();
-    let some = house.live.changes(TENANT, &CallScope::default(), all.version);
+    let some = house.live.changes(TENANT, &CallScope::whole(Sight::All), all.version);
     assert!(!some.whole);
     assert_eq!(some.calls.iter().map(|call| &*call.facts.key.id).collect::<Vec<_>>(), ["v2"]);
     assert_eq!(some.gone, [key("v1")], "an ended call leaves the list of calls in progress");

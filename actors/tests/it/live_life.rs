@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use trunkline_actors::live::{CallLookup, EngineOptions, Lookup};
 use trunkline_actors::{CallScope, Gap, Live};
+use trunkline_core::access::Sight;
 use trunkline_core::facts::CallState;
 use trunkline_core::id::CallKey;
 use trunkline_stores::log::Position;
@@ -31,7 +32,7 @@ async fn an_ended_call_leaves_memory_and_a_late_event_still_merges() {
 
     house.advance(16 * MINUTE);
     house.until("call retired", |live| sizes(live) == (0, 1));
-    assert!(house.live.call(&key("late")).is_none(), "its transcript left memory");
+    assert!(house.live.call(&key("late"), &Sight::All).is_none(), "its transcript left memory");
     assert_eq!(
         house
             .live
@@ -48,7 +49,7 @@ async fn an_ended_call_leaves_memory_and_a_late_event_still_merges() {
     house.post(&analyzed("late", "agent_sales", NOON, 60_000, 4));
     house.settled();
     assert_eq!(sizes(&house.live), (1, 0));
-    let (call, _) = house.live.call(&key("late")).expect("it woke");
+    let (call, _) = house.live.call(&key("late"), &Sight::All).expect("it woke");
     assert_eq!(call.facts.state, CallState::Ended);
     assert!(call.facts.analysed);
     assert_eq!(counts(&house), 1);
@@ -72,9 +73,10 @@ async fn a_silent_call_is_presumed_ended_in_the_log_and_a_real_event_corrects_it
 
     house.advance(2 * 60 * MINUTE);
     house.until("presumed ended", |live| {
-        live.call(&key("mute")).is_some_and(|(call, _)| call.facts.presumed_ended)
+        live.call(&key("mute"), &Sight::All)
+            .is_some_and(|(call, _)| call.facts.presumed_ended)
     });
-    let (call, _) = house.live.call(&key("mute")).unwrap();
+    let (call, _) = house.live.call(&key("mute"), &Sight::All).unwrap();
     assert_eq!(call.facts.state, CallState::Ended);
     assert_eq!(house.board(Some(SALES)).now.in_progress, 0);
     assert_eq!(house.log.records().len(), 2, "the end is in the log, for every group");
@@ -84,7 +86,7 @@ async fn a_silent_call_is_presumed_ended_in_the_log_and_a_real_event_corrects_it
     // The call was not over after all.
     house.post(&talked("mute", "agent_sales", NOON, 5));
     house.settled();
-    let (call, transcript) = house.live.call(&key("mute")).unwrap();
+    let (call, transcript) = house.live.call(&key("mute"), &Sight::All).unwrap();
     assert_eq!(
         (call.facts.state, call.facts.presumed_ended, transcript.len()),
         (CallState::Ongoing, false, 5)
@@ -140,16 +142,16 @@ async fn the_reaper_asks_retell_first() {
     house.until("asked once", |_| retell.asked.lock().unwrap().len() == 1);
     house.settled();
     assert_eq!(
-        house.live.call(&key("asked")).unwrap().0.facts.state,
+        house.live.call(&key("asked"), &Sight::All).unwrap().0.facts.state,
         CallState::Ongoing,
         "Retell says that it runs"
     );
 
     house.advance(121 * MINUTE);
     house.until("closed by what Retell says", |live| {
-        live.call(&key("asked")).unwrap().0.facts.state == CallState::Ended
+        live.call(&key("asked"), &Sight::All).unwrap().0.facts.state == CallState::Ended
     });
-    let (call, _) = house.live.call(&key("asked")).unwrap();
+    let (call, _) = house.live.call(&key("asked"), &Sight::All).unwrap();
     assert!(!call.facts.presumed_ended);
     assert_eq!(call.facts.duration_ms, Some(90_000));
 }
@@ -170,7 +172,7 @@ async fn old_silent_calls_are_not_closed_while_the_log_is_read_back() {
         again.settled();
     }
     assert_eq!(again.log.records().len(), 2);
-    assert_eq!(again.live.calls(TENANT, &CallScope::default()).len(), 1);
+    assert_eq!(again.live.calls(TENANT, &CallScope::whole(Sight::All)).len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -185,7 +187,7 @@ async fn a_revoked_partition_takes_its_calls_and_figures_along() {
     assert!(there > 0 && there < 20, "calls stand in both partitions");
     house.log.revoke(0);
     house.until("its calls are gone", |live| {
-        live.calls(TENANT, &CallScope::default()).len() == 20 - there
+        live.calls(TENANT, &CallScope::whole(Sight::All)).len() == 20 - there
     });
     assert_eq!(offered(&house, SALES), 20 - there as u64);
     assert_eq!(house.live.completeness(TENANT).assigned, 1);
@@ -215,7 +217,7 @@ async fn a_board_says_up_to_when_it_is_complete() {
     house.log.lose(lost);
     assert_eq!(house.post(&started("g1", "agent_sales", NOON)), lost);
     house.post(&started("g2", "agent_sales", NOON));
-    house.until("what follows the gap", |live| live.call(&key("g2")).is_some());
+    house.until("what follows the gap", |live| live.call(&key("g2"), &Sight::All).is_some());
     let gap = Gap {
         partition: 0,
         first: lost.offset,

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use tokio::sync::watch;
 use trunkline_actors::BoardScope;
 use trunkline_actors::live::{Engine, EngineOptions, Live};
+use trunkline_core::access::Sight;
 use trunkline_core::door;
 use trunkline_core::instant::Millis;
 use trunkline_core::record::Source;
@@ -34,7 +35,7 @@ fn offered(live: &Live) -> (u64, u64) {
         TENANT,
         &BoardScope {
             business: Some(SALES),
-            ..BoardScope::default()
+            ..BoardScope::whole(Sight::All)
         },
     );
     (board.offered.total, board.now.in_progress)

@@ -7,6 +7,7 @@ use anyhow::{Context, Result, ensure};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 use trunkline_actors::{BoardScope, Engine, EngineOptions, Limits};
+use trunkline_core::access::Sight;
 use trunkline_core::metric::Window;
 use trunkline_stores::log::EventLog;
 use trunkline_stores::log::kafka::KafkaLog;
@@ -49,7 +50,7 @@ pub async fn run(brokers: &str, name: &str) -> Result<Done> {
     }
     let scope = BoardScope {
         window: Window::Minutes(25 * 60),
-        ..BoardScope::default()
+        ..BoardScope::whole(Sight::All)
     };
     let offered = live.board(TENANT, &scope).offered.total;
     let used = cpu::used(std::process::id())?.saturating_sub(begun);

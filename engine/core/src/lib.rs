@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 
+pub mod access;
 pub mod announcement;
+pub mod audit;
 pub mod call;
 pub mod class;
 pub mod door;

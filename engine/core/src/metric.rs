@@ -49,7 +49,7 @@ pub use contribution::{Contribution, Slice, contribution};
 pub use definition::{Base, Definition, Good, Kind, Sampled, Target, Unit};
 pub use name::{Metric, UnknownMetric};
 pub use packed::PackedContribution;
-pub use partial::{INTERVAL_MS, Partial, Scope};
+pub use partial::{INTERVAL_MS, Partial, Scope, Seen};
 pub use rules::{Rules, ServiceLevel};
 pub use sketch::{RELATIVE_ERROR, Sketch, bucket, bucket_value};
 pub use target::{BadTarget, Targets};

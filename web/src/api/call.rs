@@ -9,9 +9,11 @@ use utoipa::ToSchema;
 use super::calls::unread;
 use super::form::{CallDetail, Turn, moment, turns as form_turns};
 use super::live::key_of;
+use super::seen;
 use crate::error::{Problem, Written};
-use crate::identity::{Caller, Permission};
+use crate::identity::Caller;
 use crate::state::AppState;
+use trunkline_core::access::Permission;
 
 /// The transcript of a call.
 #[derive(Debug, Serialize, ToSchema)]
@@ -65,10 +67,12 @@ pub async fn call(
     request: HttpRequest,
     state: web::Data<AppState>,
 ) -> Result<web::Json<CallDetail>, Problem> {
-    caller.needs(Permission::Calls)?;
+    let sight = caller.sight(Permission::Calls)?;
     let key = key_of(&caller, &id, &request)?;
-    if let Some((call, _)) = state.live.call(&key) {
-        return Ok(web::Json(CallDetail::of(&call.facts, call.business)));
+    seen::check(&state, &sight, &key).await?;
+    let numbers = caller.access.sight(Permission::Numbers);
+    if let Some((call, _)) = state.live.call(&key, &sight) {
+        return Ok(web::Json(CallDetail::seen(&call.facts, call.business, &numbers)));
     }
     let found = state
         .analytics
@@ -76,7 +80,7 @@ pub async fn call(
         .await
         .map_err(|error| unread("read a call", error))?;
     let stored = found.ok_or_else(Problem::not_found)?;
-    Ok(web::Json(CallDetail::of(&stored.facts, Some(stored.business))))
+    Ok(web::Json(CallDetail::seen(&stored.facts, Some(stored.business), &numbers)))
 }
 
 /// The transcript of a call, tool calls and all.
@@ -94,9 +98,10 @@ pub async fn turns(
     request: HttpRequest,
     state: web::Data<AppState>,
 ) -> Result<web::Json<Turns>, Problem> {
-    caller.needs(Permission::Calls)?;
+    let sight = caller.sight(Permission::Calls)?;
     let key = key_of(&caller, &id, &request)?;
-    if let Some((_, items)) = state.live.call(&key)
+    seen::check(&state, &sight, &key).await?;
+    if let Some((_, items)) = state.live.call(&key, &sight)
         && !items.is_empty()
     {
         return Ok(web::Json(Turns { data: form_turns(&items) }));
@@ -106,7 +111,7 @@ pub async fn turns(
         .transcript(caller.tenant, key.kind, &key.id)
         .await
         .map_err(|error| unread("read a transcript", error))?;
-    if items.is_empty() && state.live.call(&key).is_none() {
+    if items.is_empty() && state.live.call(&key, &sight).is_none() {
         let stored = state
             .analytics
             .call(caller.tenant, key.kind, &key.id)
@@ -132,14 +137,15 @@ pub async fn events(
     request: HttpRequest,
     state: web::Data<AppState>,
 ) -> Result<web::Json<Events>, Problem> {
-    caller.needs(Permission::Calls)?;
+    let sight = caller.sight(Permission::Calls)?;
     let key = key_of(&caller, &id, &request)?;
+    seen::check(&state, &sight, &key).await?;
     let events = state
         .analytics
         .events(caller.tenant, key.kind, &key.id)
         .await
         .map_err(|error| unread("list events", error))?;
-    if events.is_empty() && state.live.call(&key).is_none() {
+    if events.is_empty() && state.live.call(&key, &sight).is_none() {
         return Err(Problem::not_found());
     }
     Ok(web::Json(Events {

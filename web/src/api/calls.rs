@@ -8,8 +8,10 @@ use trunkline_stores::clickhouse::{AnalyticsError, Behind, CallFilter, Cursor, T
 use super::form::{Call, Page};
 use super::query::Parameters;
 use crate::error::{Problem, Written};
-use crate::identity::{Caller, Permission};
+use crate::identity::Caller;
 use crate::state::AppState;
+use trunkline_core::access::{Permission, Sight};
+use trunkline_core::id::BusinessId;
 
 /// Name of the list that cursors are signed for.
 const LIST: &str = "calls";
@@ -46,7 +48,6 @@ const LIST: &str = "calls";
 ))]
 #[get("/v1/calls", wrap = "actix_web::middleware::from_fn(super::etag::conditional)")]
 pub async fn calls(caller: Caller, request: HttpRequest, state: web::Data<AppState>) -> Result<web::Json<Page<Call>>, Problem> {
-    caller.needs(Permission::Calls)?;
     let mut parameters = Parameters::of(&request)?;
     let filter = filter(&mut parameters, &caller, &state)?;
     let limit = parameters.limit()?;
@@ -57,9 +58,15 @@ pub async fn calls(caller: Caller, request: HttpRequest, state: web::Data<AppSta
         .calls(caller.tenant, &filter, &turning, limit)
         .await
         .map_err(|error| unread("list calls", error))?;
+    let numbers = caller.access.sight(Permission::Numbers);
+    let form = |call: trunkline_stores::clickhouse::ListedCall| {
+        let shown = numbers.holds(BusinessId(call.business), Some(&call.agent_id));
+        let form = Call::listed(call);
+        if shown { form } else { form.masked() }
+    };
     let seal = |cursor: Cursor| state.cursors.seal(caller.tenant, LIST, &cursor.to_string());
     Ok(web::Json(Page {
-        data: page.calls.into_iter().map(Call::listed).collect(),
+        data: page.calls.into_iter().map(form).collect(),
         has_more: page.older.is_some(),
         next_cursor: page.older.map(seal),
         previous_cursor: page.newer.map(seal),
@@ -67,10 +74,12 @@ pub async fn calls(caller: Caller, request: HttpRequest, state: web::Data<AppSta
 }
 
 fn filter(parameters: &mut Parameters, caller: &Caller, state: &AppState) -> Result<CallFilter, Problem> {
+    let number = parameters.text("number")?;
     Ok(CallFilter {
+        sight: number_sight(caller, number.is_some())?,
         from: parameters.moment("opened_at[gte]")?,
         to: parameters.moment("opened_at[lt]")?,
-        businesses: parameters.businesses("business", state, caller.tenant)?,
+        businesses: parameters.businesses("business", state, caller)?,
         kind: parameters.word("kind")?,
         agents: parameters.list("agent")?,
         directions: parameters.words("direction")?,
@@ -81,13 +90,19 @@ fn filter(parameters: &mut Parameters, caller: &Caller, state: &AppState) -> Res
         sentiments: parameters.words("sentiment")?,
         successful: parameters.flag("successful")?,
         transferred: parameters.flag("transferred")?,
-        number: parameters.text("number")?,
+        number,
         id: parameters.text("id")?,
         duration_min_ms: parameters.number("duration_ms[gte]")?,
         duration_max_ms: parameters.number("duration_ms[lte]")?,
         words: Words::typed(&parameters.text("q")?.unwrap_or_default()),
         behind: behind(parameters)?,
     })
+}
+
+/// Whose calls a filter may find: by a number, only those whose numbers may be seen, or the filter would tell them digit by digit.
+pub fn number_sight(caller: &Caller, by_number: bool) -> Result<Sight, Problem> {
+    let reads = caller.sight(Permission::Calls)?;
+    if by_number { caller.sight(Permission::Numbers) } else { Ok(reads) }
 }
 
 fn behind(parameters: &mut Parameters) -> Result<Option<Behind>, Problem> {

@@ -1,15 +1,19 @@
 //! The forms of `/v1`: what a call looks like to a program. Moments are RFC 3339 in UTC; missing is null.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
+use trunkline_core::access::Sight;
 use trunkline_core::facts::{CallFacts, CallState, Item};
 use trunkline_core::id::{BusinessId, WorkspaceId};
 use trunkline_core::instant::Millis;
 use trunkline_stores::clickhouse::ListedCall;
 use utoipa::ToSchema;
+
+use crate::pages::format::masked;
 
 /// A page of a list.
 #[derive(Debug, Serialize, ToSchema)]
@@ -250,6 +254,14 @@ impl Call {
         }
     }
 
+    /// With numbers masked, for those who may read calls but no numbers.
+    pub fn masked(mut self) -> Call {
+        for number in [&mut self.from_number, &mut self.to_number].into_iter().flatten() {
+            *number = masked(number);
+        }
+        self
+    }
+
     /// Without what only those may see who may read calls.
     pub fn without_parties(mut self) -> Call {
         self.from_number = None;
@@ -260,6 +272,15 @@ impl Call {
 }
 
 impl CallDetail {
+    /// A call as somebody sees who may see the numbers of `numbers`; of others, they are masked.
+    pub fn seen(facts: &CallFacts, business: Option<BusinessId>, numbers: &Sight) -> CallDetail {
+        let agent = facts.agent_id.as_deref();
+        if business.map_or(*numbers == Sight::All, |business| numbers.holds(business, agent)) {
+            return CallDetail::of(facts, business);
+        }
+        CallDetail::of(&without_numbers(facts), business)
+    }
+
     /// Everything of a call.
     pub fn of(facts: &CallFacts, business: Option<BusinessId>) -> CallDetail {
         // Names and values of JSON text; a value that is no JSON (it always is) would be shown as text.
@@ -285,6 +306,21 @@ impl CallDetail {
             unreadable: facts.unreadable.iter().map(|(name, count)| (name.to_string(), *count)).collect(),
         }
     }
+}
+
+/// The facts of a call for somebody who may not see numbers: those of caller, called and transfers are masked.
+pub fn without_numbers(facts: &CallFacts) -> CallFacts {
+    let hide = |number: &Option<Arc<str>>| number.as_deref().map(|number| Arc::from(masked(number)));
+    let mut hidden = facts.clone();
+    hidden.from_number = hide(&facts.from_number);
+    hidden.to_number = hide(&facts.to_number);
+    hidden.transfer_destination = hide(&facts.transfer_destination);
+    for transfer in &mut hidden.transfers {
+        if !transfer.destination.is_empty() {
+            transfer.destination = masked(&transfer.destination).into();
+        }
+    }
+    hidden
 }
 
 /// A transcript as turns.

@@ -8,8 +8,9 @@ use utoipa::ToSchema;
 use super::form::{Call, CallDetail, Turn, turns};
 use super::query::{Parameters, calls_of};
 use crate::error::{Problem, Written};
-use crate::identity::{Caller, Permission};
+use crate::identity::Caller;
 use crate::state::AppState;
+use trunkline_core::access::Permission;
 
 /// Calls in progress.
 #[derive(Debug, Serialize, ToSchema)]
@@ -50,7 +51,6 @@ const CALLS_MAX: usize = 1_000;
 ))]
 #[get("/v1/live/calls")]
 pub async fn live_calls(caller: Caller, request: HttpRequest, state: web::Data<AppState>) -> Result<web::Json<LiveCalls>, Problem> {
-    caller.needs(Permission::Live)?;
     let mut parameters = Parameters::of(&request)?;
     let with_ended = parameters.flag("with_ended")?.unwrap_or(false);
     let limit = parameters.number("limit")?.unwrap_or(100);
@@ -61,17 +61,22 @@ pub async fn live_calls(caller: Caller, request: HttpRequest, state: web::Data<A
             format!("limit must be between 1 and {CALLS_MAX}."),
         ));
     }
-    let scope = calls_of(&parameters.board_scope(&state, caller.tenant)?, with_ended);
+    let scope = calls_of(&parameters.board_scope(&state, &caller)?, with_ended);
     parameters.end()?;
     let version = state.live.version(caller.tenant);
     let mut calls = state.live.calls(caller.tenant, &scope);
     let total = calls.len();
     calls.sort_by(|a, b| (a.facts.opened_at(), &a.facts.key.id).cmp(&(b.facts.opened_at(), &b.facts.key.id)));
     calls.truncate(limit);
-    let all = caller.may(Permission::Calls);
+    let (read, numbers) = (Permission::Calls, Permission::Numbers);
     let form = |call: &trunkline_actors::LiveCall| {
         let form = Call::of(&call.facts, call.business);
-        if all { form } else { form.without_parties() }
+        let may = |permission| caller.sees(permission, call.business, call.facts.agent_id.as_deref());
+        match (may(read), may(numbers)) {
+            (true, true) => form,
+            (true, false) => form.masked(),
+            (false, _) => form.without_parties(),
+        }
     };
     Ok(web::Json(LiveCalls {
         data: calls.iter().map(|call| form(call)).collect(),
@@ -95,10 +100,10 @@ pub async fn live_call(
     request: HttpRequest,
     state: web::Data<AppState>,
 ) -> Result<web::Json<LiveCallDetail>, Problem> {
-    caller.needs(Permission::Calls)?;
+    let sight = caller.sight(Permission::Calls)?;
     let key = key_of(&caller, &id, &request)?;
-    let (call, items) = state.live.call(&key).ok_or_else(Problem::not_found)?;
-    let detail = CallDetail::of(&call.facts, call.business);
+    let (call, items) = state.live.call(&key, &sight).ok_or_else(Problem::not_found)?;
+    let detail = CallDetail::seen(&call.facts, call.business, &caller.access.sight(Permission::Numbers));
     Ok(web::Json(LiveCallDetail {
         call: detail,
         turns: turns(&items),

@@ -5,11 +5,13 @@ use actix_web::web::Query;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use trunkline_actors::{BoardScope, CallScope};
-use trunkline_core::id::{BusinessId, TenantId};
+use trunkline_core::access::Permission;
+use trunkline_core::id::BusinessId;
 use trunkline_core::instant::Millis;
 use trunkline_core::metric::Window;
 
 use crate::error::{Kind, Problem};
+use crate::identity::Caller;
 use crate::state::AppState;
 
 /// Values of one list parameter at most; more make no sensible filter.
@@ -99,14 +101,14 @@ impl Parameters {
         self.text(name)?.map(read).transpose()
     }
 
-    /// A business of the caller; others do not exist for them.
-    pub fn business(&mut self, name: &str, state: &AppState, tenant: TenantId) -> Result<Option<BusinessId>, Problem> {
-        self.text(name)?.map(|text| business(name, &text, state, tenant)).transpose()
+    /// A business that the caller sees; others do not exist for them.
+    pub fn business(&mut self, name: &str, state: &AppState, caller: &Caller) -> Result<Option<BusinessId>, Problem> {
+        self.text(name)?.map(|text| business(name, &text, state, caller)).transpose()
     }
 
-    /// Businesses of the caller.
-    pub fn businesses(&mut self, name: &str, state: &AppState, tenant: TenantId) -> Result<Vec<BusinessId>, Problem> {
-        self.list(name)?.iter().map(|text| business(name, text, state, tenant)).collect()
+    /// Businesses that the caller sees.
+    pub fn businesses(&mut self, name: &str, state: &AppState, caller: &Caller) -> Result<Vec<BusinessId>, Problem> {
+        self.list(name)?.iter().map(|text| business(name, text, state, caller)).collect()
     }
 
     /// Page size, 1 to 100.
@@ -118,15 +120,16 @@ impl Parameters {
         Ok(limit)
     }
 
-    /// Which board.
-    pub fn board_scope(&mut self, state: &AppState, tenant: TenantId) -> Result<BoardScope, Problem> {
+    /// Which board, of what the caller may see live.
+    pub fn board_scope(&mut self, state: &AppState, caller: &Caller) -> Result<BoardScope, Problem> {
         let minutes: Option<u32> = self.number("window_minutes")?;
         if minutes.is_some_and(|minutes| !(5..=WINDOW_MINUTES_MAX).contains(&minutes)) {
             let detail = format!("window_minutes must be between 5 and {WINDOW_MINUTES_MAX}; leave it out for the day.");
             return Err(Problem::field("window_minutes", "out_of_range", detail));
         }
         Ok(BoardScope {
-            business: self.business("business", state, tenant)?,
+            sight: caller.sight(Permission::Live)?,
+            business: self.business("business", state, caller)?,
             agent: self.text("agent")?,
             direction: self.word("direction")?,
             channel: self.word("channel")?,
@@ -157,6 +160,7 @@ impl Parameters {
 /// The calls that a board of this scope counts.
 pub fn calls_of(scope: &BoardScope, with_ended: bool) -> CallScope {
     CallScope {
+        sight: scope.sight.clone(),
         business: scope.business,
         agent: scope.agent.clone(),
         direction: scope.direction,
@@ -182,15 +186,13 @@ pub fn word<T: DeserializeOwned>(name: &str, text: String) -> Result<T, Problem>
     })
 }
 
-fn business(name: &str, text: &str, state: &AppState, tenant: TenantId) -> Result<BusinessId, Problem> {
+fn business(name: &str, text: &str, state: &AppState, caller: &Caller) -> Result<BusinessId, Problem> {
     let id: BusinessId = text
         .parse()
         .map_err(|error| Problem::new(Kind::BadRequest, format!("{name}: {error}.")))?;
-    let ours = state
-        .directory
-        .borrow()
-        .businesses
-        .get(&id)
-        .is_some_and(|entry| entry.tenant == tenant);
-    if ours { Ok(id) } else { Err(Problem::not_found()) }
+    if caller.knows(state, id) {
+        Ok(id)
+    } else {
+        Err(Problem::not_found())
+    }
 }

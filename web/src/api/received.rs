@@ -8,9 +8,10 @@ use utoipa::ToSchema;
 use super::calls::unread;
 use super::query::Parameters;
 use crate::error::{Problem, Written};
+use crate::identity::Caller;
 use crate::identity::session::now;
-use crate::identity::{Caller, Permission};
 use crate::state::AppState;
+use trunkline_core::access::Permission;
 
 /// Without a beginning, the last day is counted.
 const SPAN_MS: i64 = 86_400_000;

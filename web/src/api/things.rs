@@ -13,8 +13,9 @@ use super::calls::{turning, unread};
 use super::form::{Page, moment};
 use super::query::Parameters;
 use crate::error::{Problem, Written};
-use crate::identity::{Caller, Permission};
+use crate::identity::Caller;
 use crate::state::AppState;
+use trunkline_core::access::Permission;
 
 /// Every metric, defined once.
 #[derive(Debug, Serialize, ToSchema)]
@@ -77,7 +78,7 @@ pub struct SetAsideForm {
     (status = 401, description = "No credential", body = Written)))]
 #[get("/v1/metrics", wrap = "actix_web::middleware::from_fn(super::etag::conditional)")]
 pub async fn metrics(caller: Caller) -> Result<web::Json<Metrics>, Problem> {
-    caller.needs(Permission::Live)?;
+    caller.sight(Permission::Live)?;
     let data = serde_json::to_value(CATALOGUE).map_err(|error| Problem::internal("write the catalogue", error))?;
     Ok(web::Json(Metrics { data }))
 }
@@ -87,14 +88,18 @@ pub async fn metrics(caller: Caller) -> Result<web::Json<Metrics>, Problem> {
     (status = 401, description = "No credential", body = Written)))]
 #[get("/v1/businesses", wrap = "actix_web::middleware::from_fn(super::etag::conditional)")]
 pub async fn businesses(caller: Caller, state: web::Data<AppState>) -> Result<web::Json<Businesses>, Problem> {
-    caller.needs(Permission::Live)?;
+    let sight = caller.sight(Permission::Live)?;
     let found = state
         .config
         .businesses(caller.tenant)
         .await
         .map_err(|error| Problem::unavailable("list businesses", error))?;
     Ok(web::Json(Businesses {
-        data: found.into_iter().map(BusinessForm::of).collect(),
+        data: found
+            .into_iter()
+            .filter(|business| sight.agents(business.id).is_some())
+            .map(BusinessForm::of)
+            .collect(),
     }))
 }
 
@@ -103,7 +108,7 @@ pub async fn businesses(caller: Caller, state: web::Data<AppState>) -> Result<we
     (status = 401, description = "No credential", body = Written)))]
 #[get("/v1/completeness")]
 pub async fn completeness(caller: Caller, state: web::Data<AppState>) -> Result<web::Json<Value>, Problem> {
-    caller.needs(Permission::Live)?;
+    caller.sight(Permission::Live)?;
     let completeness = state.live.completeness(caller.tenant);
     serde_json::to_value(completeness)
         .map(web::Json)

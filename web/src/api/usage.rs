@@ -6,15 +6,16 @@ use actix_web::{HttpRequest, get, web};
 use jiff::ToSpan;
 use jiff::civil::Date;
 use serde::Serialize;
-use trunkline_core::id::{BusinessId, TenantId};
+use trunkline_core::id::BusinessId;
 use trunkline_core::usage::Usage;
 use utoipa::ToSchema;
 
 use super::query::Parameters;
 use crate::error::{Problem, Written};
+use crate::identity::Caller;
 use crate::identity::session::now;
-use crate::identity::{Caller, Permission};
 use crate::state::AppState;
+use trunkline_core::access::Permission;
 
 /// A calendar month.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,15 +108,20 @@ impl std::fmt::Display for Month {
 /// Days of each business of a month, in order.
 pub type Days = BTreeMap<BusinessId, Vec<(String, Usage)>>;
 
-/// Reads a month from the ledger.
-pub async fn read(state: &AppState, tenant: TenantId, business: Option<BusinessId>, month: Month) -> Result<Days, Problem> {
+/// Reads a month from the ledger, of the businesses whose use the caller may see.
+pub async fn read(state: &AppState, caller: &Caller, business: Option<BusinessId>, month: Month) -> Result<Days, Problem> {
+    let sight = caller.sight(Permission::Usage)?;
     let found = state
         .ledger
-        .usage(tenant, business, &month.first_day(), &month.moved(1).first_day())
+        .usage(caller.tenant, business, &month.first_day(), &month.moved(1).first_day())
         .await
         .map_err(|error| Problem::unavailable("read usage", error))?;
     let mut days = Days::new();
-    for day in found.into_iter().filter(|day| day.usage != Usage::default()) {
+    // Use is kept by business, so it is shown to those who see the whole of it.
+    let seen = found
+        .into_iter()
+        .filter(|day| sight.whole(day.business) && day.usage != Usage::default());
+    for day in seen {
         days.entry(day.business).or_default().push((day.day, day.usage));
     }
     Ok(days)
@@ -135,9 +141,8 @@ pub fn total<'a>(days: impl IntoIterator<Item = &'a (String, Usage)>) -> Usage {
     (status = 503, description = "Postgres is away", body = Written)))]
 #[get("/v1/usage")]
 pub async fn usage(caller: Caller, request: HttpRequest, state: web::Data<AppState>) -> Result<web::Json<MonthUsage>, Problem> {
-    caller.needs(Permission::Calls)?;
     let mut parameters = Parameters::of(&request)?;
-    let business = parameters.business("business", &state, caller.tenant)?;
+    let business = parameters.business("business", &state, &caller)?;
     let month = match parameters.text("month")? {
         None => Month::current(),
         Some(text) => {
@@ -145,7 +150,7 @@ pub async fn usage(caller: Caller, request: HttpRequest, state: web::Data<AppSta
         }
     };
     parameters.end()?;
-    let days = read(&state, caller.tenant, business, month).await?;
+    let days = read(&state, &caller, business, month).await?;
     Ok(web::Json(MonthUsage {
         month: month.to_string(),
         total: UsageForm::of(total(days.values().flatten())),

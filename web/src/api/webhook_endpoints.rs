@@ -12,9 +12,10 @@ use utoipa::ToSchema;
 
 use super::form::moment;
 use crate::error::{Kind, Problem, Written};
+use crate::identity::Caller;
 use crate::identity::session::now;
-use crate::identity::{Caller, Permission};
 use crate::state::AppState;
+use trunkline_core::access::Permission;
 
 /// An organisation needs few; more are a loop in somebody's script.
 const ENDPOINTS_MAX: usize = 50;
@@ -85,7 +86,7 @@ pub struct EndpointChange {
     (status = 401, description = "No credential", body = Written), (status = 403, description = "Not allowed", body = Written)))]
 #[get("/v1/webhook-endpoints")]
 pub async fn list(caller: Caller, state: web::Data<AppState>) -> Result<web::Json<Endpoints>, Problem> {
-    caller.needs(Permission::Configure)?;
+    caller.needs(Permission::Webhooks)?;
     let found = state.config.webhooks(caller.tenant, None).await;
     let found = found.map_err(|error| refused("list webhook endpoints", error))?;
     Ok(web::Json(Endpoints {
@@ -100,7 +101,7 @@ pub async fn list(caller: Caller, state: web::Data<AppState>) -> Result<web::Jso
     (status = 422, description = "An address that must not be called, or an event that there is not", body = Written)))]
 #[post("/v1/webhook-endpoints")]
 pub async fn create(caller: Caller, state: web::Data<AppState>, body: web::Bytes) -> Result<HttpResponse, Problem> {
-    caller.needs(Permission::Configure)?;
+    caller.needs(Permission::Webhooks)?;
     let new: NewEndpoint = read(&body)?;
     let topics = topics(&new.events)?;
     let business = match &new.business_id {
@@ -138,7 +139,7 @@ pub async fn create(caller: Caller, state: web::Data<AppState>, body: web::Bytes
     (status = 401, description = "No credential", body = Written), (status = 404, description = "Not there", body = Written)))]
 #[get("/v1/webhook-endpoints/{id}")]
 pub async fn show(caller: Caller, state: web::Data<AppState>, path: web::Path<String>) -> Result<web::Json<EndpointForm>, Problem> {
-    caller.needs(Permission::Configure)?;
+    caller.needs(Permission::Webhooks)?;
     one(&state, &caller, id(&path)?).await.map(web::Json)
 }
 
@@ -154,7 +155,7 @@ pub async fn update(
     path: web::Path<String>,
     body: web::Bytes,
 ) -> Result<web::Json<EndpointForm>, Problem> {
-    caller.needs(Permission::Configure)?;
+    caller.needs(Permission::Webhooks)?;
     let id = id(&path)?;
     let change: EndpointChange = read(&body)?;
     let before = one(&state, &caller, id).await?;
@@ -181,7 +182,7 @@ pub async fn update(
     (status = 401, description = "No credential", body = Written), (status = 404, description = "Not there", body = Written)))]
 #[delete("/v1/webhook-endpoints/{id}")]
 pub async fn remove(caller: Caller, state: web::Data<AppState>, path: web::Path<String>) -> Result<HttpResponse, Problem> {
-    caller.needs(Permission::Configure)?;
+    caller.needs(Permission::Webhooks)?;
     state
         .config
         .delete_webhook(caller.tenant, id(&path)?, now())

@@ -7,12 +7,14 @@ use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use secrecy::SecretString;
 use serde_json::json;
-use trunkline_stores::postgres::row::{NewUser, Role};
+use trunkline_core::access::{Permission, Role};
+use trunkline_core::audit::By;
+use trunkline_stores::postgres::row::NewUser;
 use trunkline_stores::postgres::{Config, migrate};
 
 use super::{Context, serve};
+use crate::identity::key;
 use crate::identity::password::Passwords;
-use crate::identity::{SCOPES, key};
 use crate::startup::secrets::open_config;
 use crate::startup::stores::{Postgres, Whose};
 use crate::telemetry;
@@ -57,9 +59,9 @@ pub struct NewKey {
     /// Organisation, made when it is new.
     #[arg(long)]
     organisation: String,
-    /// live:read, calls:read, operate:read, config:write; may be repeated.
+    /// What it may do, for example live:read, calls:read, numbers:read, usage:read, operate:read; may be repeated.
     #[arg(long = "scope", default_values = ["live:read", "calls:read"])]
-    scopes: Vec<String>,
+    scopes: Vec<Permission>,
 }
 
 /// `trunkline user ...`
@@ -74,10 +76,11 @@ pub fn user(context: Context, action: UserAction) -> anyhow::Result<ExitCode> {
         let new = NewUser {
             email: person.email.clone(),
             name: person.name.clone(),
-            role: person.role,
+            role: Some(person.role),
+            grants: Vec::new(),
             password_hash,
         };
-        let id = config.create_user(tenant, &new).await?;
+        let id = config.create_user(tenant, &By::operator(), &new).await?;
         match as_json {
             true => println!("{}", json!({ "id": id.to_string(), "organisation": tenant.to_string() })),
             false => println!("{id}"),
@@ -89,15 +92,11 @@ pub fn user(context: Context, action: UserAction) -> anyhow::Result<ExitCode> {
 /// `trunkline key ...`
 pub fn key(context: Context, action: KeyAction) -> anyhow::Result<ExitCode> {
     let KeyAction::Create(new) = action;
-    let known: Vec<&str> = SCOPES.iter().map(|(_, scope)| *scope).collect();
-    if let Some(unknown) = new.scopes.iter().find(|scope| !known.contains(&scope.as_str())) {
-        anyhow::bail!("there is no scope {unknown}; there are {}", known.join(", "));
-    }
     let as_json = context.json;
     within(context, async |config| {
         let tenant = config.ensure_organisation(&new.organisation).await?;
-        let scopes: Vec<&str> = new.scopes.iter().map(String::as_str).collect();
-        let (id, text) = key::create(&config, tenant, &new.name, &scopes, None).await?;
+        let wanted = key::Wanted::everywhere(&new.name, new.scopes.iter().copied().collect());
+        let (id, text) = key::create(&config, tenant, &By::operator(), wanted).await?;
         match as_json {
             true => println!("{}", json!({ "id": id.to_string(), "key": text })),
             false => println!("{text}"),

@@ -1,10 +1,16 @@
 //! API keys: shown once, stored as a hash, with a checksum so that typing errors never reach the database.
 
+use std::net::IpAddr;
+
 use sha2::{Digest, Sha256};
-use trunkline_core::id::{KeyId, TenantId, UserId};
+use trunkline_core::access::{Access, Permission, Permissions};
+use trunkline_core::audit::{Actor, By};
+use trunkline_core::id::{BusinessId, KeyId, TenantId};
+use trunkline_core::instant::Millis;
 use trunkline_stores::postgres::row::NewApiKey;
 use trunkline_stores::postgres::{Config, PostgresError};
 
+use super::session::now;
 use super::{Caller, Who};
 use crate::state::AppState;
 
@@ -17,39 +23,78 @@ const RANDOM_BYTES: usize = 24;
 /// Hex digits of the CRC at the end.
 const CHECK_DIGITS: usize = 8;
 
+/// A key to make.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    /// What it is for.
+    pub name: String,
+    /// What it may do.
+    pub permissions: Permissions,
+    /// Where; empty: everywhere in the organisation.
+    pub businesses: Vec<BusinessId>,
+    /// Not accepted from then on.
+    pub expires_at: Option<Millis>,
+}
+
+impl Wanted {
+    /// A key for the whole organisation that does not expire.
+    pub fn everywhere(name: impl Into<String>, permissions: Permissions) -> Wanted {
+        Wanted {
+            name: name.into(),
+            permissions,
+            businesses: Vec::new(),
+            expires_at: None,
+        }
+    }
+}
+
 /// Makes a key; its text exists only in the answer.
-pub async fn create(
-    config: &Config,
-    tenant: TenantId,
-    name: &str,
-    scopes: &[&str],
-    created_by: Option<UserId>,
-) -> Result<(KeyId, String), PostgresError> {
+pub async fn create(config: &Config, tenant: TenantId, by: &By, wanted: Wanted) -> Result<(KeyId, String), PostgresError> {
     let text = fresh();
     let new = NewApiKey {
-        name: name.to_owned(),
+        name: wanted.name,
         key_hash: Sha256::digest(text.as_bytes()).into(),
         last_four: text[text.len() - 4..].to_owned(),
-        scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
-        created_by,
+        scopes: wanted.permissions.iter().map(|permission| permission.scope().to_owned()).collect(),
+        businesses: wanted.businesses,
+        expires_at: wanted.expires_at,
+        created_by: match by.actor {
+            Actor::Person(user) => Some(user),
+            _ => None,
+        },
     };
-    let id = config.create_api_key(tenant, &new).await?;
+    let id = config.create_api_key(tenant, by, &new).await?;
     Ok((id, text))
 }
 
-/// The caller of a key; `None` when it is unknown or revoked.
-pub async fn find(state: &AppState, text: &str) -> Result<Option<Caller>, PostgresError> {
+/// The caller of a key; `None` when it is unknown, revoked or expired.
+pub async fn find(state: &AppState, text: &str, source: Option<IpAddr>) -> Result<Option<Caller>, PostgresError> {
     if !is_well_formed(text) {
         return Ok(None);
     }
-    let row = state.config.api_key_by_hash(&Sha256::digest(text.as_bytes()).into()).await?;
+    let row = state.config.api_key_access(&Sha256::digest(text.as_bytes()).into(), now()).await?;
     Ok(row.map(|row| Caller {
         tenant: row.tenant,
+        access: access(&row.scopes, &row.businesses),
         who: Who::Program {
             key: row.id,
-            scopes: row.scopes,
+            name: row.name,
         },
+        source,
     }))
+}
+
+/// What a key that was found before may do now; `None` when it is no longer accepted.
+pub async fn look(state: &AppState, tenant: TenantId, key: KeyId) -> Result<Option<Access>, PostgresError> {
+    let keys = state.config.api_keys(tenant).await?;
+    let held = keys.into_iter().find(|listed| listed.id == key && listed.holds(now()));
+    Ok(held.map(|listed| access(&listed.scopes, &listed.businesses)))
+}
+
+/// Scopes that this version does not know give nothing.
+fn access(scopes: &[String], businesses: &[BusinessId]) -> Access {
+    let permissions: Permissions = scopes.iter().filter_map(|scope| scope.parse::<Permission>().ok()).collect();
+    Access::of_program(permissions, businesses)
 }
 
 fn fresh() -> String {

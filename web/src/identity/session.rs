@@ -1,5 +1,6 @@
 //! Browser sessions: a random opaque cookie, of which Postgres keeps only the hash.
 
+use std::net::IpAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use actix_web::HttpRequest;
@@ -9,6 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
+use trunkline_core::access::Access;
 use trunkline_core::instant::Millis;
 use trunkline_stores::postgres::PostgresError;
 use trunkline_stores::postgres::row::{Hash32, NewSession, UserRow};
@@ -73,10 +75,12 @@ pub fn of(request: &HttpRequest, secure: bool) -> Option<SessionKey> {
 }
 
 /// The caller of a session; `None` when it is unknown, ended or too old.
-pub async fn find(state: &AppState, key: &SessionKey) -> Result<Option<Caller>, PostgresError> {
-    let row = state.config.session_by_token(&key.hash(), now()).await?;
+pub async fn find(state: &AppState, key: &SessionKey, source: Option<IpAddr>) -> Result<Option<Caller>, PostgresError> {
+    let row = state.config.session_access(&key.hash(), now()).await?;
     Ok(row.map(|row| Caller {
         tenant: row.tenant,
+        access: Access::of_person(row.role, &row.grants),
+        source,
         who: Who::Person(Person {
             user: row.user,
             name: row.name,

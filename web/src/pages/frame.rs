@@ -3,13 +3,15 @@
 use actix_web::HttpRequest;
 use jiff::tz::TimeZone;
 use trunkline_actors::Completeness;
-use trunkline_core::id::{BusinessId, TenantId};
+use trunkline_core::id::BusinessId;
+use trunkline_stores::postgres::row::AgentMapping;
 
 use crate::error::Problem;
-use crate::identity::{Caller, Permission, Who};
+use crate::identity::{Caller, Who};
 use crate::pages::format;
 use crate::pages::shell::{Fresh, Place, Reader, Scope, Shell};
 use crate::state::AppState;
+use trunkline_core::access::Permission;
 
 /// A lag beyond this is shown as delayed at once; scripts take over with their own clock.
 const DELAYED_MS: i64 = 5_000;
@@ -26,18 +28,24 @@ pub fn shell(
     let mut s = Shell::new(request, place, title);
     let chosen = self::business(state, caller, business)?;
     let (name, role) = match &caller.who {
-        Who::Person(person) => (person.name.clone(), s.l.t(&format!("role-{}", person.role.as_str()))),
+        Who::Person(person) => (
+            person.name.clone(),
+            s.l.t(person
+                .role
+                .map_or("role-local".to_owned(), |role| format!("role-{}", role.as_str()))
+                .as_str()),
+        ),
         Who::Program { .. } => (s.l.t("program"), String::new()),
     };
     s.user = Reader {
         initials: format::initials(&name),
         name,
         role,
-        operates: caller.may(Permission::Operate),
+        access: caller.access.clone(),
     };
     s.form_token = caller.form_token();
-    s.businesses = businesses(state, caller.tenant, chosen);
-    s.zone_name = zone_name(state, caller.tenant, chosen);
+    s.businesses = businesses(state, caller, chosen);
+    s.zone_name = zone_name(state, caller, chosen);
     s.zone = TimeZone::get(&s.zone_name).unwrap_or(TimeZone::UTC);
     s.fresh = fresh(&state.live.completeness(caller.tenant), &s);
     Ok(s)
@@ -49,9 +57,7 @@ pub fn business(state: &AppState, caller: &Caller, id: &str) -> Result<Option<Bu
         return Ok(None);
     }
     let id: BusinessId = id.parse().map_err(|_| Problem::not_found())?;
-    let directory = state.directory.borrow();
-    let own = directory.businesses.get(&id).is_some_and(|entry| entry.tenant == caller.tenant);
-    own.then_some(Some(id)).ok_or_else(Problem::not_found)
+    caller.knows(state, id).then_some(Some(id)).ok_or_else(Problem::not_found)
 }
 
 /// Name of a business.
@@ -62,7 +68,8 @@ pub fn business_name(state: &AppState, id: BusinessId) -> Option<String> {
 /// Agents to choose from, by name: those of the configuration and those that had calls today.
 pub async fn agents(state: &AppState, caller: &Caller) -> Vec<(String, String)> {
     let mut known: std::collections::BTreeMap<String, String> = std::collections::BTreeMap::new();
-    let board = state.live.board(caller.tenant, &trunkline_actors::BoardScope::default());
+    let sight = caller.access.sight(Permission::Live);
+    let board = state.live.board(caller.tenant, &trunkline_actors::BoardScope::whole(sight.clone()));
     for row in &board.agents {
         if let Some(id) = &row.agent {
             known.insert(
@@ -73,7 +80,8 @@ pub async fn agents(state: &AppState, caller: &Caller) -> Vec<(String, String)> 
     }
     // Names of the configuration are nicer, but a filter bar must not fail with Postgres.
     if let Ok(mapped) = state.config.agents(caller.tenant).await {
-        for agent in mapped {
+        let seen = |agent: &AgentMapping| sight.holds(agent.business, Some(&agent.agent_id));
+        for agent in mapped.into_iter().filter(seen) {
             let name = if agent.name.is_empty() {
                 agent.agent_id.clone()
             } else {
@@ -87,8 +95,11 @@ pub async fn agents(state: &AppState, caller: &Caller) -> Vec<(String, String)> 
     agents
 }
 
-/// The address to paste at Retell: of the organisation's first workspace.
+/// The address to paste at Retell: of the organisation's first workspace, for those who may link one.
 pub fn intake_url(state: &AppState, caller: &Caller) -> String {
+    if !caller.access.may(Permission::Workspaces) {
+        return String::new();
+    }
     let directory = state.directory.borrow();
     let mut own: Vec<(&str, &str)> = directory
         .by_token
@@ -102,9 +113,13 @@ pub fn intake_url(state: &AppState, caller: &Caller) -> String {
         .unwrap_or_default()
 }
 
-fn businesses(state: &AppState, tenant: TenantId, chosen: Option<BusinessId>) -> Vec<Scope> {
+fn businesses(state: &AppState, caller: &Caller, chosen: Option<BusinessId>) -> Vec<Scope> {
     let directory = state.directory.borrow();
-    let own = directory.businesses.iter().filter(|(_, entry)| entry.tenant == tenant);
+    let sight = caller.access.sight(Permission::Live);
+    let own = directory
+        .businesses
+        .iter()
+        .filter(|(id, entry)| entry.tenant == caller.tenant && sight.agents(**id).is_some());
     let mut scopes: Vec<Scope> = own
         .map(|(id, entry)| Scope {
             id: id.to_string(),
@@ -117,13 +132,18 @@ fn businesses(state: &AppState, tenant: TenantId, chosen: Option<BusinessId>) ->
 }
 
 /// The zone of the chosen business; of all together, the one most of them have.
-fn zone_name(state: &AppState, tenant: TenantId, chosen: Option<BusinessId>) -> String {
+fn zone_name(state: &AppState, caller: &Caller, chosen: Option<BusinessId>) -> String {
     let directory = state.directory.borrow();
     if let Some(entry) = chosen.and_then(|id| directory.businesses.get(&id)) {
         return entry.zone.clone();
     }
     let mut zones: std::collections::BTreeMap<&str, usize> = std::collections::BTreeMap::new();
-    for entry in directory.businesses.values().filter(|entry| entry.tenant == tenant) {
+    let sight = caller.access.sight(Permission::Live);
+    let own = directory
+        .businesses
+        .iter()
+        .filter(|(id, entry)| entry.tenant == caller.tenant && sight.agents(**id).is_some());
+    for (_, entry) in own {
         *zones.entry(entry.zone.as_str()).or_default() += 1;
     }
     zones

@@ -6,14 +6,18 @@ use actix_web::http::StatusCode;
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
-use trunkline_actors::{BoardScope, CallScope, LiveCall};
-use trunkline_core::facts::CallState;
+use trunkline_actors::{BoardScope, LiveCall};
+use trunkline_core::facts::{CallFacts, CallState};
 use trunkline_core::id::{CallKey, Kind};
 use trunkline_core::instant::Millis;
 use trunkline_stores::clickhouse::{AnalyticsError, EventPlace};
 
+use crate::api::calls::number_sight;
+use crate::api::form::without_numbers;
+use crate::api::query::calls_of;
+use crate::api::seen;
 use crate::error::Problem;
-use crate::identity::{Caller, Permission};
+use crate::identity::Caller;
 use crate::pages::call::{CallPage, Told};
 use crate::pages::frame;
 use crate::pages::live::LivePage;
@@ -25,6 +29,7 @@ use crate::pages::shell::{Place, Shell};
 use crate::pages::wall::{Asked, Material, WallPage, direction};
 use crate::pages::{format, html};
 use crate::state::AppState;
+use trunkline_core::access::Permission;
 
 pub use operator::{operator, operator_figures, operator_raw};
 
@@ -65,7 +70,6 @@ pub async fn wall(
     state: web::Data<AppState>,
     query: web::Query<BoardQuery>,
 ) -> Result<HttpResponse, Problem> {
-    caller.needs(Permission::Live)?;
     let asked = query.asked();
     let mut s = frame::shell(&request, &state, &caller, Place::Wall, "wall-title", &asked.business)?;
     s.tv = query.tv == "1";
@@ -102,7 +106,6 @@ pub async fn live(
     state: web::Data<AppState>,
     query: web::Query<BoardQuery>,
 ) -> Result<HttpResponse, Problem> {
-    caller.needs(Permission::Live)?;
     let asked = query.asked();
     let mut s = frame::shell(&request, &state, &caller, Place::Live, "nav-live", &asked.business)?;
     s.scope_action = "/live".to_owned();
@@ -121,11 +124,10 @@ pub async fn calls(
     state: web::Data<AppState>,
     query: web::Query<LogQuery>,
 ) -> Result<HttpResponse, Problem> {
-    caller.needs(Permission::Calls)?;
     let mut s = frame::shell(&request, &state, &caller, Place::Calls, "nav-calls", &query.business)?;
     s.scope_action = "/calls".to_owned();
     s.scope_keep = query.kept();
-    let filter = query.filter(state.live.now(), &s.zone)?;
+    let filter = query.filter(number_sight(&caller, query.by_number())?, state.live.now(), &s.zone)?;
     let turning = query.turning()?;
     let (page, total, agents) = futures::join!(
         state.analytics.calls(caller.tenant, &filter, &turning, log::PAGE),
@@ -151,9 +153,8 @@ pub async fn news(
     state: web::Data<AppState>,
     query: web::Query<LogQuery>,
 ) -> Result<HttpResponse, Problem> {
-    caller.needs(Permission::Calls)?;
     let s = frame::shell(&request, &state, &caller, Place::Calls, "nav-calls", &query.business)?;
-    let filter = query.filter(state.live.now(), &s.zone)?;
+    let filter = query.filter(number_sight(&caller, query.by_number())?, state.live.now(), &s.zone)?;
     let page = state
         .analytics
         .calls(caller.tenant, &filter, &query.turning()?, NEWS_COUNTED)
@@ -172,11 +173,12 @@ pub async fn call(
     state: web::Data<AppState>,
     path: web::Path<(String, String)>,
 ) -> Result<HttpResponse, Problem> {
-    caller.needs(Permission::Calls)?;
+    let sight = caller.sight(Permission::Calls)?;
     let key = key(&caller, path.into_inner())?;
+    seen::check(&state, &sight, &key).await?;
     let (now, stream) = (state.live.now(), follow(&key));
-    let prices = Prices::of(&state.live.board(caller.tenant, &BoardScope::default()));
-    let in_memory = state.live.call(&key);
+    let prices = Prices::of(&state.live.board(caller.tenant, &BoardScope::whole(sight.clone())));
+    let in_memory = state.live.call(&key, &sight);
     let s = frame::shell(&request, &state, &caller, Place::Calls, "nav-calls", "")?;
     let told = |business| Told {
         business,
@@ -184,9 +186,14 @@ pub async fn call(
         prices: &prices,
         now,
     };
+    let shown = |facts: &CallFacts, business| match caller.sees(Permission::Numbers, business, facts.agent_id.as_deref()) {
+        true => facts.clone(),
+        false => without_numbers(facts),
+    };
     if let Some((call, items)) = in_memory.as_ref().filter(|(call, _)| call.facts.state != CallState::Ended) {
         let business = call.business.and_then(|id| frame::business_name(&state, id)).unwrap_or_default();
-        return html(StatusCode::OK, &CallPage::of(s, &call.facts, items, &told(&business)));
+        let facts = shown(&call.facts, call.business);
+        return html(StatusCode::OK, &CallPage::of(s, &facts, items, &told(&business)));
     }
     // An ended call is told by the store, which keeps its transcript; until it is there, by memory.
     let stored = state.analytics.call(caller.tenant, key.kind, &key.id).await;
@@ -204,6 +211,7 @@ pub async fn call(
         (Ok(_), None) => return Err(Problem::not_found()),
         (Err(error), None) => return Err(unread("read a call", error)),
     };
+    let facts = shown(&facts, business);
     let business = business.and_then(|id| frame::business_name(&state, id)).unwrap_or_default();
     html(StatusCode::OK, &CallPage::of(s, &facts, &items, &told(&business)))
 }
@@ -215,8 +223,10 @@ pub async fn raw(
     state: web::Data<AppState>,
     path: web::Path<(String, String)>,
 ) -> Result<HttpResponse, Problem> {
-    caller.needs(Permission::Calls)?;
+    caller.sight(Permission::Calls)?;
     let key = key(&caller, path.into_inner())?;
+    // Records are shown as they came, so only to those who may see the numbers in them.
+    seen::check(&state, &caller.sight(Permission::Numbers)?, &key).await?;
     let s = frame::shell(&request, &state, &caller, Place::Calls, "raw", "")?;
     let mut events = state
         .analytics
@@ -289,23 +299,15 @@ fn board_scope(state: &AppState, caller: &Caller, asked: &Asked) -> Result<Board
         business: frame::business(state, caller, &asked.business)?,
         agent: (!asked.agent.is_empty()).then(|| asked.agent.clone()),
         direction: direction(&asked.direction),
-        ..BoardScope::default()
+        ..BoardScope::whole(caller.sight(Permission::Live)?)
     })
 }
 
-fn calls_of(scope: &BoardScope) -> CallScope {
-    CallScope {
-        business: scope.business,
-        agent: scope.agent.clone(),
-        direction: scope.direction,
-        with_ended: false,
-    }
-}
-
 fn rows(state: &AppState, caller: &Caller, scope: &BoardScope) -> Vec<LiveRow> {
-    let prices = Prices::of(&state.live.board(caller.tenant, &BoardScope::default()));
-    let calls: Vec<std::sync::Arc<LiveCall>> = state.live.calls(caller.tenant, &calls_of(scope));
-    let mut rows: Vec<LiveRow> = calls.iter().map(|call| LiveRow::of(&call.facts, &prices)).collect();
+    let prices = Prices::of(&state.live.board(caller.tenant, &BoardScope::whole(scope.sight.clone())));
+    let calls: Vec<std::sync::Arc<LiveCall>> = state.live.calls(caller.tenant, &calls_of(scope, false));
+    let words = caller.access.sight(Permission::Calls);
+    let mut rows: Vec<LiveRow> = calls.iter().map(|call| LiveRow::seen(call, &prices, &words)).collect();
     rows.sort_by(|a, b| (a.since, &a.id).cmp(&(b.since, &b.id)));
     rows
 }

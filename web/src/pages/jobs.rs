@@ -9,11 +9,12 @@ use trunkline_stores::postgres::jobs::{JobState, ListedJob};
 
 use crate::api::webhook_endpoints::refused;
 use crate::error::Problem;
+use crate::identity::Caller;
 use crate::identity::session::now;
-use crate::identity::{Caller, Permission};
 use crate::pages::shell::{Place, Shell};
 use crate::pages::{format, frame, html};
 use crate::state::AppState;
+use trunkline_core::access::Permission;
 
 /// Jobs on the page: newest first, one look.
 const SHOWN: u32 = 200;
@@ -173,7 +174,7 @@ pub async fn cancel(
 }
 
 fn allowed(caller: &Caller, path: &str, form: &JobForm) -> Result<JobId, Problem> {
-    caller.needs(Permission::Operate)?;
+    caller.needs(Permission::Repair)?;
     caller.check_form(&form.form_token)?;
     path.parse().map_err(|_| Problem::not_found())
 }

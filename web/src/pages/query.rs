@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
+use trunkline_core::access::Sight;
 use trunkline_core::facts::{Channel, Direction, ReasonClass, Sentiment};
 use trunkline_core::id::BusinessId;
 use trunkline_core::instant::Millis;
@@ -122,8 +123,13 @@ impl LogQuery {
         RANGES.iter().find(|range| **range == self.range).copied().unwrap_or(RANGES[0])
     }
 
+    /// Whether it looks for a telephone number.
+    pub fn by_number(&self) -> bool {
+        matches!(asked_for(&self.q), Asked::Number)
+    }
+
     /// The filter that this address means at `now` in `zone`.
-    pub fn filter(&self, now: Millis, zone: &TimeZone) -> Result<CallFilter, Problem> {
+    pub fn filter(&self, sight: Sight, now: Millis, zone: &TimeZone) -> Result<CallFilter, Problem> {
         let (from, to) = match self.since.as_str() {
             "" => span(self.range(), now, zone),
             since => (one(since, "since", moment)?.pop(), None),
@@ -153,7 +159,7 @@ impl LogQuery {
                     })
                 })
                 .transpose()?,
-            ..CallFilter::default()
+            ..CallFilter::whole(sight)
         };
         match asked_for(&self.q) {
             Asked::Nothing => {}
@@ -300,7 +306,9 @@ mod tests {
             behind_part: "rest".into(),
             ..LogQuery::default()
         };
-        let filter = query.filter(Millis(1_795_770_000_000), &TimeZone::UTC).expect("it can be read");
+        let filter = query
+            .filter(Sight::All, Millis(1_795_770_000_000), &TimeZone::UTC)
+            .expect("it can be read");
         assert_eq!((filter.from, filter.to), (Some(Millis(1_795_737_600_000)), None));
         let behind = filter.behind.expect("a figure");
         assert_eq!((behind.metric, behind.part), (Metric::SuccessRate, Share::Rest));
@@ -311,7 +319,7 @@ mod tests {
             behind: "luck".into(),
             ..LogQuery::default()
         };
-        assert!(wrong.filter(Millis(0), &TimeZone::UTC).is_err());
+        assert!(wrong.filter(Sight::All, Millis(0), &TimeZone::UTC).is_err());
     }
 
     #[test]
@@ -320,7 +328,9 @@ mod tests {
             sentiment: "angry".into(),
             ..LogQuery::default()
         };
-        let refused = query.filter(Millis(0), &TimeZone::UTC).expect_err("there is no such mood");
+        let refused = query
+            .filter(Sight::All, Millis(0), &TimeZone::UTC)
+            .expect_err("there is no such mood");
         assert!(refused.detail().contains("sentiment"));
     }
 }

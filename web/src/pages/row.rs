@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 
 use serde::Serialize;
+use trunkline_actors::LiveCall;
+use trunkline_core::access::Sight;
 use trunkline_core::facts::{CallFacts, CallState, Channel, Direction, Role};
 use trunkline_core::id::Kind;
 use trunkline_core::instant::Millis;
@@ -109,6 +111,17 @@ impl LiveRow {
             cost_cents: facts.cost.as_ref().and_then(|cost| cost.combined_cents),
             cents_per_minute: facts.agent_id.as_deref().and_then(|agent| prices.0.get(agent)).copied(),
         }
+    }
+
+    /// The row as somebody sees who may read the calls of `words`: of others, not what was said.
+    pub fn seen(call: &LiveCall, prices: &Prices, words: &Sight) -> LiveRow {
+        let mut row = LiveRow::of(&call.facts, prices);
+        let may = |business| words.holds(business, call.facts.agent_id.as_deref());
+        if !call.business.map_or(*words == Sight::All, may) {
+            row.said.clear();
+            row.who = None;
+        }
+        row
     }
 
     /// What it has cost up to `now`: what Retell says, else by the price of its agent's earlier calls.

@@ -3,6 +3,7 @@
 use actix_web::HttpRequest;
 use actix_web::http::{Method, header};
 use jiff::tz::TimeZone;
+use trunkline_core::access::{Access, Permission};
 
 use crate::l10n::{self, Texts};
 use crate::pages::{assets, format};
@@ -156,8 +157,8 @@ pub struct Reader {
     pub initials: String,
     /// Role in words.
     pub role: String,
-    /// May see the operator page.
-    pub operates: bool,
+    /// What they may do: for showing where to go.
+    pub access: Access,
 }
 
 /// A business the reader may choose.
@@ -276,16 +277,18 @@ impl Shell {
             label: self.l.t(key),
             current: self.place == place,
         };
-        let mut items = vec![
-            entry("/wall", "wall", "nav-wall", Place::Wall),
-            entry("/live", "live", "nav-live", Place::Live),
-            entry("/calls", "log", "nav-calls", Place::Calls),
-            entry("/usage", "usage", "nav-usage", Place::Usage),
+        let all = [
+            (Permission::Live, entry("/wall", "wall", "nav-wall", Place::Wall)),
+            (Permission::Live, entry("/live", "live", "nav-live", Place::Live)),
+            (Permission::Calls, entry("/calls", "log", "nav-calls", Place::Calls)),
+            (Permission::Usage, entry("/usage", "usage", "nav-usage", Place::Usage)),
+            (Permission::Operate, entry("/operator", "operator", "nav-operator", Place::Operator)),
         ];
-        if self.user.operates {
-            items.push(entry("/operator", "operator", "nav-operator", Place::Operator));
-        }
-        items
+        let open = |permission| self.user.access.may_somewhere(permission);
+        all.into_iter()
+            .filter(|(permission, _)| open(*permission))
+            .map(|(_, item)| item)
+            .collect()
     }
 
     /// Languages to choose from, each with the address that chooses it and comes back.

@@ -58,7 +58,7 @@ impl Reader {
                 let mut frames = state.streams.follow(tenant, &topic, &state.live);
                 let frame = frames.borrow_and_update().clone();
                 match (known, &topic) {
-                    (Some(since), Topic::Calls(_)) => waiting.push_back(frame.since(since)),
+                    (Some(since), Topic::Calls { .. }) => waiting.push_back(frame.since(since)),
                     _ => waiting.push_back(frame.snapshot()),
                 }
                 Following { last: frame, frames }

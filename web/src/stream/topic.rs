@@ -4,6 +4,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde_json::json;
 use trunkline_actors::{BoardScope, CallScope, Live};
+use trunkline_core::access::{Permission, Sight};
 use trunkline_core::facts::Item;
 use trunkline_core::id::{CallKey, Kind, TenantId};
 use trunkline_core::instant::Millis;
@@ -11,9 +12,10 @@ use trunkline_core::instant::Millis;
 use crate::api::form::{CallDetail, turns};
 use crate::api::query::calls_of;
 use crate::error::Problem;
-use crate::identity::{Caller, Permission};
+use crate::identity::Caller;
 use crate::pages::detail::runs;
 use crate::pages::row::{LiveRow, Prices};
+use crate::state::AppState;
 
 /// How often the prices behind estimated costs are looked up anew: they move with every ended call, and nobody sees that.
 const PRICES_MS: i64 = 10_000;
@@ -24,26 +26,46 @@ pub enum Topic {
     /// A wallboard.
     Board(BoardScope),
     /// Calls in progress.
-    Calls(CallScope),
+    Calls {
+        /// Which.
+        scope: CallScope,
+        /// Of which ones the last words may be shown.
+        words: Sight,
+    },
     /// One call with its transcript.
-    Call(CallKey),
+    Call {
+        /// Which.
+        key: CallKey,
+        /// Whose calls may be read.
+        calls: Sight,
+        /// Of which ones numbers may be shown in full.
+        numbers: Sight,
+    },
 }
 
 impl Topic {
     /// Reads a name of `topics=`.
     pub fn read(name: &str, caller: &Caller, scope: &BoardScope) -> Result<Topic, Problem> {
         let key = |kind, id: &str| {
-            Topic::Call(CallKey {
+            let key = CallKey {
                 tenant: caller.tenant,
                 kind,
                 id: id.into(),
+            };
+            Ok(Topic::Call {
+                key,
+                calls: caller.sight(Permission::Calls)?,
+                numbers: caller.access.sight(Permission::Numbers),
             })
         };
         match name.split_once(':') {
             None if name == "board" => Ok(Topic::Board(scope.clone())),
-            None if name == "calls" => Ok(Topic::Calls(calls_of(scope, false))),
-            Some(("call", id)) if !id.is_empty() => Ok(key(Kind::Call, id)),
-            Some(("chat", id)) if !id.is_empty() => Ok(key(Kind::Chat, id)),
+            None if name == "calls" => Ok(Topic::Calls {
+                scope: calls_of(scope, false),
+                words: caller.access.sight(Permission::Calls),
+            }),
+            Some(("call", id)) if !id.is_empty() => key(Kind::Call, id),
+            Some(("chat", id)) if !id.is_empty() => key(Kind::Chat, id),
             _ => Err(Problem::field(
                 "topics",
                 "unknown_value",
@@ -52,11 +74,13 @@ impl Topic {
         }
     }
 
-    /// What one has to be allowed.
-    pub fn permission(&self) -> Permission {
+    /// Refuses a call in memory that the reader may not see: for them it does not exist (S-010).
+    pub fn check(&self, state: &AppState) -> Result<(), Problem> {
         match self {
-            Topic::Board(_) | Topic::Calls(_) => Permission::Live,
-            Topic::Call(_) => Permission::Calls,
+            Topic::Call { key, calls, .. } if state.live.call(key, &Sight::All).is_some() && state.live.call(key, calls).is_none() => {
+                Err(Problem::not_found())
+            }
+            _ => Ok(()),
         }
     }
 
@@ -64,8 +88,8 @@ impl Topic {
     pub fn name(&self) -> &'static str {
         match self {
             Topic::Board(_) => "board",
-            Topic::Calls(_) => "calls",
-            Topic::Call(_) => "call",
+            Topic::Calls { .. } => "calls",
+            Topic::Call { .. } => "call",
         }
     }
 }
@@ -113,7 +137,12 @@ impl Writer {
     fn price(&mut self) {
         let now = self.live.now();
         if !matches!(self.topic, Topic::Board(_)) && now.0.saturating_sub(self.priced_at.0) >= PRICES_MS {
-            self.prices = Prices::of(&self.live.board(self.tenant, &BoardScope::default()));
+            let sight = match &self.topic {
+                Topic::Board(scope) => &scope.sight,
+                Topic::Calls { scope, .. } => &scope.sight,
+                Topic::Call { calls, .. } => calls,
+            };
+            self.prices = Prices::of(&self.live.board(self.tenant, &BoardScope::whole(sight.clone())));
             self.priced_at = now;
         }
     }
@@ -135,26 +164,26 @@ impl Writer {
                     delta: Some(message),
                 })
             }
-            Topic::Calls(scope) => {
+            Topic::Calls { scope, words } => {
                 let version = self.live.version(self.tenant);
                 if version == since {
                     return None;
                 }
-                let (version, message) = self.calls(scope, since);
+                let (version, message) = self.calls(scope, words, since);
                 Some(Message {
                     version,
                     delta: Some(message),
                 })
             }
-            Topic::Call(key) => {
-                let key = key.clone();
-                let (call, items) = self.live.call(&key)?;
+            Topic::Call { key, calls, numbers } => {
+                let (key, calls, numbers) = (key.clone(), calls.clone(), numbers.clone());
+                let (call, items) = self.live.call(&key, &calls)?;
                 if call.version == self.last_call {
                     return None;
                 }
                 // Entries before the first difference are known; a long transcript is not sent again for each word.
                 let same = self.transcript.iter().zip(items.iter()).take_while(|(a, b)| a == b).count();
-                let (_, message) = self.call(&key, same);
+                let (_, message) = self.call(&key, (&calls, &numbers), same);
                 self.last_call = call.version;
                 self.transcript = items.to_vec();
                 Some(Message {
@@ -169,8 +198,8 @@ impl Writer {
     pub fn since(&self, since: u64) -> (u64, Bytes) {
         match &self.topic {
             Topic::Board(scope) => self.board(scope),
-            Topic::Calls(scope) => self.calls(scope, since),
-            Topic::Call(key) => self.call(key, 0),
+            Topic::Calls { scope, words } => self.calls(scope, words, since),
+            Topic::Call { key, calls, numbers } => self.call(key, (calls, numbers), 0),
         }
     }
 
@@ -194,24 +223,24 @@ impl Writer {
         (version, message("board", None, &body))
     }
 
-    fn calls(&self, scope: &CallScope, since: u64) -> (u64, Bytes) {
+    fn calls(&self, scope: &CallScope, words: &Sight, since: u64) -> (u64, Bytes) {
         let changes = self.live.changes(self.tenant, scope, since);
-        let rows: Vec<LiveRow> = changes.calls.iter().map(|call| LiveRow::of(&call.facts, &self.prices)).collect();
+        let rows: Vec<LiveRow> = changes.calls.iter().map(|call| LiveRow::seen(call, &self.prices, words)).collect();
         let removed: Vec<_> = changes.gone.iter().map(|key| json!({ "kind": key.kind, "id": key.id })).collect();
         let body = json!({ "version": changes.version, "as_of": self.live.now(), "full": changes.whole, "rows": rows, "removed": removed });
         let id = format!("{:08x}-{}", self.epoch, changes.version);
         (changes.version, message("calls", Some(&id), &body))
     }
 
-    fn call(&self, key: &CallKey, from: usize) -> (u64, Bytes) {
+    fn call(&self, key: &CallKey, (calls, numbers): (&Sight, &Sight), from: usize) -> (u64, Bytes) {
         let as_of = self.live.now();
-        match self.live.call(key) {
+        match self.live.call(key, calls) {
             Some((call, items)) => {
                 let mut entries = turns(&items);
                 entries.drain(..from.min(entries.len()));
                 let body = json!({
                     "version": call.version, "as_of": as_of, "gone": false, "from": from,
-                    "row": LiveRow::of(&call.facts, &self.prices), "call": CallDetail::of(&call.facts, call.business), "turns": entries,
+                    "row": LiveRow::of(&call.facts, &self.prices), "call": CallDetail::seen(&call.facts, call.business, numbers), "turns": entries,
                     "events": runs(&call.facts.events), "records": call.facts.records, "repeats": call.facts.repeats,
                 });
                 (call.version, message("call", None, &body))

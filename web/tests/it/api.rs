@@ -2,10 +2,11 @@
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
+use trunkline_core::audit::By;
 
 use crate::app::{app, client, event, fresh};
 
-const READ: [&str; 3] = ["live:read", "calls:read", "operate:read"];
+const READ: [&str; 4] = ["live:read", "calls:read", "numbers:read", "operate:read"];
 
 #[tokio::test]
 async fn an_event_is_on_the_board_and_its_call_in_the_call_log() {
@@ -203,7 +204,7 @@ async fn a_scope_is_needed_and_a_revoked_key_is_worth_nothing() {
         "numbers need the permission to read calls"
     );
     let id = line.config.api_keys(line.tenant).await.unwrap()[0].id;
-    line.config.revoke_api_key(line.tenant, id).await.unwrap();
+    line.config.revoke_api_key(line.tenant, &By::system(), id).await.unwrap();
     assert_eq!(line.get(&live, "/v1/board").await.0, StatusCode::UNAUTHORIZED);
     for wrong in [
         "",

@@ -12,12 +12,15 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use reqwest::{Client, Response, StatusCode};
 use secrecy::SecretString;
 use serde_json::Value;
+use trunkline_core::access::Permission;
+use trunkline_core::audit::By;
 use trunkline_core::id::{TenantId, WorkspaceId};
 use trunkline_core::instant::Millis;
 use trunkline_core::signature::{SigningKey, sign};
 use trunkline_stores::keyring::Keyring;
 use trunkline_stores::postgres::row::NewWorkspace;
 use trunkline_stores::postgres::{Config, Database, EmbeddedOptions, EmbeddedPostgres, PostgresOptions};
+use trunkline_web::identity::key;
 
 /// Longest wait for something that the product does by itself (an event on a board, a row in ClickHouse).
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -227,10 +230,7 @@ impl Line {
 
     /// An API key of the organisation with these scopes.
     pub async fn api_key(&self, scopes: &[&str]) -> String {
-        trunkline_web::identity::key::create(&self.config, self.tenant, "test", scopes, None)
-            .await
-            .unwrap()
-            .1
+        key_of(&self.config, self.tenant, scopes).await
     }
 
     /// Asks the API, with all scopes to read.
@@ -323,4 +323,13 @@ pub fn sweeper(pid: u32, forget: Option<&Path>) -> Child {
         .stderr(Stdio::null())
         .spawn()
         .unwrap()
+}
+
+/// An API key of an organisation with these scopes.
+pub async fn key_of(config: &Config, tenant: TenantId, scopes: &[&str]) -> String {
+    let permissions = scopes.iter().map(|scope| scope.parse::<Permission>().unwrap()).collect();
+    key::create(config, tenant, &By::system(), key::Wanted::everywhere("test", permissions))
+        .await
+        .unwrap()
+        .1
 }

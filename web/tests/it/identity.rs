@@ -1,15 +1,17 @@
 //! Signing in with a browser, and what others must not get by it.
 
 use std::time::{Duration, Instant};
+use trunkline_core::audit::By;
 
 use reqwest::{Client, Response, StatusCode, redirect};
 use secrecy::SecretString;
-use trunkline_stores::postgres::row::{NewUser, Role};
+use trunkline_core::access::Role;
+use trunkline_stores::postgres::row::NewUser;
 use trunkline_web::identity::password::Passwords;
 
 use crate::app::{Line, app, fresh};
 
-const PASSWORD: &str = "a sentence nobody guesses";
+pub const PASSWORD: &str = "a sentence nobody guesses";
 
 fn browser() -> Client {
     Client::builder()
@@ -29,10 +31,12 @@ async fn person(line: &Line, role: Role) -> String {
     line.config
         .create_user(
             line.tenant,
+            &By::system(),
             &NewUser {
                 email: email.clone(),
                 name: "Ana".to_owned(),
-                role,
+                role: Some(role),
+                grants: Vec::new(),
                 password_hash,
             },
         )
@@ -41,7 +45,7 @@ async fn person(line: &Line, role: Role) -> String {
     email
 }
 
-async fn enter(email: &str, password: &str, headers: &[(&str, &str)]) -> Response {
+pub async fn enter(email: &str, password: &str, headers: &[(&str, &str)]) -> Response {
     let form = format!(
         "email={}&password={}&next=/wall",
         email.replace('@', "%40"),
@@ -58,7 +62,7 @@ async fn enter(email: &str, password: &str, headers: &[(&str, &str)]) -> Respons
 }
 
 /// The session cookie as a browser sends it back.
-fn cookie(answer: &Response) -> Option<String> {
+pub fn cookie(answer: &Response) -> Option<String> {
     let set = answer.headers().get("set-cookie")?.to_str().unwrap();
     Some(set.split(';').next().unwrap().to_owned())
 }

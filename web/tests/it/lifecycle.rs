@@ -10,7 +10,7 @@ use serde_json::Value;
 use trunkline_core::signature::{SigningKey, sign};
 use trunkline_stores::postgres::row::NewWorkspace;
 
-use crate::app::{App, PATIENCE, client, event, fresh, now};
+use crate::app::{App, PATIENCE, client, event, fresh, key_of, now};
 
 /// A product of the test's own, in a directory that outlives its processes.
 async fn own(data: &std::path::Path) -> (App, String, SigningKey, String) {
@@ -26,10 +26,7 @@ async fn own(data: &std::path::Path) -> (App, String, SigningKey, String) {
         zone: "UTC".to_owned(),
     };
     config.create_workspace(tenant, &new).await.unwrap();
-    let api_key = trunkline_web::identity::key::create(&config, tenant, "test", &["live:read", "calls:read"], None)
-        .await
-        .unwrap()
-        .1;
+    let api_key = key_of(&config, tenant, &["live:read", "calls:read"]).await;
     (app, token, SigningKey::new(&key), api_key)
 }
 

@@ -1,5 +1,6 @@
 //! The whole product, through its own doors.
 
+mod access;
 mod agreement;
 mod api;
 mod app;

@@ -17,7 +17,7 @@ use trunkline_stores::keyring::{Keyring, make_file, new_key};
 use trunkline_stores::postgres::row::NewWorkspace;
 use trunkline_stores::postgres::{Config, Database, EmbeddedOptions, EmbeddedPostgres, migrate};
 
-use crate::app::{client, event, fresh, library, now, program, sweeper};
+use crate::app::{client, event, fresh, key_of, library, now, program, sweeper};
 use crate::kafka;
 use crate::process::eventually;
 
@@ -202,10 +202,7 @@ async fn three_processes_do_together_what_one_does() {
     };
     config.create_workspace(tenant, &new).await.unwrap();
     let scopes = ["live:read", "calls:read", "operate:read"];
-    let api_key = trunkline_web::identity::key::create(&config, tenant, "test", &scopes, None)
-        .await
-        .unwrap()
-        .1;
+    let api_key = key_of(&config, tenant, &scopes).await;
     let (address, key) = (format!("{}/v1/retell/{token}", intake.address("intake")), SigningKey::new(&key));
     eventually("the intake knows the workspace", PATIENCE, async || {
         let status = client().get(&address).send().await.unwrap().status();

@@ -12,7 +12,7 @@ use trunkline_connectors::webhook::Secret;
 
 use crate::app::{App, Line, app, client, event, fresh};
 
-const CONFIGURE: [&str; 3] = ["config:write", "calls:read", "operate:read"];
+const CONFIGURE: [&str; 3] = ["webhooks:write", "calls:read", "usage:read"];
 
 /// One request as a receiver sees it.
 #[derive(Debug, Clone)]

@@ -8,7 +8,7 @@ use super::board::*;
 use super::definition::{Kind, Sampled};
 use super::figures::{Figures, number};
 use super::name::Metric;
-use super::partial::{INTERVAL_MS, Partial, Scope};
+use super::partial::{INTERVAL_MS, Scope, Seen};
 use super::peak;
 use super::rules::Rules;
 use super::sketch::Sketch;
@@ -64,7 +64,9 @@ impl View<'_> {
 }
 
 /// The board of the partials of one business (or of several, for all businesses of an organisation).
-pub fn board(partials: &[&Partial], view: &View<'_>) -> Board {
+pub fn board<'a, P: Into<Seen<'a>> + Copy>(partials: &[P], view: &View<'_>) -> Board {
+    let partials: Vec<Seen<'_>> = partials.iter().map(|partial| (*partial).into()).collect();
+    let partials = partials.as_slice();
     let cut: Vec<&Figures> = partials.iter().flat_map(|partial| partial.cut(view.scope)).collect();
     let from = view.from();
     let interval_ms = if view.now.since(from) <= FINE_TREND_MS {
@@ -135,7 +137,7 @@ fn pace(cut: &[&Figures], now: Millis) -> (i64, i64) {
     (calls, now.since(start))
 }
 
-fn now(partials: &[&Partial], total: &Sums, view: &View<'_>, load: peak::Load, waiting_since: Option<Millis>) -> Now {
+fn now(partials: &[Seen<'_>], total: &Sums, view: &View<'_>, load: peak::Load, waiting_since: Option<Millis>) -> Now {
     let mut by_direction = Direct::default();
     for (slice, figures) in partials.iter().flat_map(|partial| partial.slices(view.scope)) {
         let calls = u64::try_from(figures.now.get(Metric::CallsInProgress).0).unwrap_or(0);
@@ -224,7 +226,7 @@ fn reasons(total: &Sums) -> Vec<CountedReason> {
     rows
 }
 
-fn agents(partials: &[&Partial], view: &View<'_>, from: Millis) -> Vec<AgentRow> {
+fn agents(partials: &[Seen<'_>], view: &View<'_>, from: Millis) -> Vec<AgentRow> {
     #[derive(Default, Clone, Copy)]
     struct Tally {
         live: i64,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::contribution::{Contribution, Slice};
 use super::figures::{Figures, number};
+use crate::access::Agents;
 use crate::facts::{Channel, Direction};
 use crate::instant::Millis;
 
@@ -124,20 +125,41 @@ impl Partial {
             .map(|figures| size_of::<(Slice, Figures)>() + figures.memory_bytes());
         self.all.memory_bytes() + slices.sum::<usize>()
     }
+}
 
+/// A partial, as far as the reader of a board may see it.
+#[derive(Debug, Clone, Copy)]
+pub struct Seen<'a> {
+    /// The figures.
+    pub partial: &'a Partial,
+    /// Whose calls of it count.
+    pub agents: &'a Agents,
+}
+
+impl<'a> From<&'a Partial> for Seen<'a> {
+    fn from(partial: &'a Partial) -> Self {
+        Seen {
+            partial,
+            agents: &Agents::All,
+        }
+    }
+}
+
+impl<'a> Seen<'a> {
     /// The figures that make up a cut.
-    pub(super) fn cut<'a>(&'a self, scope: &'a Scope) -> impl Iterator<Item = &'a Figures> {
-        let all = scope.is_all();
-        let whole = all.then_some(&*self.all).into_iter();
+    pub(super) fn cut(self, scope: &'a Scope) -> impl Iterator<Item = &'a Figures> {
+        let all = scope.is_all() && *self.agents == Agents::All;
+        let whole = all.then_some(&*self.partial.all).into_iter();
         let parts = self.slices(scope).filter(move |_| !all).map(|(_, figures)| figures);
         whole.chain(parts)
     }
 
     /// The slices of a cut.
-    pub(super) fn slices<'a>(&'a self, scope: &'a Scope) -> impl Iterator<Item = (&'a Slice, &'a Figures)> {
-        self.slices
+    pub(super) fn slices(self, scope: &'a Scope) -> impl Iterator<Item = (&'a Slice, &'a Figures)> {
+        self.partial
+            .slices
             .iter()
-            .filter(|(slice, _)| scope.holds(slice))
+            .filter(move |(slice, _)| scope.holds(slice) && self.agents.holds(slice.agent.as_deref()))
             .map(|(slice, figures)| (slice, &**figures))
     }
 }

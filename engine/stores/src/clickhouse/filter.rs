@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clickhouse::query::Query;
 use serde::{Deserialize, Serialize};
+use trunkline_core::access::{Agents, Sight};
 use trunkline_core::facts::{CallState, Channel, Direction, ReasonClass, Sentiment};
 use trunkline_core::id::{BusinessId, Kind};
 use trunkline_core::instant::Millis;
@@ -22,8 +23,10 @@ const WORDS_CHARS: usize = 200;
 const FAR_FUTURE_MS: i64 = 7_258_118_400_000;
 
 /// Filters of the call log. Empty lists and `None` do not restrict.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct CallFilter {
+    /// Whose calls the reader may see.
+    pub sight: Sight,
     /// Opened at or after.
     pub from: Option<Millis>,
     /// Opened before.
@@ -179,7 +182,50 @@ pub enum Turning<Place = Cursor> {
     Newer(Place),
 }
 
+/// Binds whose calls a question may see: parameters `sees_all`, `sees` (whole businesses) and `sees_agents` (`business/agent`).
+pub(super) fn bind_sight(sight: &Sight, query: Query) -> Query {
+    let (mut whole, mut parts) = (Vec::new(), Vec::new());
+    if let Sight::Only(seen) = sight {
+        for (business, agents) in seen.iter() {
+            match agents {
+                Agents::All => whole.push(business.0.to_string()),
+                Agents::Only(agents) => parts.extend(agents.iter().map(|agent| format!("{}/{agent}", business.0))),
+            }
+        }
+    }
+    query
+        .param("sees_all", *sight == Sight::All)
+        .param("sees", whole)
+        .param("sees_agents", parts)
+}
+
 impl CallFilter {
+    /// Every call that a reader sees.
+    pub fn whole(sight: Sight) -> Self {
+        CallFilter {
+            sight,
+            from: None,
+            to: None,
+            businesses: Vec::new(),
+            kind: None,
+            agents: Vec::new(),
+            directions: Vec::new(),
+            channels: Vec::new(),
+            states: Vec::new(),
+            reason_classes: Vec::new(),
+            reasons: Vec::new(),
+            sentiments: Vec::new(),
+            successful: None,
+            number: None,
+            id: None,
+            duration_min_ms: None,
+            duration_max_ms: None,
+            words: Words::default(),
+            transferred: None,
+            behind: None,
+        }
+    }
+
     /// Binds every filter.
     pub(super) fn bind(&self, query: Query) -> Query {
         let words = |values: Vec<String>| values;
@@ -191,7 +237,7 @@ impl CallFilter {
             .behind
             .is_some_and(|behind| behind.metric.definition().base == Base::Completion);
         let opened = if by_close { (0, FAR_FUTURE_MS) } else { (from, to) };
-        let mut query = query
+        let mut query = bind_sight(&self.sight, query)
             .param("from", opened.0)
             .param("to", opened.1)
             .param("by_close", by_close)

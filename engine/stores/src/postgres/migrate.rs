@@ -38,6 +38,7 @@ const STEPS: &[(&str, &str)] = &[
         "V0009__sealed_secrets",
         include_str!("../../../../migrations/V0009__sealed_secrets.sql"),
     ),
+    ("V0010__access", include_str!("../../../../migrations/V0010__access.sql")),
 ];
 
 /// Applies what is missing and returns the names of the steps applied now. Refuses a database whose applied steps differ from

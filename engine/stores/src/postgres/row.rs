@@ -1,53 +1,10 @@
 //! Rows of the configuration as the product sees them.
 
 use secrecy::SecretString;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use trunkline_core::access::{Grant, Role};
 use trunkline_core::id::{BusinessId, KeyId, TenantId, UserId, WorkspaceId};
 use trunkline_core::instant::Millis;
-
-/// What a person may do; ordered from most to least.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Role {
-    /// Everything, also closing the organisation.
-    Owner,
-    /// Everything but that.
-    Admin,
-    /// Live operation.
-    Supervisor,
-    /// Reports and calls.
-    Analyst,
-    /// Boards only.
-    Viewer,
-}
-
-impl Role {
-    /// The word stored and shown.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Role::Owner => "owner",
-            Role::Admin => "admin",
-            Role::Supervisor => "supervisor",
-            Role::Analyst => "analyst",
-            Role::Viewer => "viewer",
-        }
-    }
-}
-
-/// Not the word of a role.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("role must be owner, admin, supervisor, analyst or viewer")]
-pub struct BadRole;
-
-impl std::str::FromStr for Role {
-    type Err = BadRole;
-    fn from_str(text: &str) -> Result<Self, BadRole> {
-        [Role::Owner, Role::Admin, Role::Supervisor, Role::Analyst, Role::Viewer]
-            .into_iter()
-            .find(|role| role.as_str() == text)
-            .ok_or(BadRole)
-    }
-}
 
 /// An organisation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -69,10 +26,27 @@ pub struct UserRow {
     pub email: String,
     /// Name shown.
     pub name: String,
-    /// What the person may do.
-    pub role: Role,
+    /// Role everywhere in the organisation, if any.
+    pub role: Option<Role>,
     /// argon2id in PHC form.
     pub password_hash: SecretString,
+    /// True: may not sign in.
+    pub disabled: bool,
+}
+
+/// A person as listed: never the password.
+#[derive(Debug, Clone)]
+pub struct UserListed {
+    /// Its id.
+    pub id: UserId,
+    /// Address, lower case.
+    pub email: String,
+    /// Name shown.
+    pub name: String,
+    /// Role everywhere in the organisation, if any.
+    pub role: Option<Role>,
+    /// Roles in single businesses.
+    pub grants: Vec<Grant>,
     /// True: may not sign in.
     pub disabled: bool,
 }
@@ -84,8 +58,10 @@ pub struct NewUser {
     pub email: String,
     /// Name shown.
     pub name: String,
-    /// What the person may do.
-    pub role: Role,
+    /// Role everywhere in the organisation; none for people of single businesses.
+    pub role: Option<Role>,
+    /// Roles in single businesses.
+    pub grants: Vec<Grant>,
     /// argon2id in PHC form.
     pub password_hash: SecretString,
 }
@@ -119,8 +95,10 @@ pub struct SessionRow {
     pub email: String,
     /// Name shown.
     pub name: String,
-    /// What the person may do.
-    pub role: Role,
+    /// Role everywhere in the organisation, if any.
+    pub role: Option<Role>,
+    /// Roles in single businesses.
+    pub grants: Vec<Grant>,
     /// Since when.
     pub created_at: Millis,
     /// Until when at the latest.
@@ -138,6 +116,10 @@ pub struct NewApiKey {
     pub last_four: String,
     /// What it may do.
     pub scopes: Vec<String>,
+    /// Where; empty: everywhere in the organisation.
+    pub businesses: Vec<BusinessId>,
+    /// Not accepted from then on.
+    pub expires_at: Option<Millis>,
     /// Who made it.
     pub created_by: Option<UserId>,
 }
@@ -153,6 +135,8 @@ pub struct ApiKeyRow {
     pub name: String,
     /// What it may do.
     pub scopes: Vec<String>,
+    /// Where; empty: everywhere in the organisation.
+    pub businesses: Vec<BusinessId>,
 }
 
 /// An API key as listed: never the key.
@@ -166,8 +150,25 @@ pub struct ApiKeyListed {
     pub last_four: String,
     /// What it may do.
     pub scopes: Vec<String>,
+    /// Where; empty: everywhere in the organisation.
+    pub businesses: Vec<BusinessId>,
     /// True: no longer accepted.
     pub revoked: bool,
+    /// Not accepted from then on.
+    pub expires_at: Option<Millis>,
+    /// When it was used, to the minute.
+    pub last_used_at: Option<Millis>,
+    /// When it was made.
+    pub created_at: Millis,
+    /// Name of who made it; `None`: the command line.
+    pub created_by: Option<String>,
+}
+
+impl ApiKeyListed {
+    /// Whether it is accepted at `now`.
+    pub fn holds(&self, now: Millis) -> bool {
+        !self.revoked && self.expires_at.is_none_or(|at| at > now)
+    }
 }
 
 /// A business.

@@ -1,5 +1,6 @@
 //! The analytics store on the real engine: schema, repeats, stories, the auditor's questions.
 
+use trunkline_core::access::Sight;
 use trunkline_core::id::{CallKey, Kind};
 use trunkline_core::instant::Millis;
 use trunkline_stores::clickhouse::{
@@ -217,7 +218,7 @@ async fn a_moved_call_stands_in_one_place() {
         analytics.insert_calls(&calls, &format!("step {step}")).await.unwrap();
         known = after(&known, here, &placed);
         let page = analytics
-            .calls(tenant(1), &CallFilter::default(), &Turning::First, 10)
+            .calls(tenant(1), &CallFilter::whole(Sight::All), &Turning::First, 10)
             .await
             .unwrap();
         let places: Vec<(Uuid, i64)> = page.calls.iter().map(|call| (call.business, call.opened_at)).collect();

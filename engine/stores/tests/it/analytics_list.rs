@@ -1,5 +1,6 @@
 //! The call log on the real engine: pages, filters, words and numbers.
 
+use trunkline_core::access::Sight;
 use trunkline_core::facts::*;
 use trunkline_core::id::Kind;
 use trunkline_core::instant::Millis;
@@ -15,7 +16,7 @@ async fn pages_go_both_ways_without_gaps_or_repeats() {
         .map(|n| CallRow::live(&facts(1, &format!("c{n:02}"), NOON + n / 4), business(9), 3 << 16, 4, measures()))
         .collect();
     analytics.insert_calls(&rows, "pages").await.unwrap();
-    let filter = CallFilter::default();
+    let filter = CallFilter::whole(Sight::All);
     let (mut turning, mut seen, mut pages) = (Turning::First, Vec::new(), Vec::new());
     loop {
         let page = analytics.calls(tenant(1), &filter, &turning, 5).await.unwrap();
@@ -83,7 +84,7 @@ async fn every_filter_finds_its_call_and_leaves_the_other() {
         )
         .await
         .unwrap();
-    let none = CallFilter::default;
+    let none = || CallFilter::whole(Sight::All);
     let filters = [
         CallFilter {
             from: Some(Millis(NOON)),

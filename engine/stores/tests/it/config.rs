@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio_util::sync::CancellationToken;
+use trunkline_core::access::Role;
+use trunkline_core::audit::By;
 use trunkline_core::id::{BusinessId, TenantId, UserId, WorkspaceId};
 use trunkline_core::instant::Millis;
-use trunkline_stores::postgres::row::{NewApiKey, NewBusiness, NewSession, NewUser, NewWorkspace, Role, Sighting};
+use trunkline_stores::postgres::row::{NewApiKey, NewBusiness, NewSession, NewUser, NewWorkspace, Sighting};
 use trunkline_stores::postgres::{Config, Database, PostgresError, PostgresOptions};
 
 use crate::server;
@@ -16,7 +18,8 @@ fn user(email: &str) -> NewUser {
     NewUser {
         email: email.into(),
         name: "Ana".into(),
-        role: Role::Supervisor,
+        role: Some(Role::Supervisor),
+        grants: Vec::new(),
         password_hash: hash,
     }
 }
@@ -73,7 +76,7 @@ async fn one_tenant_sees_and_changes_nothing_of_another() {
         .create_business(bolt, &NewBusiness::plain("Theirs", "Asia/Tokyo"))
         .await
         .unwrap();
-    config.create_user(bolt, &user("bo@bolt.example")).await.unwrap();
+    config.create_user(bolt, &By::operator(), &user("bo@bolt.example")).await.unwrap();
     let key = config.create_workspace(bolt, &workspace("token-of-bolt-0000")).await.unwrap();
     config.map_agent(bolt, "agent_1", theirs, "One").await.unwrap();
 
@@ -120,30 +123,36 @@ async fn a_connection_forgets_its_tenant() {
 async fn people_are_found_by_address_whatever_its_case() {
     let config = server::config().await;
     let (acme, bolt) = two_tenants(&config).await;
-    let id = config.create_user(acme, &user(" Ana@Acme.example ")).await.unwrap();
+    let id = config
+        .create_user(acme, &By::operator(), &user(" Ana@Acme.example "))
+        .await
+        .unwrap();
     let found = config.user_by_email("ANA@acme.EXAMPLE").await.unwrap().unwrap();
     assert_eq!(
         (found.tenant, found.id, found.email.as_str(), found.role),
-        (acme, id, "ana@acme.example", Role::Supervisor)
+        (acme, id, "ana@acme.example", Some(Role::Supervisor))
     );
     assert!(found.password_hash.expose_secret().starts_with("$argon2id$"));
     assert!(!format!("{found:?}").contains("argon2id"), "hashes are not for logs");
     assert!(config.user_by_email("nobody@acme.example").await.unwrap().is_none());
-    let taken = config.create_user(bolt, &user("ana@acme.example")).await;
+    let taken = config.create_user(bolt, &By::operator(), &user("ana@acme.example")).await;
     assert!(matches!(taken, Err(PostgresError::Taken { .. })));
     assert!(!taken.unwrap_err().to_string().contains("acme.example"), "errors hold no values");
     let weak = NewUser {
         password_hash: SecretString::from("plain"),
         ..user("b@acme.example")
     };
-    assert!(matches!(config.create_user(acme, &weak).await, Err(PostgresError::Refused { .. })));
+    assert!(matches!(
+        config.create_user(acme, &By::operator(), &weak).await,
+        Err(PostgresError::Refused { .. })
+    ));
 }
 
 #[tokio::test]
 async fn sessions_end_by_time_by_silence_and_by_hand() {
     let config = server::config().await;
     let (acme, bolt) = two_tenants(&config).await;
-    let user_id = config.create_user(acme, &user("ana@acme.example")).await.unwrap();
+    let user_id = config.create_user(acme, &By::operator(), &user("ana@acme.example")).await.unwrap();
     let session = |byte: u8| NewSession {
         user: user_id,
         token_hash: [byte; 32],
@@ -164,25 +173,25 @@ async fn sessions_end_by_time_by_silence_and_by_hand() {
         Err(PostgresError::Missing { .. })
     ));
 
-    let found = config.session_by_token(&[1; 32], Millis(900_000)).await.unwrap().unwrap();
-    assert_eq!((found.tenant, found.user, found.role), (acme, user_id, Role::Supervisor));
+    let found = config.session_access(&[1; 32], Millis(900_000)).await.unwrap().unwrap();
+    assert_eq!((found.tenant, found.user, found.role), (acme, user_id, Some(Role::Supervisor)));
     // Seen at 900 s, so still alive at 1,800 s; the second, not seen since 0, is not.
-    assert!(config.session_by_token(&[1; 32], Millis(1_800_000)).await.unwrap().is_some());
-    assert!(config.session_by_token(&[2; 32], Millis(1_800_000)).await.unwrap().is_none());
-    assert!(config.session_by_token(&[7; 32], Millis(1)).await.unwrap().is_none());
+    assert!(config.session_access(&[1; 32], Millis(1_800_000)).await.unwrap().is_some());
+    assert!(config.session_access(&[2; 32], Millis(1_800_000)).await.unwrap().is_none());
+    assert!(config.session_access(&[7; 32], Millis(1)).await.unwrap().is_none());
     config.end_session(&[1; 32]).await.unwrap();
-    assert!(config.session_by_token(&[1; 32], Millis(1_800_001)).await.unwrap().is_none());
+    assert!(config.session_access(&[1; 32], Millis(1_800_001)).await.unwrap().is_none());
     config.end_session(&[1; 32]).await.unwrap();
     assert_eq!(config.forget_dead_sessions(Millis(1_800_001)).await.unwrap(), 3);
     config.create_session(acme, &session(5)).await.unwrap();
     let hash = SecretString::from("$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$b3RoZXI");
     config.set_password(acme, user_id, &hash).await.unwrap();
     assert!(
-        config.session_by_token(&[5; 32], Millis(1)).await.unwrap().is_none(),
+        config.session_access(&[5; 32], Millis(1)).await.unwrap().is_none(),
         "a new password ends all sessions"
     );
     config.create_session(acme, &session(6)).await.unwrap();
-    assert!(config.session_by_token(&[6; 32], Millis(100_000_000)).await.unwrap().is_none());
+    assert!(config.session_access(&[6; 32], Millis(100_000_000)).await.unwrap().is_none());
     assert_eq!(config.end_sessions_of(acme, user_id).await.unwrap(), 1);
 }
 
@@ -195,15 +204,24 @@ async fn api_keys_are_known_by_their_hash_until_revoked() {
         key_hash: [3; 32],
         last_four: "wxyz".into(),
         scopes: vec!["calls:read".into(), "live:read".into()],
+        businesses: Vec::new(),
+        expires_at: Some(Millis(1_000)),
         created_by: None,
     };
-    let id = config.create_api_key(acme, &new).await.unwrap();
-    let found = config.api_key_by_hash(&[3; 32]).await.unwrap().unwrap();
+    let id = config.create_api_key(acme, &By::operator(), &new).await.unwrap();
+    let found = config.api_key_access(&[3; 32], Millis(5)).await.unwrap().unwrap();
     assert_eq!((found.tenant, found.id, found.scopes), (acme, id, new.scopes.clone()));
-    assert!(config.api_key_by_hash(&[4; 32]).await.unwrap().is_none());
-    assert!(matches!(config.revoke_api_key(bolt, id).await, Err(PostgresError::Missing { .. })));
-    config.revoke_api_key(acme, id).await.unwrap();
-    assert!(config.api_key_by_hash(&[3; 32]).await.unwrap().is_none());
+    assert!(config.api_key_access(&[4; 32], Millis(5)).await.unwrap().is_none());
+    assert!(
+        config.api_key_access(&[3; 32], Millis(1_000)).await.unwrap().is_none(),
+        "it has expired"
+    );
+    assert!(matches!(
+        config.revoke_api_key(bolt, &By::operator(), id).await,
+        Err(PostgresError::Missing { .. })
+    ));
+    config.revoke_api_key(acme, &By::operator(), id).await.unwrap();
+    assert!(config.api_key_access(&[3; 32], Millis(5)).await.unwrap().is_none());
     assert!(config.api_keys(acme).await.unwrap()[0].revoked);
 }
 

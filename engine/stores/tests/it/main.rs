@@ -6,6 +6,7 @@ mod analytics_list;
 mod analytics_tls;
 mod broker;
 mod config;
+mod deeds;
 mod door;
 mod door_durability;
 mod embedded;

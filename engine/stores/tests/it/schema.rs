@@ -10,7 +10,7 @@ use trunkline_stores::postgres::{Database, PostgresError, PostgresOptions, migra
 
 use crate::server;
 
-async fn owner(options: &PostgresOptions) -> Client {
+pub async fn owner(options: &PostgresOptions) -> Client {
     connect(options.owner_url.as_ref().unwrap().expose_secret()).await
 }
 

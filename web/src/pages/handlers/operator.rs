@@ -7,11 +7,12 @@ use trunkline_stores::clickhouse::{EventPlace, Turning};
 
 use super::{raw_page, record};
 use crate::error::Problem;
-use crate::identity::{Caller, Permission};
+use crate::identity::Caller;
 use crate::pages::operator::{Figures, OperatorPage, Stored};
 use crate::pages::shell::Place;
 use crate::pages::{frame, html};
 use crate::state::AppState;
+use trunkline_core::access::Permission;
 
 /// Set-aside events on the operator page.
 const SET_ASIDE_SHOWN: u32 = 50;

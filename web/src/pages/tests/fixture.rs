@@ -18,7 +18,7 @@ pub fn shell(l: &'static Texts, place: Place, title: &str, theme: Option<&'stati
         name: "Marta Kessler".into(),
         initials: format::initials("Marta Kessler"),
         role: l.t("role-supervisor"),
-        operates: true,
+        access: trunkline_core::access::Access::of_person(Some(trunkline_core::access::Role::Owner), &[]),
     };
     s.businesses = ["Northside Clinics", "Harbour Dental", "Alba Seguros"]
         .iter()

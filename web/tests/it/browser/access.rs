@@ -1,7 +1,7 @@
 //! Getting in, getting about: sign-in, deep links, roles, keyboard.
 
 use reqwest::StatusCode;
-use trunkline_stores::postgres::row::Role;
+use trunkline_core::access::Role;
 
 use super::page::{browse, person};
 use crate::app::{app, client, event, fresh};
@@ -148,7 +148,7 @@ async fn a_theme_is_chosen_and_kept() {
 #[tokio::test]
 async fn a_link_into_the_call_log_shows_what_its_sender_saw() {
     let line = app().line().await;
-    let email = person(&line, Role::Analyst).await;
+    let email = person(&line, Role::Supervisor).await;
     // As Retell spells ids: the search field knows them by that.
     let (wanted, other) = (fresh("call").replace('-', "_"), fresh("call"));
     for id in [&wanted, &other] {

@@ -1,7 +1,7 @@
 //! What stands behind a number, what came while somebody reads, and what Retell sends that nobody announced.
 
 use serde_json::{Value, json};
-use trunkline_stores::postgres::row::Role;
+use trunkline_core::access::Role;
 
 use super::page::{browse, person};
 use crate::app::{Line, app, event, fresh};

@@ -4,7 +4,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use trunkline_stores::postgres::row::Role;
+use trunkline_core::access::Role;
 
 use super::page::{browse, person};
 use crate::app::{App, app, event, fresh};

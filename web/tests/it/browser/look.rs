@@ -1,8 +1,8 @@
 //! What axe finds, at three sizes and in both themes: nothing. And nothing is cut off or scrolls sideways.
 
 use serde_json::Value;
+use trunkline_core::access::Role;
 use trunkline_stores::postgres::config::webhooks::NewWebhook;
-use trunkline_stores::postgres::row::Role;
 
 use super::page::{Page, browse, person};
 use crate::app::{Line, app, event, fresh, now};

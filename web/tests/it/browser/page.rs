@@ -5,13 +5,15 @@ use std::io::{BufRead, BufReader};
 use std::panic::AssertUnwindSafe;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+use trunkline_core::audit;
 
 use futures::FutureExt as _;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use thirtyfour::prelude::*;
 use tokio::sync::Semaphore;
-use trunkline_stores::postgres::row::{NewUser, Role};
+use trunkline_core::access::Role;
+use trunkline_stores::postgres::row::NewUser;
 use trunkline_web::identity::password::Passwords;
 
 use crate::app::{App, Line, PATIENCE, client, fresh};
@@ -109,10 +111,11 @@ pub async fn person(line: &Line, role: Role) -> String {
     let new = NewUser {
         email: email.clone(),
         name: "Maren Kessler".to_owned(),
-        role,
+        role: Some(role),
+        grants: Vec::new(),
         password_hash: hash,
     };
-    line.config.create_user(line.tenant, &new).await.unwrap();
+    line.config.create_user(line.tenant, &audit::By::system(), &new).await.unwrap();
     email
 }
 

@@ -2,13 +2,16 @@
 
 use secrecy::{ExposeSecret, SecretString};
 use tokio_postgres::Row;
-use trunkline_core::id::{KeyId, TenantId, UserId};
+use trunkline_core::access::Role;
+use trunkline_core::audit::{By, Deed};
+use trunkline_core::id::{BusinessId, KeyId, TenantId, UserId};
 use trunkline_core::instant::Millis;
 use uuid::Uuid;
 
-use super::{Config, column, must_exist};
-use crate::postgres::PostgresError;
-use crate::postgres::row::{ApiKeyListed, ApiKeyRow, Hash32, NewApiKey, NewSession, NewUser, Role, SessionRow, UserRow};
+use super::grants::{put_grants, read_grants, shown};
+use super::{Config, audit, column, must_exist, rows};
+use crate::postgres::row::{ApiKeyListed, ApiKeyRow, Hash32, NewApiKey, NewSession, NewUser, SessionRow, UserListed, UserRow};
+use crate::postgres::{PostgresError, tenant};
 
 impl Config {
     /// The user with this address, whatever its case: asked at sign-in, before a tenant is known.
@@ -18,24 +21,39 @@ impl Config {
     }
 
     /// Users of a tenant, by address.
-    pub async fn users(&self, tenant: TenantId) -> Result<Vec<UserRow>, PostgresError> {
+    pub async fn users(&self, tenant: TenantId) -> Result<Vec<UserListed>, PostgresError> {
         let found = self.ask_within(tenant, "list users", include_str!("../sql/users.sql"), &[]).await?;
-        found.iter().map(read_user).collect()
+        let read = |row| {
+            let user = read_user(row)?;
+            Ok(UserListed {
+                id: user.id,
+                email: user.email,
+                name: user.name,
+                role: user.role,
+                grants: read_grants(row, 7)?,
+                disabled: user.disabled,
+            })
+        };
+        found.iter().map(read).collect()
     }
 
     /// Makes a user.
-    pub async fn create_user(&self, tenant: TenantId, new: &NewUser) -> Result<UserId, PostgresError> {
+    pub async fn create_user(&self, tenant: TenantId, by: &By, new: &NewUser) -> Result<UserId, PostgresError> {
+        let doing = "create a user";
         let id = UserId(Uuid::now_v7());
         let email = new.email.trim().to_lowercase();
+        let mut client = self.client(doing).await?;
+        let transaction = tenant::begin(&mut client, tenant, doing).await?;
+        let (hash, role) = (new.password_hash.expose_secret(), new.role.map(Role::as_str));
         let sql = include_str!("../sql/create_user.sql");
-        let hash = new.password_hash.expose_secret();
-        self.ask_within(
-            tenant,
-            "create a user",
-            sql,
-            &[&tenant.0, &id.0, &email, &new.name, &new.role.as_str(), &hash],
-        )
-        .await?;
+        rows(&transaction, doing, sql, &[&tenant.0, &id.0, &email, &new.name, &role, &hash]).await?;
+        put_grants(&transaction, tenant, id, &new.grants).await?;
+        let deed = Deed::plain("person.create", "user", id).after(&shown(new.role, &new.grants));
+        audit::append(&transaction, tenant, by, &deed).await?;
+        transaction
+            .commit()
+            .await
+            .map_err(|error| PostgresError::from_driver(doing, &error))?;
         Ok(id)
     }
 
@@ -64,8 +82,8 @@ impl Config {
     }
 
     /// The living session with this token, which counts as seen now.
-    pub async fn session_by_token(&self, token_hash: &Hash32, now: Millis) -> Result<Option<SessionRow>, PostgresError> {
-        let sql = include_str!("../sql/session_by_token.sql");
+    pub async fn session_access(&self, token_hash: &Hash32, now: Millis) -> Result<Option<SessionRow>, PostgresError> {
+        let sql = include_str!("../sql/session_access.sql");
         let found = self.ask("find a session", sql, &[&token_hash.as_slice(), &now.0]).await?;
         found.first().map(read_session).transpose()
     }
@@ -95,35 +113,47 @@ impl Config {
     }
 
     /// Makes an API key; only its hash and last four characters are kept.
-    pub async fn create_api_key(&self, tenant: TenantId, new: &NewApiKey) -> Result<KeyId, PostgresError> {
+    pub async fn create_api_key(&self, tenant: TenantId, by: &By, new: &NewApiKey) -> Result<KeyId, PostgresError> {
         let id = KeyId(Uuid::now_v7());
-        let (hash, by) = (new.key_hash.as_slice(), new.created_by.map(|user| user.0));
+        let (hash, creator) = (new.key_hash.as_slice(), new.created_by.map(|user| user.0));
+        let businesses: Vec<Uuid> = new.businesses.iter().map(|business| business.0).collect();
+        let expires = new.expires_at.map(|at| at.0);
         let sql = include_str!("../sql/create_api_key.sql");
-        self.ask_within(
+        let deed = Deed::plain("key.create", "api_key", id).after(&serde_json::json!({
+            "name": new.name, "scopes": new.scopes, "businesses": new.businesses, "expires_ms": expires,
+        }));
+        self.change(
             tenant,
+            (by, &deed),
             "create an API key",
             sql,
-            &[&tenant.0, &id.0, &new.name, &hash, &new.last_four, &new.scopes, &by],
+            &[
+                &tenant.0,
+                &id.0,
+                &new.name,
+                &hash,
+                &new.last_four,
+                &new.scopes,
+                &businesses,
+                &expires,
+                &creator,
+            ],
         )
         .await?;
         Ok(id)
     }
 
-    /// The key with this hash, if it is still accepted: asked before a tenant is known.
-    pub async fn api_key_by_hash(&self, key_hash: &Hash32) -> Result<Option<ApiKeyRow>, PostgresError> {
-        let found = self
-            .ask(
-                "find an API key",
-                include_str!("../sql/api_key_by_hash.sql"),
-                &[&key_hash.as_slice()],
-            )
-            .await?;
+    /// The key with this hash, if it is still accepted, which counts as used now: asked before a tenant is known.
+    pub async fn api_key_access(&self, key_hash: &Hash32, now: Millis) -> Result<Option<ApiKeyRow>, PostgresError> {
+        let sql = include_str!("../sql/api_key_access.sql");
+        let found = self.ask("find an API key", sql, &[&key_hash.as_slice(), &now.0]).await?;
         let read = |row| {
             Ok(ApiKeyRow {
                 tenant: TenantId(column(row, 0)?),
                 id: KeyId(column(row, 1)?),
                 name: column(row, 2)?,
                 scopes: column(row, 3)?,
+                businesses: read_businesses(row, 4)?,
             })
         };
         found.first().map(read).transpose()
@@ -140,28 +170,33 @@ impl Config {
                 name: column(row, 1)?,
                 last_four: column(row, 2)?,
                 scopes: column(row, 3)?,
-                revoked: column(row, 4)?,
+                businesses: read_businesses(row, 4)?,
+                revoked: column(row, 5)?,
+                expires_at: column::<Option<i64>>(row, 6)?.map(Millis),
+                last_used_at: column::<Option<i64>>(row, 7)?.map(Millis),
+                created_at: Millis(column(row, 8)?),
+                created_by: column(row, 9)?,
             })
         };
         found.iter().map(read).collect()
     }
 
     /// Stops accepting a key.
-    pub async fn revoke_api_key(&self, tenant: TenantId, id: KeyId) -> Result<(), PostgresError> {
+    pub async fn revoke_api_key(&self, tenant: TenantId, by: &By, id: KeyId) -> Result<(), PostgresError> {
         let doing = "revoke an API key";
-        must_exist(
-            &self
-                .ask_within(tenant, doing, include_str!("../sql/revoke_api_key.sql"), &[&id.0])
-                .await?,
-            doing,
-        )
+        let deed = Deed::plain("key.revoke", "api_key", id);
+        let sql = include_str!("../sql/revoke_api_key.sql");
+        must_exist(&self.change(tenant, (by, &deed), doing, sql, &[&id.0]).await?, doing)
     }
 }
 
-fn read_role(row: &Row, at: usize) -> Result<Role, PostgresError> {
-    column::<&str>(row, at)?
-        .parse()
-        .map_err(|_| PostgresError::Misconfigured("a user has a role that this version does not know; upgrade Trunkline".into()))
+fn read_businesses(row: &Row, at: usize) -> Result<Vec<BusinessId>, PostgresError> {
+    Ok(column::<Vec<Uuid>>(row, at)?.into_iter().map(BusinessId).collect())
+}
+
+/// The word of a role; `None`: no role everywhere.
+fn read_role(row: &Row, at: usize) -> Result<Option<Role>, PostgresError> {
+    column::<Option<&str>>(row, at)?.map(super::grants::role).transpose()
 }
 
 fn read_user(row: &Row) -> Result<UserRow, PostgresError> {
@@ -185,5 +220,6 @@ fn read_session(row: &Row) -> Result<SessionRow, PostgresError> {
         role: read_role(row, 4)?,
         created_at: Millis(column(row, 5)?),
         expires_at: Millis(column(row, 6)?),
+        grants: read_grants(row, 7)?,
     })
 }

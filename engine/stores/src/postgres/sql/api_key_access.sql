@@ -1,0 +1,1 @@
+SELECT tenant, id, name, scopes, businesses FROM api_key_access($1, $2)

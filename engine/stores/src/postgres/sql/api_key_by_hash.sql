@@ -1,1 +1,0 @@
-SELECT tenant, id, name, scopes FROM api_key_by_hash($1)

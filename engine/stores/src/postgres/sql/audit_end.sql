@@ -1,0 +1,1 @@
+SELECT written, hash FROM audit_heads
