@@ -79,7 +79,7 @@ pub enum Reach {
 
 /// Not the word of a permission.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("there is no scope {0}; see the list of scopes on the roles page")]
+#[error("there is no scope {0}; there are {all}", all = Permission::ALL.map(Permission::scope).join(", "))]
 pub struct BadScope(String);
 
 impl FromStr for Permission {
