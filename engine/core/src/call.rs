@@ -7,6 +7,7 @@ mod facts;
 mod receipts;
 mod shelf;
 mod state;
+mod stored;
 mod transfers;
 mod voice;
 
@@ -126,7 +127,13 @@ impl Call {
         let said = self.voice.winner(&self.receipts).cloned();
         let (place, seen) = self.receipts.take(event);
         let ending = match seen {
-            Seen::Same => return Changes::none(Ending::Same),
+            Seen::Same => {
+                let transcript = event.transcript.as_ref().is_some_and(|text| self.voice.recall(text));
+                return Changes {
+                    transcript,
+                    ..Changes::none(Ending::Same)
+                };
+            }
             Seen::Repeat { earlier } => {
                 if let Some(name) = event.known().filter(|name| earlier && name.is_transfer()) {
                     // Of two equal transfer events the earlier one names the agent that counts.
@@ -211,6 +218,11 @@ impl Call {
     pub fn compact(&mut self) {
         self.voice.drop_text();
         self.receipts.shrink();
+    }
+
+    /// What was said is known but not here: the call was compacted, or stored. Its records bring it back when they are applied again.
+    pub fn lacks_text(&self) -> bool {
+        self.voice.lacks_text()
     }
 
     /// Bytes held for this call, transcript text included.

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::id::{CallKey, WorkspaceId};
 use crate::instant::Millis;
 
+pub(crate) use word::{CHANNELS, DIRECTIONS, STATES};
 pub use word::{CallState, Channel, Direction, ReasonClass, Role, STAGES, Sentiment, Stage};
 
 /// One spoken word with its place in the call.

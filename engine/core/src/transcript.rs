@@ -6,7 +6,10 @@ mod speech;
 
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
+
 use crate::facts::{Item, Role, Speech};
+use crate::wire::{In, Out};
 
 pub(crate) use source::{Entry, Sources};
 
@@ -15,7 +18,7 @@ use source::Source;
 use speech::{Figures, Listener};
 
 /// One version of a call's transcript. Word times are heard once, for the figures, and not kept.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub(crate) struct Transcript {
     packed: Box<[u8]>,
     /// Where the last turn stands.
@@ -27,8 +30,22 @@ pub(crate) struct Transcript {
     pub tool_failures: u32,
     /// Language that the script tells, where it does.
     pub language: Option<&'static str>,
-    /// The text has been dropped; only the last turn is left.
-    dropped: bool,
+    /// Set when the text has been dropped, and only the last turn is left: by this it is recognised when it comes again.
+    dropped: Option<u64>,
+}
+
+/// The print of a text that never was there.
+const NO_TEXT: u64 = 0;
+
+impl PartialEq for Transcript {
+    fn eq(&self, other: &Self) -> bool {
+        self.figures == other.figures
+            && (self.tool_calls, self.tool_failures, self.language) == (other.tool_calls, other.tool_failures, other.language)
+            && match (self.dropped, other.dropped) {
+                (None, None) => self.packed == other.packed,
+                _ => self.print() == other.print(),
+            }
+    }
 }
 
 impl Transcript {
@@ -76,7 +93,7 @@ impl Transcript {
             tool_calls,
             tool_failures,
             language,
-            dropped: false,
+            dropped: None,
         })
     }
 
@@ -89,7 +106,7 @@ impl Transcript {
             tool_calls: 0,
             tool_failures: 0,
             language: None,
-            dropped: true,
+            dropped: Some(NO_TEXT),
         }
     }
 
@@ -105,7 +122,7 @@ impl Transcript {
 
     /// All entries, without words; nothing once the text was dropped.
     pub fn items(&self) -> Arc<[Item]> {
-        if self.dropped {
+        if self.dropped.is_some() {
             return Arc::from([]);
         }
         Unpacked::new(&self.packed).map(|entry| entry.item(false)).collect()
@@ -113,28 +130,79 @@ impl Transcript {
 
     /// The last turn: who and what.
     pub fn last_said(&self) -> Option<(Role, Arc<str>)> {
-        let at = if self.dropped { 0 } else { self.last_turn? as usize };
-        let turn = Unpacked::new(&self.packed[at..]).next()?;
+        let turn = Unpacked::new(self.last_packed()?).next()?;
         turn.is_turn().then(|| (turn.role, Arc::from(&*turn.content)))
+    }
+
+    /// The last turn in its packed form, with whatever follows it.
+    fn last_packed(&self) -> Option<&[u8]> {
+        let at = if self.dropped.is_some() { 0 } else { self.last_turn? as usize };
+        Some(&self.packed[at..])
     }
 
     /// The same without the text, but for its last turn.
     pub fn without_text(&self) -> Transcript {
-        let turn = match self.last_turn {
-            _ if self.dropped => self.packed.clone(),
-            None => Box::default(),
-            Some(at) => {
-                let rest = &self.packed[at as usize..];
-                let mut unpacked = Unpacked::new(rest);
-                unpacked.next();
-                Box::from(&rest[..unpacked.place()])
-            }
-        };
+        let turn = self.last_packed().map_or(&[][..], |rest| {
+            let mut unpacked = Unpacked::new(rest);
+            unpacked.next();
+            &rest[..unpacked.place()]
+        });
         Transcript {
-            packed: turn,
-            dropped: true,
+            packed: turn.into(),
+            dropped: Some(self.print()),
             ..*self
         }
+    }
+
+    /// Its text was there and is not any more.
+    pub fn lacks_text(&self) -> bool {
+        self.dropped.is_some_and(|print| print != NO_TEXT)
+    }
+
+    /// What tells its text from others of the same size.
+    fn print(&self) -> u64 {
+        self.dropped.unwrap_or_else(|| {
+            let print = Sha256::digest(&self.packed);
+            u64::from_be_bytes(*print.first_chunk().expect("SHA-256 is longer than 8 bytes")).max(NO_TEXT + 1)
+        })
+    }
+
+    /// Writes everything but the text.
+    pub fn write(&self, out: &mut Out) {
+        self.figures.write(out);
+        out.count(u64::from(self.tool_calls));
+        out.count(u64::from(self.tool_failures));
+        out.option(self.language, Out::text);
+        out.option(self.last_said(), |out, (role, content)| {
+            out.byte(packed::place(role));
+            out.text(&content);
+        });
+        out.bytes(&self.print().to_be_bytes());
+    }
+
+    /// Reads what [`Transcript::write`] wrote: the text is missing until it comes again.
+    pub fn read_outline(from: &mut In<'_>) -> Option<Transcript> {
+        let figures = Figures::read(from)?;
+        let (tool_calls, tool_failures) = (from.small()?, from.small()?);
+        let language = from.option(|from| speech::language(from.str()?))?;
+        let turn = from.option(|from| Some((packed::role(from.byte()?)?, from.str()?)))?;
+        let mut packer = Packer::default();
+        if let Some((role, content)) = turn {
+            packer.push(&Entry {
+                role,
+                content: content.into(),
+                ..Entry::default()
+            });
+        }
+        Some(Transcript {
+            packed: packer.finish(),
+            last_turn: None,
+            figures,
+            tool_calls,
+            tool_failures,
+            language,
+            dropped: Some(u64::from_be_bytes(from.bytes()?)),
+        })
     }
 
     /// Bytes of the text, its roles and its times.

@@ -36,15 +36,15 @@ impl Order {
 /// One content at its earliest stamp. 24 bytes, because a call may have many.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Receipt {
-    received_at: Millis,
-    content: u64,
-    whole: u32,
+    pub received_at: Millis,
+    pub content: u64,
+    pub whole: u32,
     /// Version on the shelf of the event's rank.
     pub version: u16,
     /// Place among the documented names, or behind them that of an undocumented one.
-    name: u8,
+    pub name: u8,
     /// Place among the agents of this call, from 1; 0 when it names none.
-    agent: u8,
+    pub agent: u8,
 }
 
 const _: () = assert!(size_of::<Receipt>() == 24);
@@ -66,10 +66,10 @@ impl Receipt {
 
 /// Content that came again later.
 #[derive(Debug, Clone, Copy)]
-struct Repeat {
-    of: u32,
-    received_at: Millis,
-    whole: u32,
+pub(super) struct Repeat {
+    pub of: u32,
+    pub received_at: Millis,
+    pub whole: u32,
 }
 
 /// Whether a record was known.
@@ -86,11 +86,11 @@ pub(super) enum Seen {
 /// All receipts of a call.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Receipts {
-    all: Vec<Receipt>,
-    repeats: Vec<Repeat>,
-    unknown: Vec<Arc<str>>,
+    pub(super) all: Vec<Receipt>,
+    pub(super) repeats: Vec<Repeat>,
+    pub(super) unknown: Vec<Arc<str>>,
     /// Nearly always one.
-    agents: SmallVec<[Arc<str>; 1]>,
+    pub(super) agents: SmallVec<[Arc<str>; 1]>,
 }
 
 impl Receipts {

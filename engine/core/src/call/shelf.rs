@@ -23,7 +23,7 @@ pub(super) struct Shelf {
 /// All ranks, ascending.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Shelves {
-    all: Vec<Shelf>,
+    pub(super) all: Vec<Shelf>,
 }
 
 /// Whether a field of a lower rank can never decide again, given the fields of one event of a higher rank.

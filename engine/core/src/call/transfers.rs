@@ -9,16 +9,16 @@ use crate::name::Name;
 
 /// One transfer event, repeats removed.
 #[derive(Debug, Clone)]
-struct Attempt {
-    receipt: u32,
-    name: Name,
-    to: TransferTo,
+pub(super) struct Attempt {
+    pub receipt: u32,
+    pub name: Name,
+    pub to: TransferTo,
 }
 
 /// All transfer events of a call; most calls have none.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Transfers {
-    events: Vec<Attempt>,
+    pub(super) events: Vec<Attempt>,
 }
 
 /// A transfer while it is put together.

@@ -11,24 +11,24 @@ use crate::transcript::Transcript;
 
 /// A version and the receipts it came with.
 #[derive(Debug, Clone)]
-struct Candidate {
+pub(super) struct Candidate {
     /// `None` once an ending event has brought the one that counts.
-    transcript: Option<Arc<Transcript>>,
-    receipts: SmallVec<[u32; 4]>,
+    pub transcript: Option<Arc<Transcript>>,
+    pub receipts: SmallVec<[u32; 4]>,
 }
 
 /// Nearly always one.
-type Few = SmallVec<[Candidate; 1]>;
+pub(super) type Few = SmallVec<[Candidate; 1]>;
 
 /// Versions among which only stamps decide, and stamps may yet turn out earlier.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Voice {
     /// Turns and characters of the largest version before the end.
-    largest: (u32, u64),
-    live: Few,
+    pub(super) largest: (u32, u64),
+    pub(super) live: Few,
     /// Rank of the highest ending event that brought a turn.
-    rank: u8,
-    canonical: Few,
+    pub(super) rank: u8,
+    pub(super) canonical: Few,
 }
 
 fn add(candidates: &mut Few, place: u32, transcript: &Arc<Transcript>, keep: bool) {
@@ -37,7 +37,12 @@ fn add(candidates: &mut Few, place: u32, transcript: &Arc<Transcript>, keep: boo
         None => !keep,
     });
     match same {
-        Some(known) => known.receipts.push(place),
+        Some(known) => {
+            known.receipts.push(place);
+            if let Some(dropped) = known.transcript.as_mut().filter(|known| known.lacks_text()) {
+                *dropped = transcript.clone();
+            }
+        }
         None => {
             let transcript = keep.then(|| transcript.clone());
             candidates.push(Candidate {
@@ -118,6 +123,22 @@ impl Voice {
                 *transcript = Arc::new(transcript.without_text());
             }
         }
+    }
+
+    /// Takes the text of a version back that came before; false when none lacks it.
+    pub fn recall(&mut self, text: &Arc<Transcript>) -> bool {
+        let candidates = self.live.iter_mut().chain(&mut self.canonical);
+        let mut lacking = candidates
+            .filter_map(|candidate| candidate.transcript.as_mut())
+            .filter(|transcript| transcript.lacks_text() && *transcript == text);
+        let Some(found) = lacking.next() else { return false };
+        *found = text.clone();
+        true
+    }
+
+    /// A version that may count lacks its text.
+    pub fn lacks_text(&self) -> bool {
+        self.transcripts().any(|transcript| transcript.lacks_text())
     }
 
     fn transcripts(&self) -> impl Iterator<Item = &Arc<Transcript>> {

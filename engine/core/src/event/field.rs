@@ -18,7 +18,7 @@ pub(crate) type Latency = Arc<[(Stage, Arc<[f64]>)]>;
 /// A moment as read from a body. Whether it is usable depends on when the record came, so the merge decides that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Time {
-    at: Millis,
+    pub at: Millis,
     /// Written in seconds (rule B9).
     pub repaired: bool,
 }

@@ -24,12 +24,12 @@ fn one_of(words: &[Arc<str>], word: &str) -> Arc<str> {
 }
 
 /// A `call_status`; shared when it is a documented one.
-pub(super) fn status(word: &str) -> Arc<str> {
+pub(crate) fn status(word: &str) -> Arc<str> {
     one_of(&*STATUS_WORDS, word)
 }
 
 /// A `disconnection_reason`; shared when it is a documented one.
-pub(super) fn reason(word: &str) -> Arc<str> {
+pub(crate) fn reason(word: &str) -> Arc<str> {
     one_of(&*REASON_WORDS, word)
 }
 

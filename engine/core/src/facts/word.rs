@@ -140,6 +140,15 @@ pub enum Stage {
     S2s,
 }
 
+/// All channels, in the order of their stored numbers: append, never insert.
+pub(crate) const CHANNELS: [Channel; 4] = [Channel::Phone, Channel::Web, Channel::Chat, Channel::Other];
+
+/// All directions, in the order of their stored numbers: append, never insert.
+pub(crate) const DIRECTIONS: [Direction; 3] = [Direction::Inbound, Direction::Outbound, Direction::None];
+
+/// All states, in the order of their stored numbers: append, never insert.
+pub(crate) const STATES: [CallState; 3] = [CallState::Registered, CallState::Ongoing, CallState::Ended];
+
 /// All stages, in the order they are shown.
 pub const STAGES: [Stage; 7] = [
     Stage::E2e,

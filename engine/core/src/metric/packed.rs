@@ -1,23 +1,17 @@
 //! A contribution in one small buffer: very many are kept beside their calls until they are taken back.
 //!
-//! Flags, cut, moments, then each list with its length. Numbers are LEB128, texts are length and UTF-8. Never stored: only this
-//! process reads what it packed.
-
-use std::sync::Arc;
+//! Flags, cut, moments, then each list with its length. Part of the checkpoints' stored form: a change here is a new version there.
 
 use super::contribution::{Contribution, Entry, Sampling, Slice};
 use super::definition::Sampled;
 use super::name::Metric;
-use crate::facts::{Channel, Direction};
-use crate::instant::Millis;
+use crate::facts::{CHANNELS, DIRECTIONS};
+use crate::wire::{In, Out, place};
 
 const IN_STATE: u8 = 1;
 const CLOSED: u8 = 2;
 const AGENT: u8 = 4;
 const REASON: u8 = 8;
-
-const DIRECTIONS: [Direction; 3] = [Direction::Inbound, Direction::Outbound, Direction::None];
-const CHANNELS: [Channel; 4] = [Channel::Phone, Channel::Web, Channel::Chat, Channel::Other];
 
 /// Room that most contributions fit in while they are packed.
 const USUAL_BYTES: usize = 256;
@@ -29,40 +23,36 @@ pub struct PackedContribution(Box<[u8]>);
 impl Contribution {
     /// The same in little room.
     pub fn pack(&self) -> PackedContribution {
-        let mut out = Writer(Vec::with_capacity(USUAL_BYTES));
+        let mut out = Out(Vec::with_capacity(USUAL_BYTES));
         let flag = |flag: u8, on: bool| if on { flag } else { 0 };
-        out.0.push(
+        out.byte(
             flag(IN_STATE, self.in_state)
                 | flag(CLOSED, self.closed_at.is_some())
                 | flag(AGENT, self.slice.agent.is_some())
                 | flag(REASON, self.reason.is_some()),
         );
-        out.0.extend_from_slice(&[self.slice.direction as u8, self.slice.channel as u8]);
-        out.signed(self.opened_at.0);
+        out.byte(place(&DIRECTIONS, &self.slice.direction));
+        out.byte(place(&CHANNELS, &self.slice.channel));
+        out.moment(self.opened_at);
         if let Some(closed_at) = self.closed_at {
-            out.signed(closed_at.0);
+            out.moment(closed_at);
         }
         for text in [&self.slice.agent, &self.reason].into_iter().flatten() {
             out.text(text);
         }
         for entries in [&self.now, &self.arrival, &self.completion] {
-            out.number(entries.len() as u64);
-            for entry in entries {
-                out.0.push(entry.metric as u8);
-                out.number(u64::from(entry.den));
-                out.signed(entry.num);
-            }
+            out.list(entries.iter(), |out, entry| {
+                out.byte(entry.metric as u8);
+                out.count(u64::from(entry.den));
+                out.number(entry.num);
+            });
         }
-        out.number(self.samples.len() as u64);
-        for sample in &self.samples {
-            out.0.push(sample.of as u8);
-            out.number(u64::from(sample.bucket));
-            out.number(u64::from(sample.count));
-        }
-        out.number(self.waits.len() as u64);
-        for wait in &self.waits {
-            out.signed(wait.0);
-        }
+        out.list(self.samples.iter(), |out, sample| {
+            out.byte(sample.of as u8);
+            out.count(u64::from(sample.bucket));
+            out.count(u64::from(sample.count));
+        });
+        out.list(self.waits.iter(), |out, wait| out.moment(*wait));
         PackedContribution(out.0.into_boxed_slice())
     }
 }
@@ -70,40 +60,18 @@ impl Contribution {
 impl PackedContribution {
     /// What was packed.
     pub fn unpack(&self) -> Contribution {
-        let mut from = Reader(&self.0);
-        let (flags, direction, channel) = (from.byte(), from.byte(), from.byte());
-        let has = |flag| flags & flag != 0;
-        let opened_at = Millis(from.signed());
-        let closed_at = has(CLOSED).then(|| Millis(from.signed()));
-        let agent = has(AGENT).then(|| from.text());
-        let reason = has(REASON).then(|| from.text());
-        let now = from.entries();
-        let arrival = from.entries();
-        let completion = from.entries();
-        let samples = (0..from.number())
-            .map(|_| Sampling {
-                of: Sampled::ALL[usize::from(from.byte())],
-                bucket: from.number() as u16,
-                count: from.number() as u32,
-            })
-            .collect();
-        let waits = (0..from.number()).map(|_| Millis(from.signed())).collect();
-        Contribution {
-            slice: Slice {
-                agent,
-                direction: DIRECTIONS[usize::from(direction)],
-                channel: CHANNELS[usize::from(channel)],
-            },
-            opened_at,
-            closed_at,
-            in_state: has(IN_STATE),
-            now,
-            arrival,
-            completion,
-            samples,
-            waits,
-            reason,
-        }
+        read(&self.0).expect("only what was packed is in it")
+    }
+
+    /// The bytes to store.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Takes stored bytes; `None` if they are no contribution.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<PackedContribution> {
+        read(bytes)?;
+        Some(PackedContribution(bytes.into()))
     }
 
     /// Memory held beyond the struct itself.
@@ -112,85 +80,54 @@ impl PackedContribution {
     }
 }
 
-struct Writer(Vec<u8>);
-
-impl Writer {
-    fn number(&mut self, mut number: u64) {
-        while number >= 0x80 {
-            self.0.push(number as u8 | 0x80);
-            number >>= 7;
-        }
-        self.0.push(number as u8);
-    }
-
-    /// Small numbers of either sign stay small.
-    fn signed(&mut self, number: i64) {
-        self.number(((number << 1) ^ (number >> 63)) as u64);
-    }
-
-    fn text(&mut self, text: &str) {
-        self.number(text.len() as u64);
-        self.0.extend_from_slice(text.as_bytes());
-    }
+fn read(bytes: &[u8]) -> Option<Contribution> {
+    let mut from = In(bytes);
+    let flags = from.byte()?;
+    let has = |flag| flags & flag != 0;
+    let direction = *DIRECTIONS.get(usize::from(from.byte()?))?;
+    let channel = *CHANNELS.get(usize::from(from.byte()?))?;
+    let opened_at = from.moment()?;
+    let closed_at = if has(CLOSED) { Some(from.moment()?) } else { None };
+    let agent = if has(AGENT) { Some(from.text()?) } else { None };
+    let reason = if has(REASON) { Some(from.text()?) } else { None };
+    let contribution = Contribution {
+        slice: Slice { agent, direction, channel },
+        opened_at,
+        closed_at,
+        in_state: has(IN_STATE),
+        now: from.list(entry)?.into(),
+        arrival: from.list(entry)?.into(),
+        completion: from.list(entry)?.into(),
+        samples: from.list(sampling)?.into(),
+        waits: from.list(In::moment)?.into(),
+        reason,
+    };
+    from.is_empty().then_some(contribution)
 }
 
-struct Reader<'a>(&'a [u8]);
+fn entry(from: &mut In<'_>) -> Option<Entry> {
+    Some(Entry {
+        metric: *Metric::ALL.get(usize::from(from.byte()?))?,
+        den: from.small()?,
+        num: from.number()?,
+    })
+}
 
-impl Reader<'_> {
-    fn byte(&mut self) -> u8 {
-        let (first, rest) = self.0.split_first().expect("packed to its end");
-        self.0 = rest;
-        *first
-    }
-
-    fn number(&mut self) -> u64 {
-        let (mut number, mut shift) = (0, 0);
-        loop {
-            let byte = self.byte();
-            number |= u64::from(byte & 0x7F) << shift;
-            if byte < 0x80 {
-                return number;
-            }
-            shift += 7;
-        }
-    }
-
-    fn signed(&mut self) -> i64 {
-        let number = self.number();
-        (number >> 1) as i64 ^ -((number & 1) as i64)
-    }
-
-    fn text(&mut self) -> Arc<str> {
-        let length = self.number() as usize;
-        let (text, rest) = self.0.split_at(length);
-        self.0 = rest;
-        Arc::from(std::str::from_utf8(text).expect("packed from a text"))
-    }
-
-    fn entries(&mut self) -> Box<[Entry]> {
-        (0..self.number())
-            .map(|_| Entry {
-                metric: Metric::ALL[usize::from(self.byte())],
-                den: self.number() as u32,
-                num: self.signed(),
-            })
-            .collect()
-    }
+fn sampling(from: &mut In<'_>) -> Option<Sampling> {
+    Some(Sampling {
+        of: *Sampled::ALL.get(usize::from(from.byte()?))?,
+        bucket: from.small()?,
+        count: from.small()?,
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::sync::Arc;
 
-    #[test]
-    fn the_tables_are_in_the_order_of_the_numbers() {
-        for (place, direction) in DIRECTIONS.iter().enumerate() {
-            assert_eq!(*direction as usize, place);
-        }
-        for (place, channel) in CHANNELS.iter().enumerate() {
-            assert_eq!(*channel as usize, place);
-        }
-    }
+    use super::*;
+    use crate::facts::{Channel, Direction};
+    use crate::instant::Millis;
 
     #[test]
     fn a_packed_contribution_comes_back_whole() {

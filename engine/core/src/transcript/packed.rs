@@ -1,6 +1,6 @@
 //! A transcript in one buffer: a few bytes per entry beside its text, because very many are in memory at once.
 //!
-//! Each entry: role, flags, then what the flags announce. Numbers are LEB128; texts are length and UTF-8. Never stored.
+//! Each entry: role, flags, then what the flags announce. Numbers are LEB128; texts are length and UTF-8. Never stored, but for the numbers of roles.
 
 use std::borrow::Cow;
 
@@ -28,6 +28,17 @@ const ROLES: [Role; 10] = [
     Role::Injected,
     Role::Other,
 ];
+
+/// The number of a role, in stored forms too: append, never insert.
+pub(super) fn place(role: Role) -> u8 {
+    let found = ROLES.iter().position(|known| *known == role);
+    found.expect("the table holds every role") as u8
+}
+
+/// The role of a number.
+pub(super) fn role(place: u8) -> Option<Role> {
+    ROLES.get(usize::from(place)).copied()
+}
 
 /// Packs entries.
 #[derive(Debug, Default)]
@@ -61,11 +72,7 @@ impl Packer {
             Some(true) => SUCCEEDED,
             Some(false) => FAILED,
         };
-        let role = ROLES
-            .iter()
-            .position(|role| *role == entry.role)
-            .expect("the table holds every role");
-        self.out.extend_from_slice(&[role as u8, flags]);
+        self.out.extend_from_slice(&[place(entry.role), flags]);
         for time in times.into_iter().filter_map(|(_, time)| time) {
             self.number(time as u64);
         }

@@ -2,6 +2,7 @@
 
 use super::source::{Entry, Span};
 use crate::facts::{Role, Speech};
+use crate::wire::{In, Out};
 
 /// Speech figures, small: every live call has them. Times in ms within a day; `NONE` where there are no word times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +38,42 @@ impl Figures {
             last_response: NONE,
             characters,
         }
+    }
+
+    /// Writes them for a stored form.
+    pub fn write(&self, out: &mut Out) {
+        for count in [self.turns, self.agent_turns, self.user_turns, self.interruptions] {
+            out.count(u64::from(count));
+        }
+        let times = [
+            self.first_agent_word,
+            self.first_user_word,
+            self.agent_talk,
+            self.user_talk,
+            self.overtalk,
+            self.last_response,
+        ];
+        // One more, so that none is a small number too.
+        times.into_iter().for_each(|time| out.count(u64::from(time.wrapping_add(1))));
+        out.count(self.characters);
+    }
+
+    /// Reads what [`Figures::write`] wrote.
+    pub fn read(from: &mut In<'_>) -> Option<Figures> {
+        let time = |from: &mut In<'_>| from.small::<u32>().map(|time| time.wrapping_sub(1));
+        Some(Figures {
+            turns: from.small()?,
+            agent_turns: from.small()?,
+            user_turns: from.small()?,
+            interruptions: from.small()?,
+            first_agent_word: time(from)?,
+            first_user_word: time(from)?,
+            agent_talk: time(from)?,
+            user_talk: time(from)?,
+            overtalk: time(from)?,
+            last_response: time(from)?,
+            characters: from.count()?,
+        })
     }
 
     pub fn speech(&self) -> Speech {
@@ -183,6 +220,11 @@ struct Scripts {
 
 const LANGUAGES: [&str; 7] = ["ja", "ko", "ar", "he", "th", "el", "zh"];
 const CHINESE: usize = 6;
+
+/// A language as [`Scripts`] tells it.
+pub(super) fn language(code: &str) -> Option<&'static str> {
+    LANGUAGES.iter().find(|known| **known == code).copied()
+}
 
 impl Scripts {
     fn see(&mut self, text: &str) {

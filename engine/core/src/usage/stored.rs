@@ -5,16 +5,15 @@
 //! (4 bytes), name (its place among the documented ones, 255 for none), body. Whole numbers are LEB128, signed ones zigzag first;
 //! texts have their length before them; floats are their 64 bits, big endian. A new form gets a new version byte and a new golden file.
 
-use std::sync::Arc;
-
 use uuid::Uuid;
 
 use super::evidence::{Body, Entry, Evidence};
 use super::kept::{Kept, Said};
-use crate::facts::{Channel, Direction};
+use crate::facts::{CHANNELS, DIRECTIONS};
 use crate::id::WorkspaceId;
 use crate::instant::Millis;
 use crate::name::{NAMES, Name};
+use crate::wire::{In, Out, place};
 
 /// The form written now.
 pub const STORED_VERSION: u8 = 1;
@@ -33,18 +32,11 @@ pub enum UnreadableEvidence {
     Damaged,
 }
 
-const CHANNELS: [Channel; 4] = [Channel::Phone, Channel::Web, Channel::Chat, Channel::Other];
-const DIRECTIONS: [Direction; 3] = [Direction::Inbound, Direction::Outbound, Direction::None];
-
-fn place<T: PartialEq>(table: &[T], value: T) -> u8 {
-    table.iter().position(|known| *known == value).expect("the table holds every value") as u8
-}
-
 impl Evidence {
     /// The bytes to store.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Out(vec![STORED_VERSION]);
-        out.moment_or_none(self.presumed_at);
+        out.option(self.presumed_at, Out::moment);
         out.count(self.bodies.len() as u64);
         for body in &self.bodies {
             out.0.extend_from_slice(body.workspace.0.as_bytes());
@@ -62,7 +54,7 @@ impl Evidence {
         }
         out.count(self.entries.len() as u64);
         for entry in &self.entries {
-            out.number(entry.received_at.0);
+            out.moment(entry.received_at);
             out.0.extend_from_slice(&entry.content);
             out.0.extend_from_slice(&entry.whole);
             out.0.push(entry.name.map_or(NO_NAME, |name| name as u8));
@@ -81,40 +73,7 @@ impl Evidence {
     }
 }
 
-struct Out(Vec<u8>);
-
 impl Out {
-    fn count(&mut self, mut value: u64) {
-        while value >= 0x80 {
-            self.0.push(value as u8 | 0x80);
-            value >>= 7;
-        }
-        self.0.push(value as u8);
-    }
-
-    fn number(&mut self, value: i64) {
-        self.count(((value << 1) ^ (value >> 63)) as u64);
-    }
-
-    fn text(&mut self, text: &str) {
-        self.count(text.len() as u64);
-        self.0.extend_from_slice(text.as_bytes());
-    }
-
-    fn moment_or_none(&mut self, at: Option<Millis>) {
-        self.0.push(u8::from(at.is_some()));
-        if let Some(at) = at {
-            self.number(at.0);
-        }
-    }
-
-    fn float_or_none(&mut self, value: Option<f64>) {
-        self.0.push(u8::from(value.is_some()));
-        if let Some(value) = value {
-            self.0.extend_from_slice(&value.to_bits().to_be_bytes());
-        }
-    }
-
     fn tagged(&mut self, tag: u8, value: u8) {
         self.0.extend_from_slice(&[tag, value]);
     }
@@ -126,14 +85,14 @@ impl Out {
 
     fn tagged_moment(&mut self, tag: u8, at: Millis, repaired: bool) {
         self.tagged(tag, u8::from(repaired));
-        self.number(at.0);
+        self.moment(at);
     }
 
     fn field(&mut self, field: &Kept) {
         match field {
             Kept::Agent(text) => self.tagged_text(1, text),
-            Kept::Channel(channel) => self.tagged(2, place(&CHANNELS, *channel)),
-            Kept::Direction(direction) => self.tagged(3, place(&DIRECTIONS, *direction)),
+            Kept::Channel(channel) => self.tagged(2, place(&CHANNELS, channel)),
+            Kept::Direction(direction) => self.tagged(3, place(&DIRECTIONS, direction)),
             Kept::Status(text) => self.tagged_text(4, text),
             Kept::Reason(text) => self.tagged_text(5, text),
             Kept::Start { at, repaired } => self.tagged_moment(6, *at, *repaired),
@@ -154,19 +113,17 @@ impl Out {
                 self.0.push(13);
                 [combined, parts, transfer_legs]
                     .into_iter()
-                    .for_each(|value| self.float_or_none(*value));
+                    .for_each(|value| self.option(*value, Out::float));
             }
         }
     }
 }
 
-/// What is left to read. `None` from any of its functions: cut off, or not evidence.
-struct In<'a>(&'a [u8]);
-
+/// `None` from any of these functions: cut off, or not evidence.
 impl In<'_> {
     fn evidence(mut self) -> Option<Evidence> {
         let mut evidence = Evidence {
-            presumed_at: self.moment_or_none()?,
+            presumed_at: self.option(In::moment)?,
             ..Evidence::default()
         };
         for _ in 0..self.count()? {
@@ -189,9 +146,9 @@ impl In<'_> {
         let said = match self.byte()? {
             0 => None,
             1 => Some(Said {
-                turns: u32::try_from(self.count()?).ok()?,
+                turns: self.small()?,
                 characters: self.count()?,
-                user_turns: u32::try_from(self.count()?).ok()?,
+                user_turns: self.small()?,
             }),
             _ => return None,
         };
@@ -200,11 +157,11 @@ impl In<'_> {
 
     fn entry(&mut self) -> Option<Entry> {
         Some(Entry {
-            received_at: Millis(self.number()?),
+            received_at: self.moment()?,
             content: self.bytes()?,
             whole: self.bytes()?,
             name: self.name()?,
-            body: u32::try_from(self.count()?).ok()?,
+            body: self.small()?,
         })
     }
 
@@ -224,12 +181,12 @@ impl In<'_> {
             5 => Kept::Reason(self.text()?),
             6 => {
                 let repaired = self.flag()?;
-                let at = Millis(self.number()?);
+                let at = self.moment()?;
                 Kept::Start { at, repaired }
             }
             7 => {
                 let repaired = self.flag()?;
-                let at = Millis(self.number()?);
+                let at = self.moment()?;
                 Kept::End { at, repaired }
             }
             8 => Kept::Duration(self.number()?),
@@ -238,67 +195,11 @@ impl In<'_> {
             11 => Kept::Sentiment(self.text()?),
             12 => Kept::InVoicemail(self.flag()?),
             13 => Kept::Cost {
-                combined: self.float_or_none()?,
-                parts: self.float_or_none()?,
-                transfer_legs: self.float_or_none()?,
+                combined: self.option(In::float)?,
+                parts: self.option(In::float)?,
+                transfer_legs: self.option(In::float)?,
             },
             _ => return None,
-        })
-    }
-
-    fn byte(&mut self) -> Option<u8> {
-        let (first, rest) = self.0.split_first()?;
-        self.0 = rest;
-        Some(*first)
-    }
-
-    fn bytes<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let (first, rest) = self.0.split_first_chunk::<N>()?;
-        self.0 = rest;
-        Some(*first)
-    }
-
-    fn flag(&mut self) -> Option<bool> {
-        match self.byte()? {
-            0 => Some(false),
-            1 => Some(true),
-            _ => None,
-        }
-    }
-
-    fn count(&mut self) -> Option<u64> {
-        let mut value = 0u64;
-        for shift in (0..64).step_by(7) {
-            let byte = self.byte()?;
-            value |= u64::from(byte & 0x7F) << shift;
-            if byte < 0x80 {
-                return Some(value);
-            }
-        }
-        None
-    }
-
-    fn number(&mut self) -> Option<i64> {
-        let value = self.count()?;
-        Some((value >> 1) as i64 ^ -((value & 1) as i64))
-    }
-
-    fn text(&mut self) -> Option<Arc<str>> {
-        let length = usize::try_from(self.count()?).ok()?;
-        let (text, rest) = self.0.split_at_checked(length)?;
-        self.0 = rest;
-        std::str::from_utf8(text).ok().map(Arc::from)
-    }
-
-    fn moment_or_none(&mut self) -> Option<Option<Millis>> {
-        Some(if self.flag()? { Some(Millis(self.number()?)) } else { None })
-    }
-
-    fn float_or_none(&mut self) -> Option<Option<f64>> {
-        Some(if self.flag()? {
-            Some(f64::from_bits(u64::from_be_bytes(self.bytes()?)))
-        } else {
-            None
         })
     }
 }

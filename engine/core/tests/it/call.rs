@@ -3,7 +3,7 @@
 mod batches;
 mod fields;
 mod identity;
-mod order;
+pub(crate) mod order;
 mod repeats;
 mod sequences;
 mod state;

@@ -1,6 +1,7 @@
 //! Tests of the pure core, by subject.
 
 mod call;
+mod checkpoint;
 mod door;
 mod fuzz;
 mod given;

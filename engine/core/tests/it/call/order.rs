@@ -114,7 +114,7 @@ fn body() -> impl Strategy<Value = Value> {
 }
 
 /// Records of one call: bodies with the moments they were received at, close together, so that many tie.
-pub(super) fn records() -> impl Strategy<Value = Vec<(Value, i64)>> {
+pub(crate) fn records() -> impl Strategy<Value = Vec<(Value, i64)>> {
     prop::collection::vec(body(), 1..8).prop_flat_map(|bodies| {
         let count = bodies.len();
         prop::collection::vec((0..count, 0i64..6), 1..16)
