@@ -35,6 +35,11 @@ pub(crate) struct ApplyBatch {
 #[rtype(result = "Option<Arc<Call>>")]
 pub(crate) struct Retire;
 
+/// Asks for the state as it is; `None` when it is void.
+#[derive(Debug, Message)]
+#[rtype(result = "Option<Arc<Call>>")]
+pub(crate) struct Look;
+
 /// How a batch ended.
 #[derive(Debug)]
 pub(crate) enum Receipt {
@@ -91,9 +96,9 @@ pub(crate) struct CallActor {
 }
 
 impl CallActor {
-    pub(crate) fn new(call: Arc<Call>, lifeline: Lifeline<Ward>, faults: Option<Faults>) -> CallActor {
+    pub(crate) fn new(call: Option<Arc<Call>>, lifeline: Lifeline<Ward>, faults: Option<Faults>) -> CallActor {
         CallActor {
-            call: Some(call),
+            call,
             lifeline,
             faults,
         }
@@ -123,6 +128,14 @@ impl Handler<ApplyBatch> for CallActor {
             self.call = None;
         }
         MessageResult(receipt)
+    }
+}
+
+impl Handler<Look> for CallActor {
+    type Result = Option<Arc<Call>>;
+
+    fn handle(&mut self, _: Look, _: &mut Self::Context) -> Self::Result {
+        self.call.clone()
     }
 }
 

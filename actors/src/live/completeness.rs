@@ -41,6 +41,38 @@ pub struct PartitionState {
     pub calls: usize,
     /// Ended calls kept in compact form for late events.
     pub residue: usize,
+    /// The newest checkpoint of this process.
+    pub checkpoint: Option<Checkpointed>,
+    /// How this process came to have the partition's calls; `None` until it has them.
+    pub rebuild: Option<Rebuild>,
+}
+
+/// A complete checkpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Checkpointed {
+    /// When it was complete.
+    pub at: Millis,
+    /// A restart reads the log from here.
+    pub next: i64,
+    /// Calls that are stored in all.
+    pub calls: usize,
+    /// Records written for it: what had changed since the one before.
+    pub records: u64,
+    /// Bytes of them.
+    pub bytes: u64,
+}
+
+/// How a partition was taken over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Rebuild {
+    /// From a checkpoint, or else from the log alone.
+    pub from_checkpoint: bool,
+    /// Calls in the checkpoint.
+    pub restored: usize,
+    /// Records applied after it until the end of the log.
+    pub replayed: i64,
+    /// From the assignment to the right board, in ms.
+    pub took_ms: u64,
 }
 
 /// What the screen says about its own truth.
@@ -114,6 +146,8 @@ impl ProgressBook {
             applied_to: None,
             calls: 0,
             residue: 0,
+            checkpoint: None,
+            rebuild: None,
         };
         let progress = Progress {
             epoch,
@@ -127,6 +161,35 @@ impl ProgressBook {
             .unwrap_or_else(PoisonError::into_inner)
             .partitions
             .insert(partition, progress);
+    }
+
+    /// The first offset to be read has been found.
+    pub(crate) fn start_at(&self, partition: u32, epoch: u64, start: i64) {
+        self.change(partition, epoch, |progress| (progress.state.began_at, progress.state.next) = (start, start));
+    }
+
+    /// The end of the log has been reached for the first time.
+    pub(crate) fn rebuilt(&self, partition: u32, epoch: u64, rebuild: Rebuild) {
+        self.change(partition, epoch, |progress| progress.state.rebuild = Some(rebuild));
+    }
+
+    /// A checkpoint is complete.
+    pub(crate) fn checkpointed(&self, partition: u32, epoch: u64, checkpoint: Checkpointed) {
+        self.change(partition, epoch, |progress| progress.state.checkpoint = Some(checkpoint));
+    }
+
+    /// First and last of offsets that were not delivered.
+    pub(crate) fn gaps(&self, partition: u32) -> Vec<(i64, i64)> {
+        let inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let gaps = inner.partitions.get(&partition).map(|progress| &*progress.gaps).unwrap_or_default();
+        gaps.iter().map(|gap| (gap.first, gap.last)).collect()
+    }
+
+    fn change(&self, partition: u32, epoch: u64, change: impl FnOnce(&mut Progress)) {
+        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(progress) = inner.partitions.get_mut(&partition).filter(|progress| progress.epoch == epoch) {
+            change(progress);
+        }
     }
 
     /// True while this assignment holds: what an older reader says is void.

@@ -16,7 +16,7 @@ use super::faults::Faults;
 use super::hub::Hub;
 use super::limits::Limits;
 use super::reaper::{CallLookup, Reaper, WAITING_MAX};
-use super::shared::Shared;
+use super::shared::{Checkpoints, Shared};
 use super::subscriber::Member;
 use super::window::Live;
 use crate::system::{Arbiters, Clock, FailureHook, Guardian, Hand, Roles, beat, wall_clock};
@@ -111,6 +111,10 @@ impl Engine {
             rules: options.rules,
             failure: options.on_failure.unwrap_or_else(|| Arc::new(|_| {})),
             faults: options.faults,
+            checkpoints: options
+                .limits
+                .checkpoint_ms
+                .map(|every_ms| Checkpoints::of(&options.group, every_ms)),
         });
         let stop = CancellationToken::new();
         let (end, ended) = oneshot::channel();

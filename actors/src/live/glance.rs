@@ -18,6 +18,17 @@ pub(crate) struct Glance {
 }
 
 impl Glance {
+    /// Of what is no call yet: only undocumented events came.
+    pub(crate) fn unknown(heard_at: Millis) -> Glance {
+        Glance {
+            agent: None,
+            last_received_at: heard_at,
+            state: CallState::Registered,
+            direction: Direction::None,
+            presumed_ended: false,
+        }
+    }
+
     pub(crate) fn of(facts: &CallFacts) -> Glance {
         Glance {
             agent: facts.agent_id.clone(),

@@ -16,7 +16,7 @@ use trunkline_core::metric::Partial;
 use super::board_cache::BoardCache;
 use super::completeness::ProgressBook;
 use super::glance::{Fresh, Glance};
-use super::set_aside::SetAsides;
+use super::set_aside::SetAsideBook;
 
 /// Removals remembered per tenant, so that a reader can go on from its version; an older reader takes all rows anew.
 const GONE_MAX: usize = 4_096;
@@ -157,7 +157,7 @@ impl TenantView {
         made
     }
 
-    fn note_agent(&self, agent: Option<&Arc<str>>, name: Option<&Arc<str>>) {
+    pub(crate) fn note_agent(&self, agent: Option<&Arc<str>>, name: Option<&Arc<str>>) {
         let (Some(agent), Some(name)) = (agent, name) else { return };
         if self.agent_names.get(agent).is_none_or(|known| *known != *name) && self.agent_names.len() < AGENT_NAMES_MAX {
             self.agent_names.insert(Arc::clone(agent), Arc::clone(name));
@@ -196,7 +196,7 @@ impl TenantView {
 pub(crate) struct Hub {
     tenants: DashMap<TenantId, Arc<TenantView>>,
     pub(crate) progress: ProgressBook,
-    pub(crate) set_asides: SetAsides,
+    pub(crate) set_asides: SetAsideBook,
     version: AtomicU64,
 }
 

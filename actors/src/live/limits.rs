@@ -48,6 +48,9 @@ pub struct Limits {
     pub registered_silence_ms: i64,
     /// A call in progress without an event for this long counts as *open without an end*.
     pub quiet_ms: i64,
+    /// How often what changed is stored, so that a restart reads only what came since; `None`: never, and a start reads the log from the
+    /// horizon.
+    pub checkpoint_ms: Option<i64>,
 }
 
 const MINUTE_MS: i64 = 60_000;
@@ -62,6 +65,7 @@ impl Default for Limits {
             silence_ms: 2 * HOUR_MS,
             registered_silence_ms: 10 * MINUTE_MS,
             quiet_ms: 15 * MINUTE_MS,
+            checkpoint_ms: None,
         }
     }
 }

@@ -3,7 +3,7 @@
 //! The reader owns this and is the guardian of every actor in it: it holds their recipes (the trail of a call, the
 //! contributions of a business) and hears of their deaths.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use actix::{Actor, Context};
@@ -11,19 +11,20 @@ use foldhash::fast::RandomState;
 use futures::future::join_all;
 use tokio::sync::mpsc;
 use trunkline_core::call::Call;
-use trunkline_core::facts::CallState;
 use trunkline_core::id::{BusinessId, CallKey, TenantId, WorkspaceId};
 use trunkline_core::instant::Millis;
-use trunkline_core::metric::{Contribution, PackedContribution, Partial, contribution};
+use trunkline_core::metric::{Partial, contribution};
 use trunkline_stores::postgres::Directory;
 
 use super::business_actor::{BusinessActor, Change, Close, Fold, Snapshot};
 use super::call_actor::{self, ApplyBatch, CallActor, Endings, Receipt, Settled};
+use super::entry::{Entry, Held};
 use super::gather::{Gathered, Group};
 use super::glance::{Fresh, Glance};
 use super::hub::{NewRow, Publication};
+use super::set_aside::SetAsideNote;
 use super::shared::Shared;
-use super::trail::Trail;
+use super::unsaved::Unsaved;
 use crate::system::{Deaths, Lifeline, Mailbox, deliver, deliver_all, start_lean};
 
 /// Whose guardian the reader is.
@@ -31,37 +32,6 @@ use crate::system::{Deaths, Lifeline, Mailbox, deliver, deliver_all, start_lean}
 pub(crate) enum Ward {
     Call(CallKey),
     Business(TenantId, BusinessId),
-}
-
-/// Where a call's state is.
-pub(super) enum Held {
-    /// With its actor.
-    Live(Mailbox<CallActor>),
-    /// Here, compact: ended and idle. A late event wakes it.
-    Idle(Arc<Call>),
-    /// Nowhere: it was given up. Its events are set aside.
-    GivenUp,
-}
-
-/// One call of this partition.
-pub(super) struct Entry {
-    pub(super) held: Held,
-    pub(super) workspace: WorkspaceId,
-    /// Where it stands; `None` while only undocumented events came.
-    pub(super) state: Option<CallState>,
-    /// A bridged transfer has not ended.
-    pub(super) open_transfer: bool,
-    /// What the hub has not seen yet.
-    pub(super) fresh: Option<Box<Fresh>>,
-    pub(super) home: Option<BusinessId>,
-    pub(super) owner_agent: Option<Arc<str>>,
-    pub(super) folded: Option<PackedContribution>,
-    /// Latest receipt of any of its records, the reaper's included.
-    pub(super) heard_at: Millis,
-    pub(super) trail: Trail,
-    pub(super) generation: u32,
-    pub(super) deaths: Option<Box<Deaths>>,
-    pub(super) asked_at: Option<Millis>,
 }
 
 pub(super) struct Business {
@@ -91,6 +61,13 @@ pub(crate) struct Partition {
     pub(super) businesses: HashMap<(TenantId, BusinessId), Business>,
     pub(super) dirty: HashMap<TenantId, Dirty>,
     pub(super) line: mpsc::UnboundedSender<(Ward, u32)>,
+    /// What the next checkpoint has to store.
+    pub(super) unsaved: Unsaved,
+    /// Set-aside events below this offset have been noted, before a restart.
+    pub(super) noted_below: i64,
+    /// Where the words of calls are that were restored or woken without: the offset of a record, whose it is, and how many of its records before that
+    /// one have been looked at.
+    pub(super) wordless: BTreeMap<i64, (CallKey, usize)>,
 }
 
 impl Partition {
@@ -101,6 +78,7 @@ impl Partition {
         directory: Arc<Directory>,
         line: mpsc::UnboundedSender<(Ward, u32)>,
     ) -> Self {
+        let is_kept = shared.checkpoints.is_some();
         Partition {
             number,
             epoch,
@@ -111,6 +89,9 @@ impl Partition {
             businesses: HashMap::new(),
             dirty: HashMap::new(),
             line,
+            unsaved: Unsaved::new(is_kept),
+            noted_below: 0,
+            wordless: BTreeMap::new(),
         }
     }
 
@@ -122,7 +103,7 @@ impl Partition {
     /// Applies a micro-batch: to the calls, then to the businesses. Returns when everything has its receipt.
     pub(crate) async fn apply(&mut self, gathered: Gathered) -> Endings {
         for note in gathered.set_aside {
-            self.shared.hub.set_asides.add(note);
+            self.set_aside(note);
         }
         let mut batches = Vec::with_capacity(gathered.groups.len());
         for Group {
@@ -171,7 +152,7 @@ impl Partition {
     fn reach(&mut self, key: &CallKey, workspace: WorkspaceId, heard_at: Millis, offsets: impl Iterator<Item = i64>) -> bool {
         if !self.calls.contains_key(key) {
             let call = Arc::new(Call::new(key.clone(), workspace));
-            let held = Held::Live(self.start_call(key, 0, call));
+            let held = Held::Live(self.start_call(key, 0, Some(call)));
             self.calls.insert(key.clone(), Box::new(Entry::new(held, workspace)));
             self.live += 1;
         }
@@ -182,6 +163,7 @@ impl Partition {
         for offset in offsets {
             entry.trail.push(offset);
         }
+        self.unsaved.note(key, entry);
         match entry.held {
             Held::Live(_) => true,
             Held::Idle(_) => {
@@ -192,7 +174,8 @@ impl Partition {
         }
     }
 
-    pub(super) fn start_call(&self, key: &CallKey, generation: u32, call: Arc<Call>) -> Mailbox<CallActor> {
+    /// Starts an actor for a call; without its state it answers that it has none, and its reader builds the call from its records.
+    pub(super) fn start_call(&self, key: &CallKey, generation: u32, call: Option<Arc<Call>>) -> Mailbox<CallActor> {
         let shared = &self.shared;
         let lifeline = Lifeline::new(
             self.line.clone(),
@@ -203,6 +186,14 @@ impl Partition {
         let faults = shared.faults.clone();
         let address = start_lean(CallActor::new(call, lifeline, faults), call_actor::MAILBOX);
         Mailbox::new(address, Arc::clone(&shared.call_role))
+    }
+
+    /// Notes what was set aside, unless that was done before a restart.
+    pub(super) fn set_aside(&mut self, note: SetAsideNote) {
+        if note.position.offset >= self.noted_below {
+            self.unsaved.set_asides = true;
+            self.shared.hub.set_asides.add(note);
+        }
     }
 
     /// Takes over what a call says after a batch, and notes what that changes for its business.
@@ -321,58 +312,6 @@ impl Partition {
                 return None;
             }
             self.rebuild_business(tenant, business).await;
-        }
-    }
-}
-
-impl Entry {
-    pub(super) fn new(held: Held, workspace: WorkspaceId) -> Entry {
-        Entry {
-            held,
-            workspace,
-            state: None,
-            open_transfer: false,
-            fresh: None,
-            home: None,
-            owner_agent: None,
-            folded: None,
-            heard_at: Millis(0),
-            trail: Trail::default(),
-            generation: 0,
-            deaths: None,
-            asked_at: None,
-        }
-    }
-
-    /// Takes the old contribution from the old business and gives `new`, packed and, if it is at hand, as it was, to `home`; nothing when
-    /// both are as they were.
-    pub(super) fn move_to(
-        &mut self,
-        tenant: TenantId,
-        home: Option<BusinessId>,
-        new: Option<(PackedContribution, Option<Contribution>)>,
-        changes: &mut Changes,
-    ) {
-        let (packed, new) = new.unzip();
-        if self.home == home && self.folded == packed {
-            return;
-        }
-        let old = std::mem::replace(&mut self.folded, packed).map(|old| old.unpack());
-        let new = new.flatten().or_else(|| self.folded.as_ref().map(PackedContribution::unpack));
-        let before = std::mem::replace(&mut self.home, home);
-        if before == home {
-            if let Some(home) = home {
-                changes.entry((tenant, home)).or_default().push(Change { old, new });
-            }
-            return;
-        }
-        if let Some(before) = before
-            && old.is_some()
-        {
-            changes.entry((tenant, before)).or_default().push(Change { old, new: None });
-        }
-        if let Some(home) = home {
-            changes.entry((tenant, home)).or_default().push(Change { old: None, new });
         }
     }
 }

@@ -7,15 +7,18 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use trunkline_core::instant::Millis;
+use trunkline_stores::log::compacted::PutError;
 use trunkline_stores::log::LogRecord;
 use trunkline_stores::postgres::Directory;
 
+use super::checkpoint::{Keeper, Reached};
 use super::completeness::{Gap, Step};
 use super::faults::Point;
 use super::gather::gather;
 use super::limits::{BATCH_RECORDS, BATCH_WAIT_MS, FORGET_MS, PUBLISH_MS, SWEEP_MS};
 use super::partition::{Partition, Ward};
 use super::reaper::Silent;
+use super::recall::Recall;
 use super::shared::Shared;
 use crate::system::Clock;
 
@@ -31,6 +34,8 @@ pub(crate) enum Parcel {
 /// What a reader reports back.
 #[derive(Debug)]
 pub(crate) enum Notice {
+    /// It has what a checkpoint holds of the partition, and reads the log from `start` on.
+    Begun { partition: u32, epoch: u64, start: i64 },
     /// So much has been applied and no longer waits.
     Applied {
         partition: u32,
@@ -49,7 +54,8 @@ pub(crate) struct Recipe {
     pub(crate) partition: u32,
     /// Number of this assignment; what an older one says is void.
     pub(crate) epoch: u64,
-    pub(crate) start: i64,
+    /// The reader before died over the checkpoint: it is left alone.
+    pub(crate) distrusts: bool,
     pub(crate) shared: Arc<Shared>,
     pub(crate) directory: watch::Receiver<Arc<Directory>>,
     pub(crate) inbox: mpsc::UnboundedReceiver<Parcel>,
@@ -61,13 +67,13 @@ pub(crate) struct Recipe {
 
 /// The reader of one partition.
 pub(crate) struct Reader {
-    recipe: Recipe,
-    state: Partition,
+    pub(super) recipe: Recipe,
+    pub(super) state: Partition,
     deaths: mpsc::UnboundedReceiver<(Ward, u32)>,
-    clock: Clock,
+    pub(super) clock: Clock,
     directory_open: bool,
-    expected: i64,
-    applied_to: Option<Millis>,
+    pub(super) expected: i64,
+    pub(super) applied_to: Option<Millis>,
     times: Vec<(Millis, Millis)>,
     current: bool,
     rebuilt: bool,
@@ -75,6 +81,12 @@ pub(crate) struct Reader {
     published_at: Option<Millis>,
     swept_at: Option<Millis>,
     forgot_at: Millis,
+    pub(super) keeper: Option<Keeper>,
+    recall: Recall,
+    pub(super) began: Instant,
+    pub(super) start: i64,
+    /// Calls that came from a checkpoint.
+    pub(super) restored: Option<usize>,
 }
 
 /// While the log is read back, boards are marked and need no hurry.
@@ -87,13 +99,13 @@ impl Reader {
         let directory = Arc::clone(&recipe.directory.borrow_and_update());
         let hub = &recipe.shared.hub;
         hub.clear(recipe.partition);
-        hub.progress.begin(recipe.partition, recipe.epoch, recipe.start);
+        hub.progress.begin(recipe.partition, recipe.epoch, 0);
         Reader {
             state: Partition::new(recipe.partition, recipe.epoch, Arc::clone(&recipe.shared), directory, line),
             deaths,
             clock: recipe.shared.clock.clone(),
             directory_open: true,
-            expected: recipe.start,
+            expected: 0,
             applied_to: None,
             times: Vec::new(),
             current: false,
@@ -102,6 +114,11 @@ impl Reader {
             published_at: None,
             swept_at: None,
             forgot_at: recipe.shared.clock.now(),
+            keeper: None,
+            recall: Recall::new(Arc::clone(&recipe.shared.log), recipe.partition),
+            began: Instant::now(),
+            start: 0,
+            restored: None,
             recipe,
         }
     }
@@ -109,6 +126,25 @@ impl Reader {
     /// Reads until the subscription closes the inbox or gives the partition away.
     pub(crate) async fn run(mut self) {
         let revoked = self.recipe.revoked.clone();
+        let begun = tokio::select! {
+            () = revoked.cancelled() => false,
+            begun = self.begin() => begun,
+        };
+        if begun {
+            self.serve(&revoked).await;
+        }
+        if revoked.is_cancelled() {
+            self.recipe.shared.hub.give_up_partition(self.recipe.partition, self.recipe.epoch);
+        } else if begun {
+            self.publish(self.clock.now()).await;
+            let reached = self.reached();
+            if let (Some(keeper), Some(reached)) = (&mut self.keeper, reached) {
+                keeper.finish(reached, &mut self.state).await;
+            }
+        }
+    }
+
+    async fn serve(&mut self, revoked: &CancellationToken) {
         loop {
             tokio::select! {
                 () = revoked.cancelled() => break,
@@ -129,15 +165,28 @@ impl Reader {
                     }
                     Err(_) => self.directory_open = false,
                 },
+                outcome = arrived(&mut self.keeper) => {
+                    let now = self.clock.now();
+                    if let Some(keeper) = &mut self.keeper {
+                        keeper.hear(outcome, now, &mut self.state);
+                    }
+                }
+                Some(stretch) = self.recall.answer() => {
+                    self.recall.take(stretch, &mut self.state).await;
+                    self.unpublished = true;
+                }
                 _ = self.clock.beat() => {}
             }
             self.tick().await;
         }
-        if revoked.is_cancelled() {
-            self.recipe.shared.hub.give_up_partition(self.recipe.partition, self.recipe.epoch);
-        } else {
-            self.publish(self.clock.now()).await;
-        }
+    }
+
+    /// Where a checkpoint of this moment would stand; `None` until the end of the log was reached once.
+    fn reached(&self) -> Option<Reached> {
+        self.rebuilt.then_some(Reached {
+            next: self.expected,
+            applied_to: self.applied_to,
+        })
     }
 
     /// Applies one micro-batch: what came, and what comes within a few milliseconds.
@@ -236,6 +285,13 @@ impl Reader {
             self.swept_at = Some(now);
             self.sweep(now).await;
         }
+        let reached = self.reached();
+        if let Some(keeper) = &mut self.keeper {
+            keeper.step(now, reached, &mut self.state).await;
+        }
+        if self.rebuilt && self.recipe.inbox.is_empty() {
+            self.recall.ask(&self.state);
+        }
     }
 
     async fn publish(&mut self, now: Millis) {
@@ -258,7 +314,10 @@ impl Reader {
         if self.rebuilt {
             hub.progress.lags(partition, now, &times);
         }
-        self.rebuilt |= self.current;
+        if self.current && !self.rebuilt {
+            self.rebuilt = true;
+            self.tell_rebuild();
+        }
         self.unpublished = false;
         self.published_at = Some(now);
         let _ = self.recipe.notices.send(Notice::Published {
@@ -285,5 +344,13 @@ impl Reader {
                 metrics::counter!("trunkline_silent_calls_total", "found" => "put_off").increment(1);
             }
         }
+    }
+}
+
+/// What became of what the keeper has sent; never, if there is none.
+async fn arrived(keeper: &mut Option<Keeper>) -> Result<(), PutError> {
+    match keeper {
+        Some(keeper) => keeper.arrived().await,
+        None => std::future::pending().await,
     }
 }

@@ -13,7 +13,8 @@ use trunkline_stores::log::{LogRecord, Position};
 use super::call_actor::{Endings, Settled, Stamped, apply};
 use super::gather::{Said, say};
 use super::limits::POISONED_MAX;
-use super::partition::{Changes, Held, Partition, Ward};
+use super::entry::Held;
+use super::partition::{Changes, Partition, Ward};
 use super::set_aside::SetAsideNote;
 use crate::system::{Bound, Deaths, Health, Verdict};
 
@@ -66,7 +67,7 @@ impl Partition {
     }
 
     /// Folds a call's records, leaving out and setting aside what panics, and gives the result an actor.
-    async fn build_anew(&mut self, key: &CallKey, from: i64) -> Option<Settled> {
+    pub(super) async fn build_anew(&mut self, key: &CallKey, from: i64) -> Option<Settled> {
         let workspace = self.calls.get(key)?.workspace;
         let records = self.read_trail(key).await;
         let mut poisoned: Vec<i64> = Vec::new();
@@ -83,7 +84,7 @@ impl Partition {
         };
         self.quarantine(key, &records, &poisoned);
         let generation = self.calls.get(key)?.generation + 1;
-        let mailbox = self.start_call(key, generation, call);
+        let mailbox = self.start_call(key, generation, Some(call));
         let entry = self.calls.get_mut(key)?;
         let was_live = matches!(std::mem::replace(&mut entry.held, Held::Live(mailbox)), Held::Live(_));
         entry.generation = generation;
@@ -128,19 +129,20 @@ impl Partition {
             }
             if let Some(entry) = self.calls.get_mut(key) {
                 entry.trail.poison(record.position.offset);
+                self.unsaved.note(key, entry);
             }
         }
     }
 
     /// Sets the events of a call that was given up aside.
-    pub(super) fn refuse(&self, key: &CallKey, workspace: WorkspaceId, events: &[Stamped]) {
+    pub(super) fn refuse(&mut self, key: &CallKey, workspace: WorkspaceId, events: &[Stamped]) {
         for event in events {
             self.set_poisoned_aside(key, workspace, event, "its call was given up");
         }
     }
 
-    fn set_poisoned_aside(&self, key: &CallKey, workspace: WorkspaceId, stamped: &Stamped, detail: &str) {
-        self.shared.hub.set_asides.add(SetAsideNote {
+    fn set_poisoned_aside(&mut self, key: &CallKey, workspace: WorkspaceId, stamped: &Stamped, detail: &str) {
+        self.set_aside(SetAsideNote {
             position: Position {
                 partition: self.number,
                 offset: stamped.offset,
@@ -160,6 +162,7 @@ impl Partition {
         let Some(entry) = self.calls.get_mut(key) else { return };
         let was_live = matches!(std::mem::replace(&mut entry.held, Held::GivenUp), Held::Live(_));
         self.live -= usize::from(was_live);
+        self.unsaved.note(key, entry);
         entry.fresh = None;
         entry.state = None;
         let mut changes = Changes::new();
@@ -213,7 +216,7 @@ impl Partition {
     }
 }
 
-impl super::partition::Entry {
+impl super::entry::Entry {
     fn is_dead(&self) -> bool {
         matches!(&self.held, Held::Live(mailbox) if !mailbox.is_open())
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use trunkline_core::call::Call;
 use trunkline_core::facts::CallState;
 use trunkline_core::id::CallKey;
 use trunkline_core::instant::Millis;
@@ -9,7 +10,9 @@ use trunkline_core::metric::INTERVAL_MS;
 
 use super::call_actor::Retire;
 use super::limits::{ASK_AGAIN_MS, Limits};
-use super::partition::{Entry, Held, Partition};
+use super::entry::{Entry, Held, Idle};
+use super::glance::Glance;
+use super::partition::Partition;
 use super::reaper::Silent;
 use crate::system::deliver;
 
@@ -55,6 +58,7 @@ impl Partition {
         }
         for key in forget {
             self.calls.remove(&key);
+            self.unsaved.forgotten(key);
         }
         sweep
     }
@@ -69,8 +73,14 @@ impl Partition {
             return;
         };
         Arc::make_mut(&mut call).compact();
+        let facts = call.facts_without_events();
         let Some(entry) = self.calls.get_mut(key) else { return };
-        entry.held = Held::Idle(call);
+        entry.held = Held::Idle(Box::new(Idle {
+            glance: Glance::of(&facts),
+            agent_name: facts.agent_name,
+            call: call.encode(),
+        }));
+        self.unsaved.note(key, entry);
         entry.fresh = None;
         entry.trail.shrink();
         self.live -= 1;
@@ -82,11 +92,17 @@ impl Partition {
     /// Gives an idle call an actor again, because an event came for it.
     pub(super) fn wake(&mut self, key: &CallKey) {
         let Some(entry) = self.calls.get_mut(key) else { return };
-        let Held::Idle(call) = std::mem::replace(&mut entry.held, Held::GivenUp) else {
+        let Held::Idle(idle) = std::mem::replace(&mut entry.held, Held::GivenUp) else {
             return;
         };
         entry.generation += 1;
         let generation = entry.generation;
+        let call = Call::decode(key.clone(), &idle.call).map(Arc::new);
+        if call.as_ref().is_some_and(|call| call.lacks_text())
+            && let Some(last) = entry.trail.all().next_back()
+        {
+            self.wordless.insert(last, (key.clone(), 0));
+        }
         let mailbox = self.start_call(key, generation, call);
         if let Some(entry) = self.calls.get_mut(key) {
             entry.held = Held::Live(mailbox);

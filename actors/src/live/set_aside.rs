@@ -6,13 +6,11 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
+use trunkline_core::checkpoint::{NOTES_MAX, Note, SetAsides};
 use trunkline_core::id::{TenantId, WorkspaceId};
 use trunkline_core::instant::Millis;
 use trunkline_core::record::SetAside;
 use trunkline_stores::log::Position;
-
-/// Newest notes kept in memory; older ones are in ClickHouse.
-const NOTES_MAX: usize = 1_000;
 
 /// One set-aside event.
 #[derive(Debug, Clone, Serialize)]
@@ -43,9 +41,43 @@ struct Inner {
 
 /// The newest set-aside events, and counts.
 #[derive(Debug, Default)]
-pub(crate) struct SetAsides(Mutex<Inner>);
+pub(crate) struct SetAsideBook(Mutex<Inner>);
 
-impl SetAsides {
+impl SetAsideNote {
+    fn stored(&self) -> Note {
+        Note {
+            offset: self.position.offset,
+            reason: self.reason,
+            tenant: self.tenant,
+            workspace: self.workspace,
+            event: self.event.clone(),
+            key: self.key.clone(),
+            received_at: self.received_at,
+            detail: self.detail.clone(),
+        }
+    }
+
+    fn restored(partition: u32, note: Note) -> SetAsideNote {
+        SetAsideNote {
+            position: Position {
+                partition,
+                offset: note.offset,
+            },
+            reason: note.reason,
+            tenant: note.tenant,
+            workspace: note.workspace,
+            event: note.event,
+            key: note.key,
+            received_at: note.received_at,
+            detail: note.detail,
+        }
+    }
+}
+
+impl SetAsideBook {
+    /// Newest notes kept in memory; older ones are in ClickHouse.
+    const NOTES_MAX: usize = 1_000;
+
     pub(crate) fn add(&self, note: SetAsideNote) {
         metrics::counter!("trunkline_events_set_aside_total", "reason" => note.reason.as_str()).increment(1);
         tracing::warn!(
@@ -59,7 +91,7 @@ impl SetAsides {
             .counts
             .entry((note.position.partition, note.tenant, note.reason.as_str()))
             .or_default() += 1;
-        if inner.notes.len() == NOTES_MAX {
+        if inner.notes.len() == Self::NOTES_MAX {
             inner.notes.pop_front();
         }
         inner.notes.push_back(note);
@@ -82,6 +114,35 @@ impl SetAsides {
             }
         }
         sums
+    }
+
+    /// What came from one partition, for a checkpoint: everything from records below `as_of`.
+    pub(crate) fn stored(&self, partition: u32, as_of: i64) -> SetAsides {
+        let inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let counts = inner.counts.iter().filter(|((from, _, _), _)| *from == partition);
+        let counts = counts.filter_map(|((_, tenant, reason), count)| Some((*tenant, SetAside::parse(reason)?, *count)));
+        let notes = inner.notes.iter().filter(|note| note.position.partition == partition);
+        let mut notes: Vec<Note> = notes.rev().take(NOTES_MAX).map(SetAsideNote::stored).collect();
+        notes.reverse();
+        SetAsides {
+            as_of,
+            counts: counts.collect(),
+            notes,
+        }
+    }
+
+    /// Has again what a checkpoint says of one partition.
+    pub(crate) fn restore(&self, partition: u32, stored: SetAsides) {
+        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for (tenant, reason, count) in stored.counts {
+            *inner.counts.entry((partition, tenant, reason.as_str())).or_default() += count;
+        }
+        let notes = stored.notes.into_iter().map(|note| SetAsideNote::restored(partition, note));
+        inner.notes.extend(notes);
+        // Partitions come one after the other, and the newest of all are to be first.
+        inner.notes.make_contiguous().sort_by_key(|note| note.received_at);
+        let surplus = inner.notes.len().saturating_sub(Self::NOTES_MAX);
+        inner.notes.drain(..surplus);
     }
 
     /// Forgets what came from one partition: its rebuild finds it again.

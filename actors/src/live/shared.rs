@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use tokio::sync::OnceCell;
 use trunkline_core::metric::Rules;
-use trunkline_stores::log::EventLog;
+use trunkline_stores::log::{CompactedTopic, EventLog, LogError};
 
 use super::faults::Faults;
 use super::hub::Hub;
@@ -22,4 +23,29 @@ pub(crate) struct Shared {
     pub(crate) rules: Rules,
     pub(crate) failure: FailureHook,
     pub(crate) faults: Option<Faults>,
+    /// `None`: every start reads the log from the horizon.
+    pub(crate) checkpoints: Option<Checkpoints>,
+}
+
+/// Where checkpoints are kept, and how often they are taken.
+pub(crate) struct Checkpoints {
+    pub(crate) every_ms: i64,
+    name: String,
+    topic: OnceCell<Arc<dyn CompactedTopic>>,
+}
+
+impl Checkpoints {
+    /// Checkpoints of one group; each group has its own, because groups stand at different offsets.
+    pub(crate) fn of(group: &str, every_ms: i64) -> Checkpoints {
+        Checkpoints {
+            every_ms,
+            name: format!("{group}.checkpoints"),
+            topic: OnceCell::new(),
+        }
+    }
+
+    /// The topic, opened by whoever needs it first.
+    pub(crate) async fn topic(&self, log: &Arc<dyn EventLog>) -> Result<Arc<dyn CompactedTopic>, LogError> {
+        self.topic.get_or_try_init(|| log.compacted(&self.name)).await.cloned()
+    }
 }

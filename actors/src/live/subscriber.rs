@@ -46,6 +46,8 @@ struct Desk {
     revoked: CancellationToken,
     waiting_records: usize,
     waiting_bytes: usize,
+    /// Its reader has said where it begins; what comes before that is of an earlier reader.
+    begun: bool,
     paused: bool,
     published: i64,
     committed: i64,
@@ -164,10 +166,11 @@ impl Subscriber {
 
     async fn take(&mut self, delivery: Delivery) {
         match delivery {
-            Delivery::Assigned { partition, .. } => self.open(partition).await,
+            Delivery::Assigned { partition, .. } => self.open(partition, false),
             Delivery::Batch { partition, records } => self.hand_over(partition, records),
             Delivery::CaughtUp { partition, .. } => {
-                if let Some(inbox) = self.desks.get(&partition).and_then(|desk| desk.inbox.as_ref()) {
+                let desk = self.desks.get(&partition).filter(|desk| desk.begun);
+                if let Some(inbox) = desk.and_then(|desk| desk.inbox.as_ref()) {
                     let _ = inbox.send(Parcel::CaughtUp);
                 }
             }
@@ -175,28 +178,16 @@ impl Subscriber {
         }
     }
 
-    /// Opens a partition: its reader rebuilds from the horizon, whatever the group has committed.
-    async fn open(&mut self, partition: u32) {
+    /// Opens a partition: its reader finds out where to begin, whatever the group has committed.
+    fn open(&mut self, partition: u32, distrusts: bool) {
         let shared = Arc::clone(&self.member.shared);
-        let horizon = shared.clock.now().plus(-shared.limits.horizon_ms);
-        let start = loop {
-            match shared.log.offset_at(partition, horizon).await {
-                Ok(start) => break start,
-                Err(error) => {
-                    self.is_away = true;
-                    if self.member.away(&error).await {
-                        return;
-                    }
-                }
-            }
-        };
         let epoch = EPOCH.fetch_add(1, Ordering::Relaxed);
         let (inbox, parcels) = mpsc::unbounded_channel();
         let revoked = CancellationToken::new();
         let recipe = Recipe {
             partition,
             epoch,
-            start,
+            distrusts,
             shared: Arc::clone(&shared),
             directory: self.member.directory.clone(),
             inbox: parcels,
@@ -219,12 +210,12 @@ impl Subscriber {
             revoked,
             waiting_records: 0,
             waiting_bytes: 0,
+            begun: false,
             paused: false,
-            published: start,
-            committed: start,
+            published: 0,
+            committed: 0,
         };
         self.desks.insert(partition, desk);
-        self.start_at(partition, start).await;
     }
 
     async fn start_at(&mut self, partition: u32, offset: i64) {
@@ -238,7 +229,9 @@ impl Subscriber {
 
     /// Hands records to their reader in micro-batches; too many waiting: the partition pauses.
     fn hand_over(&mut self, partition: u32, records: Vec<LogRecord>) {
-        let Some(desk) = self.desks.get_mut(&partition) else { return };
+        let Some(desk) = self.desks.get_mut(&partition).filter(|desk| desk.begun) else {
+            return;
+        };
         let Some(inbox) = &desk.inbox else { return };
         let mut batch = Vec::with_capacity(records.len().min(BATCH_RECORDS));
         let mut batch_bytes = 0;
@@ -265,6 +258,13 @@ impl Subscriber {
 
     async fn hear(&mut self, notice: Notice) {
         match notice {
+            Notice::Begun { partition, epoch, start } => {
+                let Some(desk) = self.desks.get_mut(&partition).filter(|desk| desk.epoch == epoch) else {
+                    return;
+                };
+                (desk.begun, desk.published, desk.committed) = (true, start, start);
+                self.start_at(partition, start).await;
+            }
             Notice::Applied {
                 partition,
                 epoch,
@@ -295,7 +295,7 @@ impl Subscriber {
         }
     }
 
-    /// A reader died: a new one reads the partition from its horizon again.
+    /// A reader died: a new one takes the partition over.
     async fn rebuild(&mut self, partition: u32) {
         let shared = Arc::clone(&self.member.shared);
         let role = shared.roles.role(&format!("log_reader/{partition}"), 0);
@@ -304,13 +304,14 @@ impl Subscriber {
             Verdict::Rebuild(pause) => {
                 tracing::error!(
                     log.partition = partition,
-                    "reader died; the partition is read again from its horizon"
+                    "reader died; the partition is taken over anew"
                 );
-                role.tell(Health::Rebuilding, Some("died; the partition is read again".to_owned()));
+                role.tell(Health::Rebuilding, Some("died; the partition is taken over anew".to_owned()));
                 tokio::time::sleep(pause).await;
-                let paused = self.desks.remove(&partition).is_some_and(|desk| desk.paused);
-                self.open(partition).await;
-                if paused {
+                let died = self.desks.remove(&partition);
+                // Over the checkpoint, if it had not begun.
+                self.open(partition, died.as_ref().is_some_and(|desk| !desk.begun));
+                if died.is_some_and(|desk| desk.paused) {
                     self.subscription.resume(partition);
                 }
             }

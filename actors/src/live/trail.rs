@@ -32,9 +32,21 @@ impl Trail {
 
     /// The offsets to rebuild from.
     pub(crate) fn offsets(&self) -> Vec<i64> {
-        let Some(first) = self.first else { return Vec::new() };
-        let all = std::iter::once(first).chain(self.later.iter().map(|distance| first + i64::from(*distance)));
-        all.filter(|offset| !self.poisoned.contains(offset)).collect()
+        self.all().filter(|offset| !self.poisoned.contains(offset)).collect()
+    }
+
+    /// All offsets.
+    pub(crate) fn all(&self) -> impl DoubleEndedIterator<Item = i64> {
+        let later = self
+            .first
+            .into_iter()
+            .flat_map(|first| self.later.iter().map(move |distance| first + i64::from(*distance)));
+        self.first.into_iter().chain(later)
+    }
+
+    /// Some records could not be applied.
+    pub(crate) fn is_poisoned(&self) -> bool {
+        !self.poisoned.is_empty()
     }
 
     /// Gives spare memory back.

@@ -53,7 +53,7 @@ async fn a_call_is_on_the_board_of_its_business_from_its_first_event_to_its_end(
 }
 
 /// 300 calls with four events each, every third event twice, in an order that a fixed sequence mixes up.
-fn storm() -> Vec<serde_json::Value> {
+pub fn storm() -> Vec<serde_json::Value> {
     let mut bodies = Vec::new();
     for n in 0..300 {
         let id = format!("call_{n}");

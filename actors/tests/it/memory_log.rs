@@ -8,7 +8,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::sync::watch;
 use trunkline_core::instant::Millis;
-use trunkline_stores::log::{AppendError, Delivery, EventLog, LogError, LogRecord, Mark, Position, Subscription};
+use trunkline_stores::log::{AppendError, CompactedTopic, Delivery, EventLog, LogError, LogRecord, Mark, Position, Subscription};
+
+use crate::memory_topic::MemoryTopic;
 
 /// Records of one delivery at most.
 const DELIVERY: usize = 200;
@@ -31,6 +33,7 @@ pub struct MemoryLog {
     /// The next look of a member panics.
     pub trip: AtomicBool,
     revoke: watch::Sender<Option<u32>>,
+    pub topics: Mutex<HashMap<String, Arc<MemoryTopic>>>,
 }
 
 impl MemoryLog {
@@ -48,6 +51,7 @@ impl MemoryLog {
             pauses: AtomicUsize::new(0),
             trip: AtomicBool::new(false),
             revoke: watch::channel(None).0,
+            topics: Mutex::default(),
         })
     }
 
@@ -170,6 +174,10 @@ impl EventLog for Port {
             .collect())
     }
 
+    async fn compacted(&self, name: &str) -> Result<Arc<dyn CompactedTopic>, LogError> {
+        Ok(self.0.topic(name))
+    }
+
     async fn healthy(&self) -> Result<(), LogError> {
         if self.0.away.load(Ordering::Relaxed) {
             Err(LogError::Unavailable("away".into()))
@@ -182,6 +190,11 @@ impl EventLog for Port {
 }
 
 impl MemoryLog {
+    /// The topic of this name beside the log.
+    pub fn topic(&self, name: &str) -> Arc<MemoryTopic> {
+        Arc::clone(self.topics.lock().unwrap().entry(name.to_owned()).or_default())
+    }
+
     fn partitions(&self) -> u32 {
         self.inner.lock().unwrap().partitions.len() as u32
     }

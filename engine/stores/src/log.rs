@@ -2,12 +2,16 @@
 //!
 //! Two adapters pass one suite: Postgres (default) and Kafka.
 
+pub mod compacted;
 mod installation;
 pub mod kafka;
 pub mod partitioner;
 pub mod postgres;
 
+pub use compacted::CompactedTopic;
 pub use installation::{recognise, take};
+
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -148,6 +152,11 @@ pub trait EventLog: Send + Sync + 'static {
 
     /// The group's committed next offset per partition.
     async fn committed(&self, group: &str) -> Result<Vec<(u32, i64)>, LogError>;
+
+    /// Opens the compacted topic of this name beside the log, making it on first use; it has as many partitions as the log.
+    async fn compacted(&self, name: &str) -> Result<Arc<dyn CompactedTopic>, LogError> {
+        Err(LogError::Misconfigured(format!("this log keeps no topic {name} beside it")))
+    }
 
     /// Cheap check for readiness: can we append now?
     async fn healthy(&self) -> Result<(), LogError>;

@@ -3,6 +3,7 @@
 //! Offsets are dense because the topic knows neither transactions nor compaction. An append is answered after all copies that
 //! must have it have it ([`writer`]); readers share partitions by the broker's group protocol ([`subscription`]).
 
+mod compacted;
 mod identity;
 mod member;
 mod order;
@@ -25,8 +26,9 @@ pub use self::settings::{GroupProtocol, KafkaOptions};
 
 use self::reader::Reader;
 use self::subscription::KafkaSubscription;
+use self::topic::Purpose;
 use self::writer::Writer;
-use super::{AppendError, EventLog, LogError, LogRecord, Position, Subscription};
+use super::{AppendError, CompactedTopic, EventLog, LogError, LogRecord, Position, Subscription};
 
 /// The log in one topic.
 pub struct KafkaLog {
@@ -44,7 +46,7 @@ impl KafkaLog {
             return Err(LogError::Misconfigured("a log has at least one partition and one copy".into()));
         }
         blocking(move || {
-            let identity = topic::ensure(&options)?;
+            let identity = topic::ensure(&options, Purpose::Log)?;
             let writer = Arc::new(Writer::new(options.clone())?);
             let reader = Arc::new(Reader::new(options.clone())?);
             Ok(KafkaLog {
@@ -102,6 +104,16 @@ impl EventLog for KafkaLog {
     async fn committed(&self, group: &str) -> Result<Vec<(u32, i64)>, LogError> {
         let group = group.to_owned();
         self.ask(move |reader| reader.committed(&group)).await
+    }
+
+    async fn compacted(&self, name: &str) -> Result<Arc<dyn CompactedTopic>, LogError> {
+        // Topics are known to the whole broker; two installations on it must not share one.
+        let options = KafkaOptions {
+            topic: format!("{}.{name}", self.options.topic),
+            ..self.options.clone()
+        };
+        self.ask(move |_| Ok(Arc::new(compacted::Values::open(options)?) as Arc<dyn CompactedTopic>))
+            .await
     }
 
     async fn healthy(&self) -> Result<(), LogError> {

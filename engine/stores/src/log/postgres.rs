@@ -3,6 +3,7 @@
 //! Offsets are dense because a writer holds the partition's row until it commits. Appends of many callers share a commit
 //! ([`writer`]). Readers learn of new records from [`ends`], and of partitions to read by advisory locks ([`member`]).
 
+mod compacted;
 mod ends;
 mod member;
 mod read;
@@ -19,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use trunkline_core::instant::Millis;
 
-use super::{AppendError, EventLog, LogError, LogRecord, Position, Subscription};
+use super::{AppendError, CompactedTopic, EventLog, LogError, LogRecord, Position, Subscription};
 use crate::postgres::{Database, PostgresError};
 use ends::Ends;
 use member::Member;
@@ -162,6 +163,11 @@ impl EventLog for PostgresLog {
         let sql = include_str!("sql/committed.sql");
         let rows = ask(&self.shared.database, "read what a group has done", sql, &[&group]).await?;
         rows.iter().map(|row| Ok((partition_number(row, 0)?, column(row, 1)?))).collect()
+    }
+
+    async fn compacted(&self, name: &str) -> Result<Arc<dyn CompactedTopic>, LogError> {
+        self.shared.must_be_open()?;
+        Ok(Arc::new(compacted::Values::new(self.shared.clone(), name)))
     }
 
     async fn healthy(&self) -> Result<(), LogError> {

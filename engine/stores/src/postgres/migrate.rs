@@ -39,6 +39,7 @@ const STEPS: &[(&str, &str)] = &[
         include_str!("../../../../migrations/V0009__sealed_secrets.sql"),
     ),
     ("V0010__access", include_str!("../../../../migrations/V0010__access.sql")),
+    ("V0011__log_values", include_str!("../../../../migrations/V0011__log_values.sql")),
 ];
 
 /// Applies what is missing and returns the names of the steps applied now. Refuses a database whose applied steps differ from

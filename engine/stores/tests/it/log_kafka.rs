@@ -19,6 +19,11 @@ use crate::log_suite::{FreshLog, PARTITIONS, Reader, fill, log_suite, number_of,
 
 log_suite!(classic);
 
+/// Topics beside the log.
+mod values {
+    crate::compacted_suite::compacted_suite!(super::classic);
+}
+
 /// The same again with partitions shared out by the broker (KIP-848).
 mod by_broker {
     crate::log_suite::log_suite!(super::by_broker_protocol);

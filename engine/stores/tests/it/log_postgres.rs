@@ -15,6 +15,11 @@ use crate::server;
 
 log_suite!(fresh);
 
+/// Topics beside the log.
+mod values {
+    crate::compacted_suite::compacted_suite!(super::fresh);
+}
+
 struct InPostgres(PostgresOptions);
 
 impl FreshLog for InPostgres {

@@ -5,6 +5,7 @@ mod analytics_given;
 mod analytics_list;
 mod analytics_tls;
 mod broker;
+mod compacted_suite;
 mod config;
 mod deeds;
 mod door;

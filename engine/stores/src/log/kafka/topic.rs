@@ -1,4 +1,4 @@
-//! Makes the topic of raw events and refuses one that would lose them.
+//! Makes the topics and refuses one that would lose what it is for.
 
 use std::time::{Duration, Instant};
 
@@ -18,14 +18,30 @@ const ANSWER_WAIT_MAX: Duration = Duration::from_secs(10);
 /// Group offsets must outlive any outage that the events themselves outlive (KA-07); Kafka's own default is this week.
 const OFFSETS_KEPT_MIN: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// Makes the topic when it is missing, then reads its settings back and refuses wrong ones with a sentence. Gives the log's
+/// What a topic is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Raw events: all of them, for as long as they are kept.
+    Log,
+    /// The newest value of each key.
+    Values,
+}
+
+/// Makes the topic when it is missing, then reads its settings back and refuses wrong ones with a sentence. Gives the topic's
 /// identity. Blocks.
-pub(super) fn ensure(options: &KafkaOptions) -> Result<String, LogError> {
+pub(super) fn ensure(options: &KafkaOptions, purpose: Purpose) -> Result<String, LogError> {
     let admin = AdminClient::from_config_and_context(&settings::admin(options)?, Voice).map_err(|error| unusable(&error))?;
-    create(&admin, options)?;
+    let wanted = match purpose {
+        Purpose::Log => wanted_of_log(options),
+        Purpose::Values => wanted_of_values(options),
+    };
+    create(&admin, options, &wanted)?;
     let shape = shape(&admin, options)?;
     check_shape(options, &shape)?;
-    check_topic(options, &describe(&admin, ResourceSpecifier::Topic(&options.topic))?)?;
+    check_topic(options, wanted, &describe(&admin, ResourceSpecifier::Topic(&options.topic))?)?;
+    if purpose == Purpose::Values {
+        return identity::of(&admin, &options.topic, ANSWER_WAIT_MAX);
+    }
     match describe(&admin, ResourceSpecifier::Broker(shape.broker)) {
         Ok(broker) => check_broker(options, &broker)?,
         Err(error) => {
@@ -36,8 +52,8 @@ pub(super) fn ensure(options: &KafkaOptions) -> Result<String, LogError> {
     identity::of(&admin, &options.topic, ANSWER_WAIT_MAX)
 }
 
-/// The settings the topic is made with, and those of them that are read back.
-fn wanted(options: &KafkaOptions) -> Vec<(&'static str, String)> {
+/// The settings the topic of raw events is made with, and those of them that are read back.
+fn wanted_of_log(options: &KafkaOptions) -> Vec<(&'static str, String)> {
     let mut list = vec![
         ("cleanup.policy", "delete".to_owned()),
         ("max.message.bytes", (RECORD_BYTES + FRAMING_BYTES).to_string()),
@@ -54,20 +70,34 @@ fn wanted(options: &KafkaOptions) -> Vec<(&'static str, String)> {
     list
 }
 
+/// The same of a compacted topic. Whoever takes a partition over reads all of it, so what is superseded goes within minutes: segments are
+/// closed each minute, because the open one is never cleaned, and cleaned when a tenth of them is new.
+fn wanted_of_values(options: &KafkaOptions) -> Vec<(&'static str, String)> {
+    vec![
+        ("cleanup.policy", "compact".to_owned()),
+        ("max.message.bytes", (RECORD_BYTES + FRAMING_BYTES).to_string()),
+        ("min.compaction.lag.ms", "60000".to_owned()),
+        ("segment.ms", "60000".to_owned()),
+        ("segment.bytes", (32 * 1024 * 1024).to_string()),
+        ("min.cleanable.dirty.ratio", "0.1".to_owned()),
+        ("unclean.leader.election.enable", "false".to_owned()),
+        ("min.insync.replicas", insync(options).to_string()),
+    ]
+}
+
 /// One copy may be away for maintenance; an acknowledged event still has two, where there are three.
 pub(super) fn insync(options: &KafkaOptions) -> u16 {
     options.replication.saturating_sub(1).max(1)
 }
 
-fn create(admin: &AdminClient<Voice>, options: &KafkaOptions) -> Result<(), LogError> {
-    let wanted = wanted(options);
+fn create(admin: &AdminClient<Voice>, options: &KafkaOptions, wanted: &[(&'static str, String)]) -> Result<(), LogError> {
     let partitions = i32::try_from(options.partitions).unwrap_or(i32::MAX);
     let new = NewTopic::new(&options.topic, partitions, TopicReplication::Fixed(i32::from(options.replication)));
     let new = wanted.iter().fold(new, |new, (name, value)| new.set(name, value));
     let results = block_on(admin.create_topics([&new], &patience())).map_err(|error| away(&error))?;
     match results.into_iter().next() {
         Some(Ok(_)) => {
-            tracing::info!(topic = options.topic, partitions, "made the topic of raw events");
+            tracing::info!(topic = options.topic, partitions, "made a topic");
             Ok(())
         }
         Some(Err((_, RDKafkaErrorCode::TopicAlreadyExists))) | None => Ok(()),
@@ -140,8 +170,8 @@ fn check_shape(options: &KafkaOptions, shape: &Shape) -> Result<(), LogError> {
     Ok(())
 }
 
-fn check_topic(options: &KafkaOptions, have: &ConfigResource) -> Result<(), LogError> {
-    for (name, want) in wanted(options) {
+fn check_topic(options: &KafkaOptions, wanted: Vec<(&'static str, String)>, have: &ConfigResource) -> Result<(), LogError> {
+    for (name, want) in wanted {
         let Some(value) = have.get(name).and_then(|entry| entry.value.as_deref()) else {
             continue;
         };
@@ -150,7 +180,7 @@ fn check_topic(options: &KafkaOptions, have: &ConfigResource) -> Result<(), LogE
             "retention.ms" => value == "-1" || at_least(value, &want),
             "max.message.bytes" | "min.insync.replicas" => at_least(value, &want),
             // A person who sets another rhythm has weighed it.
-            "flush.messages" => true,
+            "flush.messages" | "min.compaction.lag.ms" | "segment.ms" | "segment.bytes" | "min.cleanable.dirty.ratio" => true,
             _ => value == want,
         };
         if !fine {

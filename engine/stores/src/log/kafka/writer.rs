@@ -9,7 +9,7 @@ use bytes::Bytes;
 use rdkafka::ClientContext;
 use rdkafka::config::{FromClientConfigAndContext as _, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{DeliveryResult, Message as _};
+use rdkafka::message::{DeliveryResult, Header, Message as _, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer};
 use tokio::sync::oneshot;
 use trunkline_core::limit::RECORD_BYTES;
@@ -28,6 +28,12 @@ pub(super) struct Writer {
     producer: ArcSwap<Reporting>,
     replacing: AtomicBool,
     closed: AtomicBool,
+}
+
+/// A record that was handed over.
+pub(super) struct OnTheWay {
+    writer: Arc<Writer>,
+    reported: oneshot::Receiver<Report>,
 }
 
 type Reporting = ThreadedProducer<Reports>;
@@ -75,37 +81,41 @@ impl Writer {
 
     /// Stores `bytes` under `key`; returns when every copy that must have it has it.
     pub async fn append(self: &Arc<Self>, key: &str, bytes: &Bytes) -> Result<Position, AppendError> {
+        let partition = partition_of(key, self.options.partitions);
+        self.store(partition, key.as_bytes(), Some(bytes), None)?.stored().await
+    }
+
+    /// Hands over a record of one partition; without bytes it removes the key from a compacted topic. Records handed over one after the
+    /// other are stored in this order.
+    pub fn store(
+        self: &Arc<Self>,
+        partition: u32,
+        key: &[u8],
+        bytes: Option<&[u8]>,
+        header: Option<Header<'_, &[u8]>>,
+    ) -> Result<OnTheWay, AppendError> {
         if self.closed.load(Ordering::Acquire) {
             return Err(AppendError::Unavailable("it has been closed".into()));
         }
-        if bytes.len() + key.len() > RECORD_BYTES {
+        let size = bytes.map_or(0, <[u8]>::len) + key.len();
+        if size > RECORD_BYTES {
             return Err(AppendError::TooLarge {
-                bytes: bytes.len() + key.len(),
+                bytes: size,
                 limit: RECORD_BYTES,
             });
         }
         let (report, reported) = oneshot::channel();
-        {
-            let producer = self.producer.load();
-            let partition = partition_of(key, self.options.partitions);
-            let record: BaseRecord<'_, str, [u8], _> = BaseRecord::with_opaque_to(&self.options.topic, Box::new(report))
-                .partition(i32::try_from(partition).unwrap_or(i32::MAX))
-                .key(key)
-                .payload(bytes);
-            if let Err((error, _)) = producer.send(record) {
-                self.replace_when_dead();
-                return Err(refused(&error));
-            }
+        let mut record: BaseRecord<'_, [u8], [u8], _> = BaseRecord::with_opaque_to(&self.options.topic, Box::new(report))
+            .partition(i32::try_from(partition).unwrap_or(i32::MAX))
+            .key(key);
+        record.payload = bytes;
+        record.headers = header.map(|header| OwnedHeaders::new_with_capacity(1).insert(header));
+        if let Err((error, _)) = self.producer.load().send(record) {
+            self.replace_when_dead();
+            return Err(refused(&error));
         }
-        match reported.await {
-            Ok(Ok(position)) => Ok(position),
-            Ok(Err(error)) => {
-                self.replace_when_dead();
-                Err(failed(&error))
-            }
-            // The producer was thrown away with the record in it.
-            Err(_) => Err(AppendError::Unknown),
-        }
+        let writer = self.clone();
+        Ok(OnTheWay { writer, reported })
     }
 
     /// True when appends can reach the broker.
@@ -139,6 +149,21 @@ impl Writer {
             }
             writer.replacing.store(false, Ordering::Release);
         });
+    }
+}
+
+impl OnTheWay {
+    /// Waits until every copy that must have it has it.
+    pub async fn stored(self) -> Result<Position, AppendError> {
+        match self.reported.await {
+            Ok(Ok(position)) => Ok(position),
+            Ok(Err(error)) => {
+                self.writer.replace_when_dead();
+                Err(failed(&error))
+            }
+            // The producer was thrown away with the record in it.
+            Err(_) => Err(AppendError::Unknown),
+        }
     }
 }
 

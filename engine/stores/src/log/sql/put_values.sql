@@ -1,0 +1,1 @@
+SELECT log_put_values($1, $2, $3, $4, $5)
