@@ -11,7 +11,7 @@ pub use effects::{Effects, EffectsOptions, EffectsState, EffectsWatcher};
 pub use facts::{Facts, FactsOptions, FactsState, FactsWatcher};
 pub use jobs::{Jobs, JobsOptions};
 pub use live::{
-    BoardScope, CallLookup, CallScope, Changes, Completeness, Engine, EngineError, EngineOptions, Gap, Limits, Live, LiveCall, Lookup,
-    PartitionState, SetAsideNote,
+    BoardScope, CallLookup, CallScope, Changes, Checkpointed, Completeness, Engine, EngineError, EngineOptions, Gap, Limits, Live,
+    LiveCall, Lookup, PartitionState, Rebuild, SetAsideNote,
 };
 pub use system::{Clock, FailureHook, Hand, Health, Role, RoleState, Roles};

@@ -26,8 +26,8 @@ mod set_aside;
 mod shared;
 mod subscriber;
 mod takeover;
-mod unsaved;
 mod trail;
+mod unsaved;
 mod window;
 
 pub use board_cache::BoardScope;

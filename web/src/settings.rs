@@ -39,6 +39,8 @@ pub struct Settings {
     pub postgres: Postgres,
     /// Analytics store.
     pub clickhouse: ClickHouse,
+    /// The live group.
+    pub live: Live,
     /// Retell's API.
     pub retell: Retell,
     /// Outbound webhooks.
@@ -246,6 +248,21 @@ pub enum LogFormat {
     Json,
     /// For people.
     Pretty,
+}
+
+/// `[live]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Live {
+    /// Pause between two checkpoints; 0: none are taken.
+    pub checkpoint_seconds: u32,
+}
+
+impl Live {
+    /// Pause between two checkpoints in ms; `None`: none are taken.
+    pub fn checkpoint_ms(&self) -> Option<i64> {
+        (self.checkpoint_seconds > 0).then(|| i64::from(self.checkpoint_seconds) * 1_000)
+    }
 }
 
 /// `[retell]`

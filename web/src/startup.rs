@@ -202,6 +202,7 @@ fn start_live(
         })),
         limits: Limits {
             silence_ms: i64::from(settings.retell.ask_after_minutes) * 60_000,
+            checkpoint_ms: settings.live.checkpoint_ms(),
             ..Limits::default()
         },
         ..EngineOptions::default()

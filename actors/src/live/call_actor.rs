@@ -97,11 +97,7 @@ pub(crate) struct CallActor {
 
 impl CallActor {
     pub(crate) fn new(call: Option<Arc<Call>>, lifeline: Lifeline<Ward>, faults: Option<Faults>) -> CallActor {
-        CallActor {
-            call,
-            lifeline,
-            faults,
-        }
+        CallActor { call, lifeline, faults }
     }
 }
 

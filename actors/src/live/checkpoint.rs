@@ -328,7 +328,10 @@ impl Keeper {
         self.is_stale |= matches!(error, PutError::Stale(_));
         metrics::counter!("trunkline_checkpoint_failures_total").increment(1);
         if self.is_stale {
-            tracing::error!(log.partition = self.partition, "checkpoints end: the partition has another owner by now");
+            tracing::error!(
+                log.partition = self.partition,
+                "checkpoints end: the partition has another owner by now"
+            );
         } else {
             tracing::warn!(log.partition = self.partition, %error, "take a checkpoint");
         }

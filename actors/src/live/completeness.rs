@@ -165,7 +165,9 @@ impl ProgressBook {
 
     /// The first offset to be read has been found.
     pub(crate) fn start_at(&self, partition: u32, epoch: u64, start: i64) {
-        self.change(partition, epoch, |progress| (progress.state.began_at, progress.state.next) = (start, start));
+        self.change(partition, epoch, |progress| {
+            (progress.state.began_at, progress.state.next) = (start, start)
+        });
     }
 
     /// The end of the log has been reached for the first time.

@@ -292,6 +292,13 @@ impl Hub {
         if let Some(lag_ms) = self.progress.read(now, partitions).lag_ms {
             metrics::gauge!("trunkline_board_lag_seconds").set(lag_ms as f64 / 1_000.0);
         }
+        for state in self.progress.states() {
+            if let Some(checkpoint) = state.checkpoint {
+                let age_ms = now.since(checkpoint.at).max(0);
+                let partition = state.partition.to_string();
+                metrics::gauge!("trunkline_checkpoint_age_seconds", "partition" => partition).set(age_ms as f64 / 1_000.0);
+            }
+        }
         let mut active = std::collections::BTreeMap::from([("inbound", 0u64), ("none", 0), ("outbound", 0)]);
         for view in &self.tenants {
             for row in &view.calls {

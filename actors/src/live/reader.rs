@@ -7,8 +7,8 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use trunkline_core::instant::Millis;
-use trunkline_stores::log::compacted::PutError;
 use trunkline_stores::log::LogRecord;
+use trunkline_stores::log::compacted::PutError;
 use trunkline_stores::postgres::Directory;
 
 use super::checkpoint::{Keeper, Reached};

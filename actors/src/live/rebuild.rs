@@ -11,9 +11,9 @@ use trunkline_core::record::SetAside;
 use trunkline_stores::log::{LogRecord, Position};
 
 use super::call_actor::{Endings, Settled, Stamped, apply};
+use super::entry::Held;
 use super::gather::{Said, say};
 use super::limits::POISONED_MAX;
-use super::entry::Held;
 use super::partition::{Changes, Partition, Ward};
 use super::set_aside::SetAsideNote;
 use crate::system::{Bound, Deaths, Health, Verdict};

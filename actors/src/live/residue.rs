@@ -9,9 +9,9 @@ use trunkline_core::instant::Millis;
 use trunkline_core::metric::INTERVAL_MS;
 
 use super::call_actor::Retire;
-use super::limits::{ASK_AGAIN_MS, Limits};
 use super::entry::{Entry, Held, Idle};
 use super::glance::Glance;
+use super::limits::{ASK_AGAIN_MS, Limits};
 use super::partition::Partition;
 use super::reaper::Silent;
 use crate::system::deliver;

@@ -83,7 +83,11 @@ impl Partition {
             }
             Err(why) => {
                 if !values.is_empty() {
-                    tracing::warn!(log.partition = self.number, why, "the checkpoint is not used; the log is read instead");
+                    tracing::warn!(
+                        log.partition = self.number,
+                        why,
+                        "the checkpoint is not used; the log is read instead"
+                    );
                     metrics::counter!("trunkline_checkpoints_refused_total").increment(1);
                 }
                 found.useless = values.into_keys().map(|key| key.to_vec()).collect();

@@ -302,10 +302,7 @@ impl Subscriber {
         let deaths = self.deaths.entry(partition).or_insert_with(|| Deaths::new(Bound::ROLE));
         match deaths.note(shared.clock.now()) {
             Verdict::Rebuild(pause) => {
-                tracing::error!(
-                    log.partition = partition,
-                    "reader died; the partition is taken over anew"
-                );
+                tracing::error!(log.partition = partition, "reader died; the partition is taken over anew");
                 role.tell(Health::Rebuilding, Some("died; the partition is taken over anew".to_owned()));
                 tokio::time::sleep(pause).await;
                 let died = self.desks.remove(&partition);

@@ -57,7 +57,10 @@ fn seen(live: &Live) -> Seen {
     let mut calls = BTreeMap::new();
     for call in live.calls(TENANT, &scope) {
         if let Some((_, items)) = live.call(&call.facts.key) {
-            calls.insert(call.facts.key.id.to_string(), (call.business, (*call.facts).clone(), items.to_vec()));
+            calls.insert(
+                call.facts.key.id.to_string(),
+                (call.business, (*call.facts).clone(), items.to_vec()),
+            );
         }
     }
     let completeness = live.completeness(TENANT);
@@ -135,8 +138,10 @@ fn post_garbage(house: &House, id: &str) {
 
 fn post_transfer(house: &House, id: &str) {
     for event in ["transfer_started", "transfer_bridged"] {
-        house.post(&json!({"event": event, "call": {"call_id": id, "agent_id": "agent_sales", "agent_name": "Sally"},
-            "transfer_destination": {"number": "+12025550199"}}));
+        house.post(
+            &json!({"event": event, "call": {"call_id": id, "agent_id": "agent_sales", "agent_name": "Sally"},
+            "transfer_destination": {"number": "+12025550199"}}),
+        );
     }
 }
 
@@ -227,7 +232,11 @@ async fn a_checkpoint_costs_what_changed() {
     let written = house.log.topic(TOPIC).written.load(Ordering::SeqCst);
     house.advance(60_000);
     house.until("time has passed", |live| live.now() > NOON.plus(60_500));
-    assert_eq!(house.log.topic(TOPIC).written.load(Ordering::SeqCst), written, "nothing happened, nothing is written");
+    assert_eq!(
+        house.log.topic(TOPIC).written.load(Ordering::SeqCst),
+        written,
+        "nothing happened, nothing is written"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -245,7 +254,9 @@ async fn words_of_restored_calls_come_back_and_grow_on() {
     let again = House::over(log, keeping());
     again.settled();
     assert_eq!(restored(&again.live), (30, 0));
-    again.until("words", |live| (0..30).all(|n| live.call(&key(&format!("w{n}"))).unwrap().1.len() == 5));
+    again.until("words", |live| {
+        (0..30).all(|n| live.call(&key(&format!("w{n}"))).unwrap().1.len() == 5)
+    });
     again.post(&talked("w3", "agent_sales", NOON, 6));
     again.settled();
     assert_eq!(again.live.call(&key("w3")).unwrap().1.len(), 6);
@@ -326,7 +337,11 @@ async fn other_rules_and_another_log_do_not_get_the_figures_of_these() {
     assert!(!fresh.live.partitions()[0].rebuild.unwrap().from_checkpoint);
     assert_eq!(offered(&fresh, SALES), 1);
     kept(&fresh);
-    assert_eq!(fresh.log.topic(TOPIC).of(0).len(), 2, "nothing of the other log is left: the call and the marker");
+    assert_eq!(
+        fresh.log.topic(TOPIC).of(0).len(),
+        2,
+        "nothing of the other log is left: the call and the marker"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -375,7 +390,11 @@ async fn poisoned_calls_are_built_from_their_records_and_noted_once() {
     let again = House::over(log, faulty());
     again.settled();
     assert_eq!(restored(&again.live), (2, 0));
-    assert_eq!(again.live.set_aside(Some(TENANT), 10).len(), 1, "noted before the restart, and not again");
+    assert_eq!(
+        again.live.set_aside(Some(TENANT), 10).len(),
+        1,
+        "noted before the restart, and not again"
+    );
     again.post(&ended("p1", "agent_sales", NOON, 9_000, 4));
     again.settled();
     assert_eq!(again.live.call(&key("p1")).unwrap().0.facts.state, CallState::Ended);

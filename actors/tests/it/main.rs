@@ -12,5 +12,6 @@ mod live_faults;
 mod live_figures;
 mod live_life;
 mod live_postgres;
+mod live_restart;
 mod memory_log;
 mod memory_topic;

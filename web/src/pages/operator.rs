@@ -1,5 +1,7 @@
 //! The operator page: how complete figures are, how far each partition is, what roles say of themselves, what was set aside.
 
+mod partition;
+
 use askama::Template;
 use trunkline_actors::facts::FactsState;
 use trunkline_actors::{Completeness, PartitionState, RoleState};
@@ -67,18 +69,11 @@ impl Figures {
         figures.extend(spool.map(|spool| spooled(spool, completeness.as_of, l)));
         Figures {
             figures,
-            partition_heads: [
-                "part-number",
-                "part-state",
-                "part-next",
-                "part-applied",
-                "part-calls",
-                "part-residue",
-                "part-behind",
-            ]
-            .map(|key| l.t(key))
-            .into(),
-            partitions: partitions.iter().map(|partition| partition_line(partition, facts, &s)).collect(),
+            partition_heads: partition::HEADS.map(|key| l.t(key)).into(),
+            partitions: partitions
+                .iter()
+                .map(|state| partition::line(state, facts, completeness.as_of, &s))
+                .collect(),
             roles: role_lines(roles, l),
             s,
         }
@@ -281,28 +276,6 @@ fn spooled(spool: &SpoolState, now: Millis, l: &Texts) -> Figure {
         state,
         note,
     }
-}
-
-fn partition_line(p: &PartitionState, facts: &FactsState, s: &Shell) -> Vec<String> {
-    let state = match (p.current, p.rebuilt) {
-        (true, _) => "part-current",
-        (false, true) => "part-catching",
-        (false, false) => "part-rebuilding",
-    };
-    let dash = || DASH.to_owned();
-    let written = facts
-        .partitions
-        .get(&p.partition)
-        .map(|at| format::count((at.end - at.next).max(0) as u64));
-    vec![
-        p.partition.to_string(),
-        s.l.t(state),
-        p.next.to_string(),
-        p.applied_to.map_or_else(dash, |at| format::clock(at, &s.zone)),
-        format::count(p.calls as u64),
-        format::count(p.residue as u64),
-        written.unwrap_or_else(dash),
-    ]
 }
 
 fn role_lines(roles: &[RoleState], l: &Texts) -> Vec<RoleLine> {

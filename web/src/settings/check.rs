@@ -133,6 +133,13 @@ pub fn refusals(settings: &Settings) -> Vec<String> {
         format!("retell.api_url = \"{retell}\" would send API keys unencrypted; use https:// (http:// only for a stand-in on loopback)"),
     );
     refuse(
+        settings.live.checkpoint_seconds > 3_600,
+        format!(
+            "live.checkpoint_seconds = {} would make restarts slow; set at most 3600, or 0 for none",
+            settings.live.checkpoint_seconds
+        ),
+    );
+    refuse(
         settings.retell.ask_after_minutes == 0,
         "retell.ask_after_minutes = 0 would ask for every call all the time; set at least 1".to_owned(),
     );

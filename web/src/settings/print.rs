@@ -18,6 +18,7 @@ pub fn redacted(settings: &Settings) -> Value {
         kafka,
         postgres,
         clickhouse,
+        live,
         retell,
         webhooks,
         session,
@@ -51,6 +52,7 @@ pub fn redacted(settings: &Settings) -> Value {
             "url": clickhouse.url, "ca_file": clickhouse.ca_file, "user": clickhouse.user, "password": hidden(&clickhouse.password),
             "database": clickhouse.database, "library": clickhouse.library,
         },
+        "live": { "checkpoint_seconds": live.checkpoint_seconds },
         "retell": { "api_url": retell.api_url, "ask_after_minutes": retell.ask_after_minutes },
         "webhooks": {
             "allow_private_networks": webhooks.allow_private_networks, "timeout_seconds": webhooks.timeout_seconds,

@@ -90,8 +90,14 @@ pub async fn the_last_value_of_each_key_is_read(fresh: impl FreshLog) {
 pub async fn a_removed_key_is_gone(fresh: impl FreshLog) {
     let (_log, topic) = open(&fresh).await;
     let epoch = topic.claim(1).await.unwrap();
-    topic.put(1, epoch, vec![put("a", "1"), put("b", "1"), put("c", "1")]).await.unwrap();
-    topic.put(1, epoch, vec![gone("a"), put("b", "2"), gone("never there")]).await.unwrap();
+    topic
+        .put(1, epoch, vec![put("a", "1"), put("b", "1"), put("c", "1")])
+        .await
+        .unwrap();
+    topic
+        .put(1, epoch, vec![gone("a"), put("b", "2"), gone("never there")])
+        .await
+        .unwrap();
     topic.put(1, epoch, vec![gone("c")]).await.unwrap();
     topic.put(1, epoch, vec![put("c", "again")]).await.unwrap();
     assert_eq!(texts(&read(&topic, 1).await), [("b", "2"), ("c", "again")]);
@@ -127,7 +133,11 @@ pub async fn values_of_any_size_come_back(fresh: impl FreshLog) {
         found.extend(portion.unwrap());
     }
     assert_eq!(found.len(), 2);
-    assert!(found.iter().any(|kept| *kept.key == *large.key && kept.value.as_deref() == Some(&*body)));
+    assert!(
+        found
+            .iter()
+            .any(|kept| *kept.key == *large.key && kept.value.as_deref() == Some(&*body))
+    );
 }
 
 pub async fn every_claim_is_a_greater_epoch(fresh: impl FreshLog) {
@@ -176,7 +186,9 @@ pub async fn many_keys_come_back_once_each_in_the_end(fresh: impl FreshLog) {
     let epoch = topic.claim(2).await.unwrap();
     for round in 0..3 {
         for slice in 0..20 {
-            let puts = (0..256).map(|n| put(&format!("key {slice} {n}"), &format!("{round} {n}"))).collect();
+            let puts = (0..256)
+                .map(|n| put(&format!("key {slice} {n}"), &format!("{round} {n}")))
+                .collect();
             topic.put(2, epoch, puts).await.unwrap();
         }
     }

@@ -2,7 +2,7 @@
 
 use actix_web::http::StatusCode;
 use askama::Template;
-use trunkline_actors::{Completeness, PartitionState};
+use trunkline_actors::{Checkpointed, Completeness, PartitionState, Rebuild};
 use trunkline_core::instant::Millis;
 use trunkline_stores::clickhouse::{AgentReceipts, CallPage, ClassCount, StoredOddity, StoredSetAside, Total};
 
@@ -216,6 +216,19 @@ fn operator(s: Shell) -> OperatorPage {
         applied_to: Some(Millis(fixture::NOW)),
         calls: 16,
         residue: 40,
+        checkpoint: Some(Checkpointed {
+            at: Millis(fixture::NOW - 3_200),
+            next: 48_200,
+            calls: 56,
+            records: 12,
+            bytes: 9_400,
+        }),
+        rebuild: Some(Rebuild {
+            from_checkpoint: n != 1,
+            restored: 50,
+            replayed: 211,
+            took_ms: 140,
+        }),
     };
     let partitions: Vec<_> = (0..4).map(partition).collect();
     let completeness = Completeness {
