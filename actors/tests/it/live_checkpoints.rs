@@ -8,6 +8,7 @@ use bytes::Bytes;
 use serde_json::json;
 use trunkline_actors::live::{EngineOptions, Faults, Limits, Live, Point};
 use trunkline_actors::{BoardScope, CallScope};
+use trunkline_core::access::Sight;
 use trunkline_core::facts::{CallFacts, CallState, Item};
 use trunkline_core::id::BusinessId;
 use trunkline_core::metric::Board;
@@ -44,7 +45,7 @@ fn seen(live: &Live) -> Seen {
                     business,
                     agent: agent.map(str::to_owned),
                     all_figures: true,
-                    ..BoardScope::default()
+                    ..BoardScope::whole(Sight::All)
                 },
             );
             boards.push((*board).clone());
@@ -52,11 +53,11 @@ fn seen(live: &Live) -> Seen {
     }
     let scope = CallScope {
         with_ended: true,
-        ..CallScope::default()
+        ..CallScope::whole(Sight::All)
     };
     let mut calls = BTreeMap::new();
     for call in live.calls(TENANT, &scope) {
-        if let Some((_, items)) = live.call(&call.facts.key) {
+        if let Some((_, items)) = live.call(&call.facts.key, &Sight::All) {
             calls.insert(
                 call.facts.key.id.to_string(),
                 (call.business, (*call.facts).clone(), items.to_vec()),
@@ -255,11 +256,11 @@ async fn words_of_restored_calls_come_back_and_grow_on() {
     again.settled();
     assert_eq!(restored(&again.live), (30, 0));
     again.until("words", |live| {
-        (0..30).all(|n| live.call(&key(&format!("w{n}"))).unwrap().1.len() == 5)
+        (0..30).all(|n| live.call(&key(&format!("w{n}")), &Sight::All).unwrap().1.len() == 5)
     });
     again.post(&talked("w3", "agent_sales", NOON, 6));
     again.settled();
-    assert_eq!(again.live.call(&key("w3")).unwrap().1.len(), 6);
+    assert_eq!(again.live.call(&key("w3"), &Sight::All).unwrap().1.len(), 6);
     assert_whole(&again);
 }
 
@@ -397,7 +398,7 @@ async fn poisoned_calls_are_built_from_their_records_and_noted_once() {
     );
     again.post(&ended("p1", "agent_sales", NOON, 9_000, 4));
     again.settled();
-    assert_eq!(again.live.call(&key("p1")).unwrap().0.facts.state, CallState::Ended);
+    assert_eq!(again.live.call(&key("p1"), &Sight::All).unwrap().0.facts.state, CallState::Ended);
     let plain = House::over(Arc::clone(&again.log), EngineOptions { ..faulty() });
     plain.settled();
     assert_eq!(offered(&plain, SALES), offered(&again, SALES));
@@ -423,9 +424,12 @@ async fn calls_beyond_the_horizon_leave_the_checkpoint_too() {
     house.advance(5_000);
     house.until("forgotten", |live| live.partitions()[0].residue < 30);
     kept(&house);
-    let calls = house.live.partitions()[0].calls + house.live.partitions()[0].residue;
     house.advance(EVERY_MS);
-    house.until("forgotten there too", |_| house.log.topic(TOPIC).of(0).len() == calls + 1);
+    let in_memory = |live: &Live| live.partitions()[0].calls + live.partitions()[0].residue;
+    house.until("forgotten there too", |live| {
+        house.log.topic(TOPIC).of(0).len() == in_memory(live) + 1
+    });
+    let calls = in_memory(&house.live);
     assert!((26..29).contains(&calls), "{calls} calls in memory");
     assert_whole(&house);
 }

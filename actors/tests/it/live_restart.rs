@@ -12,6 +12,7 @@ use tempfile::TempDir;
 use tokio::sync::watch;
 use trunkline_actors::live::{Engine, EngineOptions, Limits, Live};
 use trunkline_actors::{BoardScope, CallScope, Clock};
+use trunkline_core::access::Sight;
 use trunkline_core::door;
 use trunkline_core::facts::{CallFacts, Item};
 use trunkline_core::instant::Millis;
@@ -217,16 +218,19 @@ fn seen(live: &Live) -> Seen {
         let scope = BoardScope {
             business,
             all_figures: true,
-            ..BoardScope::default()
+            ..BoardScope::whole(Sight::All)
         };
         (*live.board(TENANT, &scope)).clone()
     });
     let scope = CallScope {
         with_ended: true,
-        ..CallScope::default()
+        ..CallScope::whole(Sight::All)
     };
     let calls = live.calls(TENANT, &scope).into_iter().map(|call| {
-        let items = live.call(&call.facts.key).map(|(_, items)| items.to_vec()).unwrap_or_default();
+        let items = live
+            .call(&call.facts.key, &Sight::All)
+            .map(|(_, items)| items.to_vec())
+            .unwrap_or_default();
         (call.facts.key.id.to_string(), ((*call.facts).clone(), items))
     });
     (boards.into(), calls.collect())
