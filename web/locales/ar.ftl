@@ -94,6 +94,7 @@ both-directions = كلا الاتجاهين
 first-title = لا أحداث بعد
 first-words = يعمل Trunkline وينتظر أول حدث موقّع. ضع هذا العنوان في إعدادات Webhook لدى Retell، أو شغّل المحاكي.
 first-switch = فعّل هناك أيضًا “transcript_updated” وأحداث التحويل إن أردت أن تنمو المحادثات مباشرة.
+first-others = تظهر المكالمات هنا فور وصول أول مكالمة. يتولى مالك المؤسسة أو مديرها ربط مساحة عمل Retell.
 first-waiting = بانتظار أول حدث…
 first-action = كيف تربط Retell
 now-label = الآن

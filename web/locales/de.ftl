@@ -94,6 +94,7 @@ both-directions = Beide Richtungen
 first-title = Noch keine Ereignisse
 first-words = Trunkline läuft und wartet auf das erste signierte Ereignis. Tragen Sie diese Adresse in die Webhook-Einstellungen von Retell ein oder starten Sie den Simulator.
 first-switch = Schalten Sie dort auch „transcript_updated“ und die Weiterleitungs-Ereignisse ein, wenn Gespräche live wachsen sollen.
+first-others = Anrufe erscheinen hier, sobald der erste eingeht. Einen Retell-Workspace verbindet ein Inhaber oder Administrator Ihrer Organisation.
 first-waiting = Wartet auf das erste Ereignis …
 first-action = Retell verbinden
 now-label = Gerade jetzt

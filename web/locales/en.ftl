@@ -95,6 +95,7 @@ both-directions = Both directions
 first-title = No events yet
 first-words = Trunkline is running and waits for the first signed event. Put this address into the webhook settings of Retell, or start the simulator.
 first-switch = Switch on “transcript_updated” and the transfer events there as well if you want to see conversations grow live.
+first-others = Calls appear here as soon as the first one comes in. Linking a Retell workspace is done by an owner or admin of your organisation.
 first-waiting = Waiting for the first event…
 first-action = How to connect Retell
 now-label = Right now

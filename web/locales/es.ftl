@@ -94,6 +94,7 @@ both-directions = Ambos sentidos
 first-title = Aún no hay eventos
 first-words = Trunkline funciona y espera el primer evento firmado. Ponga esta dirección en los ajustes de webhook de Retell, o arranque el simulador.
 first-switch = Active también en Retell “transcript_updated” y los eventos de traspaso si quiere ver crecer las conversaciones en vivo.
+first-others = Las llamadas aparecen aquí en cuanto entra la primera. Un propietario o administrador de su organización vincula el espacio de trabajo de Retell.
 first-waiting = A la espera del primer evento…
 first-action = Cómo conectar Retell
 now-label = Ahora mismo

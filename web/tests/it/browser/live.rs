@@ -15,7 +15,7 @@ const LOST: Duration = Duration::from_secs(50);
 #[tokio::test]
 async fn the_wall_moves_with_every_event() {
     let line = app().line().await;
-    let email = person(&line, Role::Supervisor).await;
+    let email = person(&line, Role::Admin).await;
     browse(line.app, |page| async move {
         page.enter(&email, "/wall").await;
         page.until_text("[data-now=calls] [data-f=number]", "0").await;
