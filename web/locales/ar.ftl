@@ -536,3 +536,31 @@ fig-spool = في المخزن المؤقت، ليست في السجل بعد
 fig-spool-empty = المخزن المؤقت فارغ
 fig-spool-holds = { $bytes } ميغابايت، الأقدم { $age }
 fig-spool-trouble = قرصه يرفض
+
+## Settings
+nav-settings = الإعدادات
+key-settings = الإعدادات
+
+## Audit log
+set-audit = سجل التدقيق
+audit-note = من فعل ماذا، ومن قرأ أي مكالمة. الأحدث أولًا.
+audit-search = ابحث عن اسم أو إجراء أو معرّف أو عنوان
+audit-action = الإجراء
+audit-target = على ماذا
+audit-from = من
+audit-to = إلى
+audit-who = الفاعل
+audit-source = العنوان
+audit-more = التفاصيل
+audit-entry = القيد { $n }
+audit-before = قبل
+audit-after = بعد
+audit-hash = البصمة
+audit-none = لم يُسجَّل شيء هنا.
+audit-export-note = تحتوي الملفات على أحدث { $n } من القيود المرشحة.
+audit-chain-note = لا تتغير القيود أبدًا؛ يثبت ذلك الأمر trunkline audit verify.
+actor-person = شخص
+actor-program = مفتاح API
+actor-visitor = دون تسجيل دخول
+actor-operator = المشغّل
+actor-system = Trunkline

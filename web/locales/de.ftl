@@ -534,3 +534,31 @@ fig-spool = Zwischengelagert, noch nicht im Protokoll
 fig-spool-empty = Zwischenlager leer
 fig-spool-holds = { $bytes } MB, Ältestes { $age }
 fig-spool-trouble = seine Platte verweigert
+
+## Settings
+nav-settings = Einstellungen
+key-settings = Einstellungen
+
+## Audit log
+set-audit = Prüfprotokoll
+audit-note = Wer was tat und wer welchen Anruf las. Neuestes zuerst.
+audit-search = Name, Aktion, Id oder Adresse suchen
+audit-action = Aktion
+audit-target = Woran
+audit-from = Von
+audit-to = Bis
+audit-who = Wer
+audit-source = Adresse
+audit-more = Einzelheiten
+audit-entry = Eintrag { $n }
+audit-before = Vorher
+audit-after = Nachher
+audit-hash = Hash
+audit-none = Hier wurde nichts aufgezeichnet.
+audit-export-note = Dateien enthalten die neuesten { $n } Einträge des Gefilterten.
+audit-chain-note = Einträge werden nie geändert; „trunkline audit verify“ beweist es.
+actor-person = Person
+actor-program = API-Schlüssel
+actor-visitor = nicht angemeldet
+actor-operator = Betreiber
+actor-system = Trunkline

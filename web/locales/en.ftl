@@ -536,3 +536,31 @@ metric-ended-new = New reason
 metric-ended-no-reason = No reason given
 program = A program with an API key
 raw-place = partition { $n }, offset { $total }
+
+## Settings
+nav-settings = Settings
+key-settings = Settings
+
+## Audit log
+set-audit = Audit log
+audit-note = Who did what, who read which call. Newest first.
+audit-search = Search name, action, id or address
+audit-action = Action
+audit-target = On what
+audit-from = From
+audit-to = To
+audit-who = Who
+audit-source = Address
+audit-more = Details
+audit-entry = Entry { $n }
+audit-before = Before
+audit-after = After
+audit-hash = Hash
+audit-none = Nothing was recorded here.
+audit-export-note = Files hold the newest { $n } entries of what is filtered.
+audit-chain-note = Entries are never changed; “trunkline audit verify” proves it.
+actor-person = person
+actor-program = API key
+actor-visitor = not signed in
+actor-operator = operator
+actor-system = Trunkline

@@ -534,3 +534,31 @@ fig-spool = En la cola local, aún no en el registro
 fig-spool-empty = cola local vacía
 fig-spool-holds = { $bytes } MB, el más antiguo { $age }
 fig-spool-trouble = su disco se niega
+
+## Settings
+nav-settings = Ajustes
+key-settings = Ajustes
+
+## Audit log
+set-audit = Registro de auditoría
+audit-note = Quién hizo qué y quién leyó qué llamada. Lo más reciente primero.
+audit-search = Buscar nombre, acción, id o dirección
+audit-action = Acción
+audit-target = Sobre qué
+audit-from = Desde
+audit-to = Hasta
+audit-who = Quién
+audit-source = Dirección
+audit-more = Detalles
+audit-entry = Entrada { $n }
+audit-before = Antes
+audit-after = Después
+audit-hash = Hash
+audit-none = Aquí no se registró nada.
+audit-export-note = Los archivos contienen las { $n } entradas más recientes de lo filtrado.
+audit-chain-note = Las entradas nunca cambian; «trunkline audit verify» lo demuestra.
+actor-person = persona
+actor-program = clave de API
+actor-visitor = sin sesión
+actor-operator = operador
+actor-system = Trunkline

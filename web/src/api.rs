@@ -1,5 +1,6 @@
 //! `/v1`: what programs ask. Every page stands on the same stores and snapshots.
 
+pub mod audit;
 pub mod board;
 pub mod call;
 pub mod calls;
@@ -33,6 +34,7 @@ pub fn configure(config: &mut web::ServiceConfig) {
         .service(things::set_aside)
         .service(received::received)
         .service(usage::usage)
+        .service(audit::entries)
         .service(webhook_endpoints::list)
         .service(webhook_endpoints::create)
         .service(webhook_endpoints::show)

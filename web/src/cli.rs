@@ -62,7 +62,7 @@ enum Command {
     Migrate(migrate::Migrate),
     /// Check that everything is there that the product needs; exit 3 when something is not.
     Doctor,
-    /// Compare the whole event log with ClickHouse and the usage ledger; exit 3 on a difference.
+    /// Compare the whole event log with ClickHouse and the usage ledger, or verify the record of who did what; exit 3 on a difference.
     Audit(audit::Audit),
     /// Show records of the event log, or write them to ClickHouse again.
     Replay {

@@ -123,6 +123,7 @@ pub async fn start(settings: Settings, roles: &[ProcessRole]) -> anyhow::Result<
             analytics: analytics.clone(),
             passwords: Passwords::new(settings.sign_in.parallel_max)?,
             attempts: Arc::default(),
+            views: Arc::default(),
             settings: settings.clone(),
         }),
         _ => None,

@@ -11,6 +11,7 @@ use trunkline_stores::postgres::{Config, Directory};
 use trunkline_stores::spool::Keeper;
 
 use crate::api::cursor::CursorKey;
+use crate::api::seen::Views;
 use crate::identity::password::Passwords;
 use crate::identity::sign_in::Attempts;
 use crate::settings::Settings;
@@ -74,4 +75,6 @@ pub struct AppState {
     pub passwords: Passwords,
     /// Wrong tries to sign in.
     pub attempts: Arc<Attempts>,
+    /// Calls that were opened a moment ago.
+    pub views: Arc<Views>,
 }

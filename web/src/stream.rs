@@ -17,6 +17,7 @@ use tokio::sync::watch;
 use trunkline_core::id::TenantId;
 
 use crate::api::query::Parameters;
+use crate::api::seen::{self, Part};
 use crate::error::{Kind, Problem, Written};
 use crate::identity::Caller;
 use crate::state::AppState;
@@ -117,6 +118,9 @@ pub async fn stream(caller: Caller, request: HttpRequest, state: web::Data<AppSt
     for name in &names {
         let topic = Topic::read(name, &caller, &scope)?;
         topic.check(&state)?;
+        if let Topic::Call { key, .. } = &topic {
+            seen::note(&state, &caller, key, Part::Call).await?;
+        }
         if !topics.contains(&topic) {
             topics.push(topic);
         }

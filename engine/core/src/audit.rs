@@ -1,7 +1,7 @@
 //! A record of who did what: entries of one organisation form a chain, each with the hash of the one before, so that an entry which was
 //! changed, removed or put in between shows.
 
-use std::net::IpAddr;
+use core::net::IpAddr;
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use super::calls::unread;
 use super::form::{CallDetail, Turn, moment, turns as form_turns};
 use super::live::key_of;
-use super::seen;
+use super::seen::{self, Part};
 use crate::error::{Problem, Written};
 use crate::identity::Caller;
 use crate::state::AppState;
@@ -72,6 +72,7 @@ pub async fn call(
     seen::check(&state, &sight, &key).await?;
     let numbers = caller.access.sight(Permission::Numbers);
     if let Some((call, _)) = state.live.call(&key, &sight) {
+        seen::note(&state, &caller, &key, Part::Call).await?;
         return Ok(web::Json(CallDetail::seen(&call.facts, call.business, &numbers)));
     }
     let found = state
@@ -80,6 +81,7 @@ pub async fn call(
         .await
         .map_err(|error| unread("read a call", error))?;
     let stored = found.ok_or_else(Problem::not_found)?;
+    seen::note(&state, &caller, &key, Part::Call).await?;
     Ok(web::Json(CallDetail::seen(&stored.facts, Some(stored.business), &numbers)))
 }
 
@@ -104,6 +106,7 @@ pub async fn turns(
     if let Some((_, items)) = state.live.call(&key, &sight)
         && !items.is_empty()
     {
+        seen::note(&state, &caller, &key, Part::Call).await?;
         return Ok(web::Json(Turns { data: form_turns(&items) }));
     }
     let items = state
@@ -119,6 +122,7 @@ pub async fn turns(
             .map_err(|error| unread("read a call", error))?;
         stored.ok_or_else(Problem::not_found)?;
     }
+    seen::note(&state, &caller, &key, Part::Call).await?;
     Ok(web::Json(Turns { data: form_turns(&items) }))
 }
 
@@ -148,6 +152,7 @@ pub async fn events(
     if events.is_empty() && state.live.call(&key, &sight).is_none() {
         return Err(Problem::not_found());
     }
+    seen::note(&state, &caller, &key, Part::Raw).await?;
     Ok(web::Json(Events {
         data: events.into_iter().map(EventForm::of).collect(),
     }))

@@ -21,14 +21,14 @@ use crate::pages::assets;
     paths(
         super::board::board, super::live::live_calls, super::live::live_call, super::calls::calls, super::call::call,
         super::call::turns, super::call::events, super::things::metrics, super::things::businesses, super::things::completeness,
-        super::things::set_aside, super::received::received, super::usage::usage,
+        super::things::set_aside, super::received::received, super::usage::usage, super::audit::entries,
         super::webhook_endpoints::list, super::webhook_endpoints::create, super::webhook_endpoints::show,
         super::webhook_endpoints::update, super::webhook_endpoints::remove, crate::stream::stream,
     ),
     tags(
         (name = "live", description = "What is going on now"), (name = "calls", description = "The call log"),
         (name = "metrics", description = "What is counted, and how"), (name = "configuration", description = "Businesses"),
-        (name = "usage", description = "What calls cost"), (name = "webhooks", description = "Whom we tell"), (name = "operation", description = "How the engine runs"),
+        (name = "usage", description = "What calls cost"), (name = "audit", description = "Who did what"), (name = "webhooks", description = "Whom we tell"), (name = "operation", description = "How the engine runs"),
     ),
     modifiers(&Credential),
     security(("api_key" = [])),

@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 
 use super::form::{Call, CallDetail, Turn, turns};
 use super::query::{Parameters, calls_of};
+use super::seen::{self, Part};
 use crate::error::{Problem, Written};
 use crate::identity::Caller;
 use crate::state::AppState;
@@ -103,6 +104,7 @@ pub async fn live_call(
     let sight = caller.sight(Permission::Calls)?;
     let key = key_of(&caller, &id, &request)?;
     let (call, items) = state.live.call(&key, &sight).ok_or_else(Problem::not_found)?;
+    seen::note(&state, &caller, &key, Part::Call).await?;
     let detail = CallDetail::seen(&call.facts, call.business, &caller.access.sight(Permission::Numbers));
     Ok(web::Json(LiveCallDetail {
         call: detail,

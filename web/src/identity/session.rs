@@ -11,6 +11,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 use trunkline_core::access::Access;
+use trunkline_core::audit::By;
 use trunkline_core::instant::Millis;
 use trunkline_stores::postgres::PostgresError;
 use trunkline_stores::postgres::row::{Hash32, NewSession, UserRow};
@@ -92,7 +93,7 @@ pub async fn find(state: &AppState, key: &SessionKey, source: Option<IpAddr>) ->
 }
 
 /// Begins a session and gives its cookie. Always a new secret: one from before signing in is worth nothing (S-113).
-pub async fn begin(state: &AppState, user: &UserRow) -> Result<Cookie<'static>, PostgresError> {
+pub async fn begin(state: &AppState, by: &By, user: &UserRow) -> Result<Cookie<'static>, PostgresError> {
     let key = SessionKey::new();
     let limits = &state.settings.session;
     let created_at = now();
@@ -103,14 +104,15 @@ pub async fn begin(state: &AppState, user: &UserRow) -> Result<Cookie<'static>, 
         expires_at: created_at.plus(absolute_ms(limits)),
         idle_ms: i64::from(limits.idle_hours) * 3_600_000,
     };
-    state.config.create_session(user.tenant, &new).await?;
+    state.config.create_session(user.tenant, by, &new).await?;
     let lifetime = CookieDuration::milliseconds(absolute_ms(limits));
     Ok(cookie(URL_SAFE_NO_PAD.encode(key.0), lifetime, state.settings.server.secure()))
 }
 
-/// Ends a session and gives the cookie that makes the browser forget it.
-pub async fn end(state: &AppState, key: &SessionKey) -> Result<Cookie<'static>, PostgresError> {
-    state.config.end_session(&key.hash()).await?;
+/// Ends the session of a person and gives the cookie that makes the browser forget it.
+pub async fn end(state: &AppState, caller: &Caller, person: &Person) -> Result<Cookie<'static>, PostgresError> {
+    let hash = person.session.hash();
+    state.config.end_session(caller.tenant, &caller.by(), person.user, &hash).await?;
     Ok(cookie(String::new(), CookieDuration::ZERO, state.settings.server.secure()))
 }
 

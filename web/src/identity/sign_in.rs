@@ -8,6 +8,8 @@ use actix_web::cookie::Cookie;
 use dashmap::DashMap;
 use secrecy::SecretString;
 use sha2::{Digest, Sha256};
+use trunkline_core::audit::{Actor, By, Deed};
+use trunkline_core::id::{TenantId, UserId};
 
 use super::password::PasswordError;
 use super::{Caller, session};
@@ -35,7 +37,8 @@ impl Attempts {
         (entry.0 >= max && age < WINDOW).then(|| (WINDOW - age).as_secs() as u32 + 1)
     }
 
-    fn note(&self, key: ([u8; 32], Option<IpAddr>)) {
+    /// Counts one more; says how many there are.
+    fn note(&self, key: ([u8; 32], Option<IpAddr>)) -> u32 {
         if self.wrong.len() >= REMEMBERED_MAX {
             self.wrong.retain(|_, (_, since)| since.elapsed() < WINDOW);
         }
@@ -47,6 +50,7 @@ impl Attempts {
             *entry = (0, Instant::now());
         }
         entry.0 += 1;
+        entry.0
     }
 }
 
@@ -66,19 +70,29 @@ pub async fn sign_in(state: &AppState, request: &HttpRequest, email: &str, passw
         .map_err(|error| Problem::unavailable("find a user", error))?;
     let usable = found.filter(|user| !user.disabled);
     let hash = usable.as_ref().map(|user| user.password_hash.clone());
+    let known = usable.as_ref().map(|user| (user.tenant, user.id));
     let fits = state.passwords.fits(&password, hash).await.map_err(|error| match error {
         PasswordError::Length => Problem::field("/password", "length", error.to_string()),
         PasswordError::Busy => Problem::new(Kind::TooMany, "Many people sign in at this moment; try again.").retry_after(2),
         PasswordError::Hashing(_) => Problem::internal("check a password", error),
     })?;
     let Some(user) = usable.filter(|_| fits) else {
-        state.attempts.note(key);
+        let wrong = state.attempts.note(key);
         audit("authn.fail", address);
+        if let Some((tenant, user)) = known {
+            note_refusal(state, tenant, user, address, wrong);
+        }
         return Err(Problem::new(Kind::Unauthenticated, "E-mail or password is wrong."));
     };
     state.attempts.wrong.remove(&key);
     tracing::info!(target: "audit", event = "authn.ok", tenant = %user.tenant, user = %user.id, request_id = %request::current_id(), "signed in");
-    session::begin(state, &user)
+    let by = By {
+        actor: Actor::Person(user.id),
+        name: user.name.clone(),
+        source: address,
+        request: request::current_id(),
+    };
+    session::begin(state, &by, &user)
         .await
         .map_err(|error| Problem::unavailable("begin a session", error))
 }
@@ -86,11 +100,34 @@ pub async fn sign_in(state: &AppState, request: &HttpRequest, email: &str, passw
 /// Ends the caller's session; gives the cookie that makes the browser forget it.
 pub async fn sign_out(state: &AppState, caller: &Caller) -> Result<Option<Cookie<'static>>, Problem> {
     let Some(person) = caller.person() else { return Ok(None) };
-    let cookie = session::end(state, &person.session)
+    let cookie = session::end(state, caller, person)
         .await
         .map_err(|error| Problem::unavailable("end a session", error))?;
     tracing::info!(target: "audit", event = "authn.out", tenant = %caller.tenant, user = %person.user, request_id = %request::current_id(), "signed out");
     Ok(Some(cookie))
+}
+
+/// Notes a wrong password of a known account, after the answer: waiting for Postgres would tell known accounts from unknown ones (S-099).
+fn note_refusal(state: &AppState, tenant: TenantId, user: UserId, source: Option<IpAddr>, wrong: u32) {
+    let by = By {
+        actor: Actor::Visitor,
+        name: String::new(),
+        source,
+        request: request::current_id(),
+    };
+    let (config, most) = (state.config.clone(), state.settings.sign_in.attempts_max);
+    actix_web::rt::spawn(async move {
+        let mut deeds = vec![Deed::plain("session.refuse", "user", user)];
+        // Once, when the account begins to wait; not for each try that is turned away meanwhile.
+        if wrong == most {
+            deeds.push(Deed::plain("session.lock", "user", user));
+        }
+        for deed in &deeds {
+            if let Err(error) = config.note_deed(tenant, &by, deed).await {
+                tracing::error!(target: "audit", event = "audit.lost", action = deed.action, %error, "a refused sign-in is in the log only");
+            }
+        }
+    });
 }
 
 fn audit(event: &'static str, source: Option<IpAddr>) {
@@ -108,7 +145,7 @@ mod tests {
         let there = ([1; 32], Some(IpAddr::from([192, 0, 2, 1])));
         for _ in 0..3 {
             assert_eq!(attempts.wait(&here, 3), None);
-            attempts.note(here);
+            let _ = attempts.note(here);
         }
         assert!(attempts.wait(&here, 3).is_some_and(|seconds| seconds <= 901));
         assert_eq!(attempts.wait(&there, 3), None);

@@ -15,7 +15,7 @@ use trunkline_stores::clickhouse::{AnalyticsError, EventPlace};
 use crate::api::calls::number_sight;
 use crate::api::form::without_numbers;
 use crate::api::query::calls_of;
-use crate::api::seen;
+use crate::api::seen::{self, Part};
 use crate::error::Problem;
 use crate::identity::Caller;
 use crate::pages::call::{CallPage, Told};
@@ -193,6 +193,7 @@ pub async fn call(
     if let Some((call, items)) = in_memory.as_ref().filter(|(call, _)| call.facts.state != CallState::Ended) {
         let business = call.business.and_then(|id| frame::business_name(&state, id)).unwrap_or_default();
         let facts = shown(&call.facts, call.business);
+        seen::note(&state, &caller, &key, Part::Call).await?;
         return html(StatusCode::OK, &CallPage::of(s, &facts, items, &told(&business)));
     }
     // An ended call is told by the store, which keeps its transcript; until it is there, by memory.
@@ -211,6 +212,7 @@ pub async fn call(
         (Ok(_), None) => return Err(Problem::not_found()),
         (Err(error), None) => return Err(unread("read a call", error)),
     };
+    seen::note(&state, &caller, &key, Part::Call).await?;
     let facts = shown(&facts, business);
     let business = business.and_then(|id| frame::business_name(&state, id)).unwrap_or_default();
     html(StatusCode::OK, &CallPage::of(s, &facts, &items, &told(&business)))
@@ -235,6 +237,9 @@ pub async fn raw(
         .map_err(|error| unread("list raw events", error))?;
     let surplus = events.len().saturating_sub(RAW_RECORDS);
     events.drain(..surplus);
+    if !events.is_empty() {
+        seen::note(&state, &caller, &key, Part::Raw).await?;
+    }
     let mut records = Vec::with_capacity(events.len());
     for event in events {
         let place = EventPlace {

@@ -153,9 +153,8 @@ pub async fn retry(
     form: web::Form<JobForm>,
 ) -> Result<HttpResponse, Problem> {
     let id = allowed(&caller, &path, &form)?;
-    let done = state.config.retry_job(caller.tenant, id, now()).await;
+    let done = state.config.retry_job(caller.tenant, &caller.by(), id, now()).await;
     done.map_err(|error| refused("try a job again", error))?;
-    tracing::info!(target: "audit", event = "job.retry", tenant = %caller.tenant, job = %id, "a job is tried again");
     Ok(back())
 }
 
@@ -167,9 +166,8 @@ pub async fn cancel(
     form: web::Form<JobForm>,
 ) -> Result<HttpResponse, Problem> {
     let id = allowed(&caller, &path, &form)?;
-    let done = state.config.cancel_job(caller.tenant, id, now()).await;
+    let done = state.config.cancel_job(caller.tenant, &caller.by(), id, now()).await;
     done.map_err(|error| refused("cancel a job", error))?;
-    tracing::info!(target: "audit", event = "job.cancel", tenant = %caller.tenant, job = %id, "a job is cancelled");
     Ok(back())
 }
 

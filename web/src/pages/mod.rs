@@ -11,6 +11,7 @@ pub mod alert;
 pub mod assets;
 pub mod call;
 pub mod capacity;
+pub mod csv;
 pub mod detail;
 pub mod format;
 pub mod frame;
@@ -24,6 +25,7 @@ pub mod problem;
 pub mod query;
 pub mod raw;
 pub mod row;
+pub mod settings;
 pub mod shell;
 pub mod signin;
 pub mod spark;
@@ -60,6 +62,7 @@ pub fn configure(config: &mut web::ServiceConfig) {
                 .route(web::get().to(signin::show))
                 .route(web::post().to(signin::enter)),
         )
+        .configure(settings::configure)
         .service(page("/language").route(web::get().to(signin::language)))
         .service(page("/signout").route(web::post().to(signin::leave)));
 }

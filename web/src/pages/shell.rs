@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 use trunkline_core::access::{Access, Permission};
 
 use crate::l10n::{self, Texts};
-use crate::pages::{assets, format};
+use crate::pages::{assets, format, settings};
 use crate::state::BUILD;
 
 /// Texts that scripts show; they are sent with every page as patterns.
@@ -56,6 +56,7 @@ pub const SCRIPT_TEXTS: &[&str] = &[
     "key-live",
     "key-calls",
     "key-operator",
+    "key-settings",
     "key-search",
     "key-next",
     "key-theme",
@@ -144,6 +145,8 @@ pub enum Place {
     Usage,
     /// Operator page.
     Operator,
+    /// What an organisation sets up.
+    Settings,
     /// None of them.
     Nowhere,
 }
@@ -285,10 +288,15 @@ impl Shell {
             (Permission::Operate, entry("/operator", "operator", "nav-operator", Place::Operator)),
         ];
         let open = |permission| self.user.access.may_somewhere(permission);
-        all.into_iter()
+        let mut items: Vec<NavItem> = all
+            .into_iter()
             .filter(|(permission, _)| open(*permission))
             .map(|(_, item)| item)
-            .collect()
+            .collect();
+        if settings::is_open(&self.user.access) {
+            items.push(entry("/settings", "settings", "nav-settings", Place::Settings));
+        }
+        items
     }
 
     /// Languages to choose from, each with the address that chooses it and comes back.

@@ -12,6 +12,7 @@ use trunkline_core::usage::Usage;
 use crate::api::usage::{Days, Month, read, total};
 use crate::error::Problem;
 use crate::identity::Caller;
+use crate::pages::csv::quoted;
 use crate::pages::shell::{Place, Shell};
 use crate::pages::{format, frame, html};
 use crate::state::AppState;
@@ -87,11 +88,11 @@ fn csv(days: &Days, name: impl Fn(trunkline_core::id::BusinessId) -> String) -> 
     let mut text =
         String::from("business_id,business,day,calls,connected,timed,talk_ms,chats,priced,cost_microcents,transfer_leg_microcents\r\n");
     for (business, days) in days {
-        let quoted = quoted(&name(*business));
+        let named = quoted(&name(*business));
         for (day, used) in days {
             let _ = write!(
                 text,
-                "{business},{quoted},{day},{},{},{},{},{},{},{},{}\r\n",
+                "{business},{named},{day},{},{},{},{},{},{},{},{}\r\n",
                 used.calls,
                 used.connected,
                 used.timed,
@@ -104,12 +105,6 @@ fn csv(days: &Days, name: impl Fn(trunkline_core::id::BusinessId) -> String) -> 
         }
     }
     text
-}
-
-/// A text as a field. One that a spreadsheet would read as a formula gets an apostrophe, since its author may be somebody else.
-fn quoted(text: &str) -> String {
-    let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    format!("\"{}{}\"", if formula { "'" } else { "" }, text.replace('"', "\"\""))
 }
 
 impl UsagePage {

@@ -59,6 +59,7 @@ impl Topic {
             })
         };
         match name.split_once(':') {
+            Some((_, id)) if id.len() > trunkline_core::limit::ID_BYTES || id.chars().any(char::is_control) => Err(Problem::not_found()),
             None if name == "board" => Ok(Topic::Board(scope.clone())),
             None if name == "calls" => Ok(Topic::Calls {
                 scope: calls_of(scope, false),

@@ -19,6 +19,7 @@ export function startKeys() {
   shortcut(["g", "l"], "key-live", go("/live"));
   shortcut(["g", "c"], "key-calls", go("/calls"));
   if (one('.nav a[href="/operator"]')) shortcut(["g", "o"], "key-operator", go("/operator"));
+  if (one('.nav a[href="/settings"]')) shortcut(["g", "s"], "key-settings", go("/settings"));
   if (one("[data-search]")) shortcut(["/"], "key-search", () => one("[data-search]")?.focus());
   shortcut(["j"], "key-next", () => step(1));
   shortcut(["k"], "key-next", () => step(-1));

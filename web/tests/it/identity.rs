@@ -21,7 +21,7 @@ fn browser() -> Client {
         .unwrap()
 }
 
-async fn person(line: &Line, role: Role) -> String {
+pub async fn person(line: &Line, role: Role) -> String {
     let email = format!("{}@people.invalid", fresh("p"));
     let password_hash = Passwords::new(1)
         .unwrap()

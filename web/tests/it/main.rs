@@ -5,6 +5,7 @@ mod agreement;
 mod api;
 mod app;
 mod audit;
+mod audit_log;
 mod browser;
 mod command;
 mod demo;

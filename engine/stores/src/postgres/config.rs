@@ -1,6 +1,7 @@
 //! The configuration store: every question takes the tenant, but for those asked before a tenant can be known.
 
 mod audit;
+pub mod deeds;
 mod grants;
 mod identity;
 mod notices;

@@ -1,5 +1,6 @@
 //! Jobs: work that leaves the house, written with the effect that causes it and done at least once.
 
+use trunkline_core::audit::{By, Deed};
 use trunkline_core::id::{EndpointId, JobId, TenantId};
 use trunkline_core::instant::Millis;
 use trunkline_core::retry;
@@ -216,17 +217,19 @@ impl Config {
     }
 
     /// Tries a job now and as often as a new one.
-    pub async fn retry_job(&self, tenant: TenantId, id: JobId, now: Millis) -> Result<(), PostgresError> {
+    pub async fn retry_job(&self, tenant: TenantId, by: &By, id: JobId, now: Millis) -> Result<(), PostgresError> {
         let doing = "try a job again";
         let sql = include_str!("sql/retry_job.sql");
-        must_exist(&self.ask_within(tenant, doing, sql, &[&id.0, &now.0]).await?, doing)
+        let deed = Deed::plain("job.retry", "job", id);
+        must_exist(&self.change(tenant, (by, &deed), doing, sql, &[&id.0, &now.0]).await?, doing)
     }
 
     /// Gives a waiting job up.
-    pub async fn cancel_job(&self, tenant: TenantId, id: JobId, now: Millis) -> Result<(), PostgresError> {
+    pub async fn cancel_job(&self, tenant: TenantId, by: &By, id: JobId, now: Millis) -> Result<(), PostgresError> {
         let doing = "cancel a job";
         let sql = include_str!("sql/cancel_job.sql");
-        must_exist(&self.ask_within(tenant, doing, sql, &[&id.0, &now.0]).await?, doing)
+        let deed = Deed::plain("job.cancel", "job", id);
+        must_exist(&self.change(tenant, (by, &deed), doing, sql, &[&id.0, &now.0]).await?, doing)
     }
 
     /// Deletes at most `most` jobs that ended before a moment.

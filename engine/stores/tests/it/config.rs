@@ -161,7 +161,7 @@ async fn sessions_end_by_time_by_silence_and_by_hand() {
         idle_ms: 1_000_000,
     };
     for byte in 1..=4 {
-        config.create_session(acme, &session(byte)).await.unwrap();
+        config.create_session(acme, &By::system(), &session(byte)).await.unwrap();
     }
     let stranger = NewSession {
         user: UserId(uuid::Uuid::nil()),
@@ -169,7 +169,7 @@ async fn sessions_end_by_time_by_silence_and_by_hand() {
         ..session(9)
     };
     assert!(matches!(
-        config.create_session(bolt, &stranger).await,
+        config.create_session(bolt, &By::system(), &stranger).await,
         Err(PostgresError::Missing { .. })
     ));
 
@@ -179,18 +179,18 @@ async fn sessions_end_by_time_by_silence_and_by_hand() {
     assert!(config.session_access(&[1; 32], Millis(1_800_000)).await.unwrap().is_some());
     assert!(config.session_access(&[2; 32], Millis(1_800_000)).await.unwrap().is_none());
     assert!(config.session_access(&[7; 32], Millis(1)).await.unwrap().is_none());
-    config.end_session(&[1; 32]).await.unwrap();
+    config.end_session(acme, &By::system(), user_id, &[1; 32]).await.unwrap();
     assert!(config.session_access(&[1; 32], Millis(1_800_001)).await.unwrap().is_none());
-    config.end_session(&[1; 32]).await.unwrap();
+    config.end_session(acme, &By::system(), user_id, &[1; 32]).await.unwrap();
     assert_eq!(config.forget_dead_sessions(Millis(1_800_001)).await.unwrap(), 3);
-    config.create_session(acme, &session(5)).await.unwrap();
+    config.create_session(acme, &By::system(), &session(5)).await.unwrap();
     let hash = SecretString::from("$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$b3RoZXI");
     config.set_password(acme, user_id, &hash).await.unwrap();
     assert!(
         config.session_access(&[5; 32], Millis(1)).await.unwrap().is_none(),
         "a new password ends all sessions"
     );
-    config.create_session(acme, &session(6)).await.unwrap();
+    config.create_session(acme, &By::system(), &session(6)).await.unwrap();
     assert!(config.session_access(&[6; 32], Millis(100_000_000)).await.unwrap().is_none());
     assert_eq!(config.end_sessions_of(acme, user_id).await.unwrap(), 1);
 }

@@ -57,7 +57,7 @@ async fn a_person_has_the_roles_that_were_given_last() {
         expires_at: Millis(1_000),
         idle_ms: 1_000,
     };
-    config.create_session(acme, &new).await.unwrap();
+    config.create_session(acme, &By::system(), &new).await.unwrap();
     assert_eq!(session(&config, acme, user).await, (None, begin));
 
     let then = vec![grant(second, Role::Supervisor, &["agent_c"])];

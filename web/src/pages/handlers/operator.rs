@@ -3,9 +3,11 @@
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
+use trunkline_core::audit::Deed;
 use trunkline_stores::clickhouse::{EventPlace, Turning};
 
 use super::{raw_page, record};
+use crate::api::webhook_endpoints::refused;
 use crate::error::Problem;
 use crate::identity::Caller;
 use crate::pages::operator::{Figures, OperatorPage, Stored};
@@ -85,6 +87,13 @@ pub async fn operator_raw(
         log_partition: partition,
         log_offset: offset,
     };
+    let deed = Deed::plain(
+        "record.view",
+        "record",
+        format!("{}/{}/{}", place.log, place.log_partition, place.log_offset),
+    );
+    let noted = state.config.note_deed(caller.tenant, &caller.by(), &deed).await;
+    noted.map_err(|error| refused("note a view", error))?;
     let title = s.l.t("raw");
     let shown = record(&state, &caller, &s, place, title, 0).await?;
     raw_page(&request, s, vec![shown])

@@ -34,6 +34,7 @@ const MADE: &[&str] = &[
     "odd-",
     "part-",
     "signal-",
+    "actor-",
 ];
 
 #[test]

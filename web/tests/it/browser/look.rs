@@ -29,6 +29,8 @@ async fn every_page_is_accessible_at_every_size_in_both_themes() {
         "/operator".to_owned(),
         "/operator/jobs".to_owned(),
         "/operator/jobs?state=dead".to_owned(),
+        "/settings/audit".to_owned(),
+        "/settings/audit?q=nothing+like+this".to_owned(),
         "/nowhere".to_owned(),
         "/signin".to_owned(),
     ];

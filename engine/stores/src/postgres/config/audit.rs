@@ -50,7 +50,7 @@ impl Config {
     }
 
     /// Makes one change together with its entry. A question that touches no row leaves no entry.
-    pub(super) async fn change(
+    pub(in crate::postgres) async fn change(
         &self,
         tenant: TenantId,
         (by, deed): (&By, &Deed),
@@ -112,7 +112,7 @@ pub(super) async fn append(transaction: &Transaction<'_>, tenant: TenantId, by: 
     .map(drop)
 }
 
-fn read_entry(tenant: TenantId, row: &Row) -> Result<Entry, PostgresError> {
+pub(super) fn read_entry(tenant: TenantId, row: &Row) -> Result<Entry, PostgresError> {
     Ok(Entry {
         tenant,
         number: column(row, 0)?,
@@ -130,7 +130,7 @@ fn read_entry(tenant: TenantId, row: &Row) -> Result<Entry, PostgresError> {
     })
 }
 
-fn read_hash(row: &Row, at: usize) -> Result<[u8; 32], PostgresError> {
+pub(super) fn read_hash(row: &Row, at: usize) -> Result<[u8; 32], PostgresError> {
     let stored: &[u8] = column(row, at)?;
     stored
         .try_into()

@@ -67,12 +67,14 @@ impl Config {
         )
     }
 
-    /// Notes that a user has signed in.
-    pub async fn create_session(&self, tenant: TenantId, new: &NewSession) -> Result<(), PostgresError> {
+    /// Lets a user in.
+    pub async fn create_session(&self, tenant: TenantId, by: &By, new: &NewSession) -> Result<(), PostgresError> {
         let sql = include_str!("../sql/create_session.sql");
         let hash = new.token_hash.as_slice();
-        self.ask_within(
+        let deed = Deed::plain("session.begin", "user", new.user);
+        self.change(
             tenant,
+            (by, &deed),
             "create a session",
             sql,
             &[&tenant.0, &hash, &new.user.0, &new.created_at.0, &new.expires_at.0, &new.idle_ms],
@@ -89,8 +91,10 @@ impl Config {
     }
 
     /// Ends a session; ending one that is gone is no error.
-    pub async fn end_session(&self, token_hash: &Hash32) -> Result<(), PostgresError> {
-        self.ask("end a session", include_str!("../sql/end_session.sql"), &[&token_hash.as_slice()])
+    pub async fn end_session(&self, tenant: TenantId, by: &By, user: UserId, token_hash: &Hash32) -> Result<(), PostgresError> {
+        let deed = Deed::plain("session.end", "user", user);
+        let sql = include_str!("../sql/end_session.sql");
+        self.change(tenant, (by, &deed), "end a session", sql, &[&token_hash.as_slice()])
             .await
             .map(drop)
     }

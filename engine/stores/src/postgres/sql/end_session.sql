@@ -1,1 +1,1 @@
-SELECT end_session($1)
+DELETE FROM sessions WHERE token_hash = $1 RETURNING user_id

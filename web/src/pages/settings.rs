@@ -1,0 +1,80 @@
+//! The place of settings: what an organisation sets up, with a navigation of its own at the side.
+
+pub mod audit;
+
+use actix_web::http::header;
+use actix_web::middleware::from_fn;
+use actix_web::{HttpRequest, HttpResponse, web};
+use trunkline_core::access::{Access, Permission};
+
+use crate::error::Problem;
+use crate::identity::Caller;
+use crate::pages::shell::{Place, Shell};
+use crate::pages::{frame, problem};
+use crate::state::AppState;
+
+/// Parts of the settings in order: address, text, and the permission that opens it.
+const PARTS: [(&str, &str, Permission); 1] = [("/settings/audit", "set-audit", Permission::Audit)];
+
+/// One entry of the navigation at the side.
+pub struct SideItem {
+    /// Address.
+    pub href: &'static str,
+    /// Word.
+    pub label: String,
+    /// The page we are on belongs to it.
+    pub current: bool,
+}
+
+/// Parts that are open to the reader.
+pub fn side(s: &Shell) -> Vec<SideItem> {
+    let path = s.here.split('?').next().unwrap_or_default();
+    PARTS
+        .iter()
+        .filter(|(_, _, permission)| s.user.access.may_somewhere(*permission))
+        .map(|(href, key, _)| SideItem {
+            href,
+            label: s.l.t(key),
+            current: path == *href || path.strip_prefix(href).is_some_and(|rest| rest.starts_with('/')),
+        })
+        .collect()
+}
+
+/// Whether any part is open: then the main navigation has the place.
+pub fn is_open(access: &Access) -> bool {
+    PARTS.iter().any(|(_, _, permission)| access.may_somewhere(*permission))
+}
+
+/// Adds the routes.
+pub fn configure(config: &mut web::ServiceConfig) {
+    let page = |path: &str| web::resource(path.to_owned()).wrap(from_fn(problem::as_page));
+    config
+        .service(page("/settings").route(web::get().to(first)))
+        .service(page("/settings/audit").route(web::get().to(audit::show)))
+        .service(page("/settings/audit.csv").route(web::get().to(audit::csv)))
+        .service(page("/settings/audit.json").route(web::get().to(audit::json)));
+}
+
+/// `GET /settings`: the first part that is open.
+pub async fn first(caller: Caller) -> Result<HttpResponse, Problem> {
+    let open = PARTS.iter().find(|(_, _, permission)| caller.access.may_somewhere(*permission));
+    match open {
+        Some((href, _, _)) => Ok(go(href)),
+        None => Err(caller.needs(PARTS[0].2).err().unwrap_or_else(Problem::not_found)),
+    }
+}
+
+/// The frame of a page of settings. After a form the page has the address of the page that the form was on.
+fn shell(request: &HttpRequest, state: &AppState, caller: &Caller, title: &str, here: &str) -> Result<Shell, Problem> {
+    let mut s = frame::shell(request, state, caller, Place::Settings, title, "")?;
+    here.clone_into(&mut s.here);
+    // The choice of a business has no meaning here.
+    s.businesses.clear();
+    Ok(s)
+}
+
+fn go(address: &str) -> HttpResponse {
+    HttpResponse::SeeOther()
+        .insert_header((header::LOCATION, address.to_owned()))
+        .finish()
+}
