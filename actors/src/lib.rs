@@ -5,6 +5,7 @@ pub mod effects;
 pub mod facts;
 pub mod jobs;
 pub mod live;
+pub mod reconciler;
 pub mod system;
 
 pub use effects::{Effects, EffectsOptions, EffectsState, EffectsWatcher};
@@ -14,4 +15,5 @@ pub use live::{
     BoardScope, CallLookup, CallScope, Changes, Checkpointed, Completeness, Engine, EngineError, EngineOptions, Gap, Limits, Live,
     LiveCall, Lookup, PartitionState, Rebuild, SetAsideNote,
 };
+pub use reconciler::{Reconciler, ReconcilerOptions};
 pub use system::{Clock, FailureHook, Hand, Health, Role, RoleState, Roles};

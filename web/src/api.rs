@@ -4,6 +4,7 @@ pub mod audit;
 pub mod board;
 pub mod call;
 pub mod calls;
+pub mod completeness;
 pub mod cursor;
 pub mod documents;
 mod etag;
@@ -30,7 +31,7 @@ pub fn configure(config: &mut web::ServiceConfig) {
         .service(call::events)
         .service(things::metrics)
         .service(things::businesses)
-        .service(things::completeness)
+        .service(completeness::completeness)
         .service(things::set_aside)
         .service(received::received)
         .service(usage::usage)

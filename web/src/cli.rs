@@ -7,6 +7,7 @@ mod doctor;
 mod migrate;
 mod openapi;
 mod people;
+mod reconcile;
 mod replay;
 mod secrets;
 mod serve;
@@ -64,6 +65,8 @@ enum Command {
     Doctor,
     /// Compare the whole event log with ClickHouse and the usage ledger, or verify the record of who did what; exit 3 on a difference.
     Audit(audit::Audit),
+    /// Compare what was heard with Retell's own list of calls, and fill in what is missing; exit 3 when something is not healed.
+    Reconcile(reconcile::Reconcile),
     /// Show records of the event log, or write them to ClickHouse again.
     Replay {
         #[command(subcommand)]
@@ -163,6 +166,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Migrate(args) => migrate::run(context, &args),
         Command::Doctor => doctor::run(context),
         Command::Audit(args) => audit::run(context, args),
+        Command::Reconcile(args) => reconcile::run(context, args),
         Command::Replay { action } => replay::run(context, action),
         Command::User { action } => people::user(context, action),
         Command::Key { action } => people::key(context, action),

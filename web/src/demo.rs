@@ -37,11 +37,17 @@ const DISORDER: Disorder = Disorder {
     late_ends: 0.01,
     // Each is asked for and healed within minutes.
     missing_ends: 0.003,
+    // Found in Retell's list and filled in.
+    unheard: 0.005,
 };
 /// Key of the workspace at the stand-in for Retell's API, which takes any.
 const API_KEY: &str = "key_of_the_stand_in";
 /// How long a call may be silent before it is asked for: nobody watches a demo for the hours that real calls are given.
 pub const ASK_AFTER_MINUTES: u32 = 3;
+/// The same for comparing with Retell's list.
+pub const RECONCILE_EVERY_SECONDS: u32 = 20;
+/// Requests a second to the stand-in, which has no limit: a demo begins with two hours to compare.
+pub const REQUESTS_PER_SECOND: u32 = 20;
 /// Requests of the simulator under way at most; it shares the machine with everything else.
 const IN_FLIGHT: usize = 64;
 
@@ -125,7 +131,8 @@ pub async fn prepare(config: &Config, data: &Path, hash: impl AsyncFnOnce(String
 /// Serves the stand-in for Retell's API on a port of its own: it answers for the conversations in `recent`. Gives its address.
 pub fn stand_in(recent: Arc<Mutex<Recent>>) -> anyhow::Result<String> {
     let stand_in = StandIn::new(Arc::new(World::new()), recent);
-    let address = simulated_retell::serve(stand_in, (std::net::Ipv4Addr::LOCALHOST, 0).into()).context("serve Retell's API")?;
+    let address = (std::net::Ipv4Addr::LOCALHOST, 0).into();
+    let address = simulated_retell::serve(stand_in, Arc::default(), address).context("serve Retell's API")?;
     Ok(format!("http://{address}"))
 }
 

@@ -273,6 +273,14 @@ pub struct Retell {
     pub api_url: String,
     /// Silence after which a call is asked for.
     pub ask_after_minutes: u32,
+    /// From one comparison with Retell's list to the next; 0 for none.
+    pub reconcile_every_seconds: u32,
+    /// Calls that ended more recently are left alone.
+    pub reconcile_grace_seconds: u32,
+    /// How far the first and the slow comparisons look back.
+    pub reconcile_back_hours: u32,
+    /// Pace of requests to one account.
+    pub requests_per_second: u32,
 }
 
 /// `[telemetry]`

@@ -19,7 +19,10 @@ use stores::Stores;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use trunkline_actors::facts::watch_elsewhere;
-use trunkline_actors::{Effects, EffectsOptions, Engine, EngineOptions, Facts, FactsOptions, Jobs, JobsOptions, Limits, Roles};
+use trunkline_actors::reconciler::{Ground, watch_reconciled};
+use trunkline_actors::{
+    Effects, EffectsOptions, Engine, EngineOptions, Facts, FactsOptions, Jobs, JobsOptions, Limits, Reconciler, ReconcilerOptions, Roles,
+};
 use trunkline_connectors::webhook::{Sender, SenderOptions};
 use trunkline_stores::postgres::{Config, Directory, effects};
 use trunkline_stores::spool::{Keeper, SpoolOptions};
@@ -61,6 +64,7 @@ pub struct Product {
     facts: Option<Facts>,
     effects: Option<Effects>,
     jobs: Option<Jobs>,
+    reconciler: Option<Reconciler>,
     keeper: Option<Arc<Keeper>>,
     stores: Stores,
     tasks: CancellationToken,
@@ -100,6 +104,20 @@ pub async fn start(settings: Settings, roles: &[ProcessRole]) -> anyhow::Result<
         true => Some(start_jobs(&settings, &stores, &registry)?),
         false => None,
     };
+    let compares = has(ProcessRole::Jobs) && settings.retell.reconcile_every_seconds > 0;
+    let reconciler = compares.then(|| {
+        let ground = Ground {
+            config: stores.config.clone(),
+            ledger: ledger.clone(),
+            log: stores.log.clone(),
+            directory: directory.clone(),
+            options: reconciler_options(&settings),
+        };
+        Reconciler::start(ground, &registry)
+    });
+    if let Some(engine) = &engine {
+        watch_reconciled(stores.config.clone(), engine.live(), tasks.clone());
+    }
     let keeper = match has(ProcessRole::Intake) {
         true => Some(Arc::new(open_spool(&settings, &stores)?)),
         false => None,
@@ -171,6 +189,7 @@ pub async fn start(settings: Settings, roles: &[ProcessRole]) -> anyhow::Result<
         facts,
         effects,
         jobs,
+        reconciler,
         keeper,
         stores,
         tasks,
@@ -227,6 +246,18 @@ fn start_jobs(settings: &Settings, stores: &Stores, registry: &Roles) -> anyhow:
     Ok(Jobs::start(stores.config.clone(), sender, registry, options))
 }
 
+/// How calls are compared with Retell's list.
+pub fn reconciler_options(settings: &Settings) -> ReconcilerOptions {
+    let retell = &settings.retell;
+    ReconcilerOptions {
+        api_url: retell.api_url.clone(),
+        every: Duration::from_secs(retell.reconcile_every_seconds.into()),
+        grace: Duration::from_secs(retell.reconcile_grace_seconds.into()),
+        back: Duration::from_secs(u64::from(retell.reconcile_back_hours) * 3_600),
+        requests_per_second: retell.requests_per_second,
+    }
+}
+
 impl Product {
     /// Leaves in order; everything after the wait for balancers within one deadline.
     pub async fn stop(self, drain: Duration) {
@@ -262,7 +293,12 @@ impl Product {
                     jobs.stop().await;
                 }
             };
-            tokio::join!(engine, facts, effects, jobs);
+            let reconciler = async {
+                if let Some(reconciler) = self.reconciler {
+                    reconciler.stop().await;
+                }
+            };
+            tokio::join!(engine, facts, effects, jobs, reconciler);
             if let Some(keeper) = &self.keeper {
                 keeper.close();
             }

@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
 use trunkline_core::instant::Millis;
+use trunkline_stores::postgres::reconciler::Summary;
 
 use super::lag::{LagSum, LagWindow};
 
@@ -104,6 +105,8 @@ pub struct Completeness {
     pub presumed_ended: u64,
     /// Set-aside events by reason, since the horizon.
     pub set_aside: BTreeMap<&'static str, u64>,
+    /// How far calls are compared with Retell's own list, and what was filled in within the last day; `None` without a key for Retell's API.
+    pub reconciled: Option<Summary>,
 }
 
 #[derive(Debug)]
@@ -297,6 +300,7 @@ impl ProgressBook {
             open_without_end: 0,
             presumed_ended: 0,
             set_aside: BTreeMap::new(),
+            reconciled: None,
         }
     }
 }

@@ -1,9 +1,10 @@
 //! The hub: what readers publish and screens read. Immutable snapshots; nobody waits for an actor here.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use arc_swap::ArcSwap;
 use dashmap::DashMap;
 use serde::Serialize;
 use tokio::sync::watch;
@@ -12,6 +13,7 @@ use trunkline_core::facts::{CallFacts, CallState};
 use trunkline_core::id::{BusinessId, CallKey, Kind, TenantId};
 use trunkline_core::instant::Millis;
 use trunkline_core::metric::Partial;
+use trunkline_stores::postgres::reconciler::Summary;
 
 use super::board_cache::BoardCache;
 use super::completeness::ProgressBook;
@@ -197,6 +199,8 @@ pub(crate) struct Hub {
     tenants: DashMap<TenantId, Arc<TenantView>>,
     pub(crate) progress: ProgressBook,
     pub(crate) set_asides: SetAsideBook,
+    /// What the reconciler has done, as last seen; none of a tenant without a key for Retell's API.
+    pub(crate) reconciled: ArcSwap<HashMap<TenantId, Summary>>,
     version: AtomicU64,
 }
 

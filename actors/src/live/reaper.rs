@@ -25,8 +25,8 @@ pub const PRESUMED_ENDED: &str = "trunkline_presumed_ended";
 /// What Retell says of a silent call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Lookup {
-    /// It is over: the body of the event that tells it (`call_ended`, `call_analyzed`, `chat_ended`...), as Retell would have sent it.
-    Ended(Bytes),
+    /// It is over: the bodies of the events that tell it (`call_ended`, `call_analyzed`...), as Retell would have sent them.
+    Ended(Vec<Bytes>),
     /// It runs. It will be asked for again if it stays silent.
     Running,
     /// Retell does not know it, or there is no key to ask with: presume.
@@ -74,23 +74,24 @@ impl Reaper {
     }
 
     async fn settle(&self, silent: Silent) {
-        let (body, source, found) = match self.ask(&silent).await {
-            Lookup::Ended(body) => (body, Source::Backfill, "ended"),
-            Lookup::Unknown => (presumed_body(&silent.key), Source::Reaper, "presumed"),
+        let (bodies, source, found) = match self.ask(&silent).await {
+            Lookup::Ended(bodies) => (bodies, Source::Backfill, "ended"),
+            Lookup::Unknown => (vec![presumed_body(&silent.key)], Source::Reaper, "presumed"),
             Lookup::Running => return count("running"),
             Lookup::Unavailable => return count("unavailable"),
         };
         count(found);
-        let record = trunkline_core::door::route(body);
-        let (routed, body) = record;
-        let record = trunkline_core::door::record(routed, body, self.clock.now(), silent.key.tenant, silent.workspace, source);
-        let partition_key = record.header.key.clone();
-        if let Err(error) = self.log.append(&partition_key, record.encode()).await {
-            // The call stays open and is asked for again.
-            tracing::warn!(%error, "append the end of a silent call to the log");
-        } else {
-            tracing::info!(silent_ms = self.clock.now().since(silent.since), found, "silent call closed");
+        for body in bodies {
+            let (routed, body) = trunkline_core::door::route(body);
+            let record = trunkline_core::door::record(routed, body, self.clock.now(), silent.key.tenant, silent.workspace, source);
+            let partition_key = record.header.key.clone();
+            if let Err(error) = self.log.append(&partition_key, record.encode()).await {
+                // The call stays open and is asked for again.
+                tracing::warn!(%error, "append the end of a silent call to the log");
+                return;
+            }
         }
+        tracing::info!(silent_ms = self.clock.now().since(silent.since), found, "silent call closed");
     }
 
     async fn ask(&self, silent: &Silent) -> Lookup {

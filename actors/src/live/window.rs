@@ -1,6 +1,6 @@
 //! `Live`: what screens and the API ask. Every answer comes from a snapshot; nothing here waits for an actor.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -10,6 +10,7 @@ use trunkline_core::id::{BusinessId, CallKey, TenantId};
 use trunkline_core::instant::Millis;
 use trunkline_core::metric::{Board, Rules};
 use trunkline_stores::postgres::Directory;
+use trunkline_stores::postgres::reconciler::Summary;
 
 use super::board_cache::{BoardScope, Making};
 use super::completeness::{Completeness, PartitionState};
@@ -189,7 +190,13 @@ impl Live {
         completeness.open_without_end = open;
         completeness.presumed_ended = presumed;
         completeness.set_aside = self.hub.set_asides.counts(Some(tenant));
+        completeness.reconciled = self.hub.reconciled.load().get(&tenant).copied();
         completeness
+    }
+
+    /// Takes what the reconciler has done by now, of all tenants.
+    pub(crate) fn note_reconciled(&self, found: HashMap<TenantId, Summary>) {
+        self.hub.reconciled.store(Arc::new(found));
     }
 
     /// The same for the operator: of the whole process.

@@ -111,7 +111,7 @@ impl CallLookup for Retell {
 async fn the_reaper_asks_retell_first() {
     let end = Bytes::from(ended("asked", "agent_sales", NOON, 90_000, 4).to_string());
     let retell = Arc::new(Retell {
-        answers: Mutex::new(vec![Lookup::Ended(end), Lookup::Running]),
+        answers: Mutex::new(vec![Lookup::Ended(vec![end]), Lookup::Running]),
         asked: Mutex::default(),
     });
     let lookup: Arc<dyn CallLookup> = retell.clone();

@@ -1,26 +1,40 @@
-//! Retell's REST API, as far as Trunkline calls it: what is the truth about this call, which calls are there.
+//! Retell's REST API, as far as Trunkline calls it: what is the truth about this call, which calls are there, where do agents send
+//! their events.
 //!
-//! Paths, fields and limits: `API.md` parts 1 and 9. Idempotent requests are repeated as Retell's own SDKs do.
+//! Paths, fields and limits: `API.md` parts 1, 3 and 9. Every request is idempotent and repeated as Retell's own SDKs repeat. Nothing
+//! is logged here, and no error repeats a key, a number or a word of a call.
+
+mod agents;
+mod calls;
+mod pace;
 
 use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, Serialize};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
+
+pub use agents::{Agent, AgentPage, ListedAgent};
+pub use calls::{CallPage, ListCalls, PAGE_MAX, events_of, is_over, listed};
+pub use pace::Pace;
 
 /// Retell's public address.
 pub const PUBLIC_URL: &str = "https://api.retellai.com";
 /// Connecting takes this long at most.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// A get-call is small; list-calls may take long with their SDKs' 300 s, which no job of ours waits for.
+/// What is asked of one call or agent is small.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
+/// Retell's SDKs wait 300 s for list-calls; a page of ours is small, and a job that waits so long had better try again later.
+const LIST_TIMEOUT: Duration = Duration::from_secs(60);
 /// Repeats after the first attempt, as Retell's SDKs.
 const RETRIES: u32 = 2;
 /// First pause before a repeat; doubles.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
-/// Longest pause that a `Retry-After` may ask for.
+/// Longest pause before a repeat, also when a `Retry-After` asks for more: then the caller is told, who can wait better.
 const RETRY_PAUSE_MAX: Duration = Duration::from_secs(8);
+/// Largest `Retry-After` that is believed.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(3_600);
 
 /// Why Retell did not give an answer.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +45,12 @@ pub enum RetellError {
     /// Nothing by that id. Retell uses 404 and 422 for it alike.
     #[error("Retell does not know it")]
     NotFound,
+    /// Too many requests for the account, also after the repeats.
+    #[error("Retell limits the rate of requests of this account")]
+    Limited {
+        /// What Retell asked to wait.
+        retry_after: Option<Duration>,
+    },
     /// Any other answer, with Retell's own message.
     #[error("Retell answered {status}: {message}")]
     Refused {
@@ -44,57 +64,20 @@ pub enum RetellError {
     Unreachable(String),
 }
 
-/// A page of list-calls.
-#[derive(Debug, Clone, Deserialize)]
-pub struct CallPage {
-    /// Call objects without transcripts.
-    pub items: Vec<Value>,
-    /// Whether more follow.
-    #[serde(default)]
-    pub has_more: bool,
-    /// What to send back for the next page.
-    #[serde(default)]
-    pub pagination_key: Option<String>,
-}
-
-/// What to list: calls that started in a half-open interval, oldest first.
-#[derive(Debug, Clone, Serialize)]
-pub struct ListCalls {
-    filter_criteria: Value,
-    limit: u32,
-    sort_order: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pagination_key: Option<String>,
-}
-
-impl ListCalls {
-    /// Calls whose start lies in `[from_ms, to_ms)`, up to `limit` (at most 1,000) a page.
-    pub fn started_between(from_ms: i64, to_ms: i64, limit: u32, page: Option<String>) -> ListCalls {
-        ListCalls {
-            filter_criteria: serde_json::json!({
-                "start_timestamp": {"type": "range", "op": "bt", "value": [from_ms, to_ms - 1]}
-            }),
-            limit: limit.clamp(1, 1_000),
-            sort_order: "ascending",
-            pagination_key: page,
-        }
-    }
-}
-
-/// A client for one workspace.
+/// A client for one workspace. Clones share its connections and its pace.
 #[derive(Clone)]
 pub struct Client {
     http: reqwest::Client,
     base: String,
     key: SecretString,
+    pace: Pace,
 }
 
 impl Client {
-    /// A client that speaks to `base` ([`PUBLIC_URL`] unless it is a stand-in) with the workspace's API key.
-    pub fn new(base: &str, key: SecretString) -> Result<Client, RetellError> {
+    /// A client that speaks to `base` ([`PUBLIC_URL`] unless it is a stand-in) with the workspace's API key, at most as fast as `pace`.
+    pub fn new(base: &str, key: SecretString, pace: Pace) -> Result<Client, RetellError> {
         let http = reqwest::Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(REQUEST_TIMEOUT)
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .map_err(|error| RetellError::Unreachable(error.to_string()))?;
@@ -102,38 +85,49 @@ impl Client {
             http,
             base: base.trim_end_matches('/').to_owned(),
             key,
+            pace,
         })
     }
 
     /// `GET /v2/get-call/{id}`: the call object as it stands.
     pub async fn get_call(&self, id: &str) -> Result<Value, RetellError> {
-        let path: String = id
-            .bytes()
-            .map(|byte| {
-                if byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-' {
-                    char::from(byte).to_string()
-                } else {
-                    format!("%{byte:02X}")
-                }
-            })
-            .collect();
-        self.send(Method::GET, &format!("/v2/get-call/{path}"), None).await
+        let path = format!("/v2/get-call/{}", escaped(id));
+        self.send(Method::GET, &path, None, REQUEST_TIMEOUT).await
     }
 
     /// `POST /v3/list-calls`: one page.
     pub async fn list_calls(&self, list: &ListCalls) -> Result<CallPage, RetellError> {
         let body = serde_json::to_value(list).map_err(|error| RetellError::Unreachable(error.to_string()))?;
-        let answer = self.send(Method::POST, "/v3/list-calls", Some(body)).await?;
-        serde_json::from_value(answer).map_err(|error| RetellError::Unreachable(format!("unreadable page of calls: {error}")))
+        let answer = self.send(Method::POST, "/v3/list-calls", Some(body), LIST_TIMEOUT).await?;
+        read("page of calls", answer)
     }
 
-    async fn send(&self, method: Method, path: &str, body: Option<Value>) -> Result<Value, RetellError> {
+    /// `POST /v2/list-agents`: one page, by the `pagination_key` of the page before. Limit and key go into the query, as the SDK sends them.
+    pub async fn list_agents(&self, page: Option<&str>) -> Result<AgentPage, RetellError> {
+        let key = page.map(|key| format!("&pagination_key={}", escaped(key))).unwrap_or_default();
+        let path = format!("/v2/list-agents?limit={PAGE_MAX}{key}");
+        let answer = self
+            .send(Method::POST, &path, Some(Value::Object(Default::default())), LIST_TIMEOUT)
+            .await?;
+        read("page of agents", answer)
+    }
+
+    /// `GET /get-agent/{id}`: one version of a voice agent; the latest unless another is named.
+    pub async fn get_agent(&self, id: &str, version: Option<i64>) -> Result<Agent, RetellError> {
+        let version = version.map(|version| format!("?version={version}")).unwrap_or_default();
+        let path = format!("/get-agent/{}{version}", escaped(id));
+        read("agent", self.send(Method::GET, &path, None, REQUEST_TIMEOUT).await?)
+    }
+
+    async fn send(&self, method: Method, path: &str, body: Option<Value>, timeout: Duration) -> Result<Value, RetellError> {
         let mut pause = RETRY_PAUSE;
         let mut attempt = 0;
         loop {
+            self.pace.turn().await;
             let mut request = self
                 .http
                 .request(method.clone(), format!("{}{path}", self.base))
+                .timeout(timeout)
                 .bearer_auth(self.key.expose_secret());
             if let Some(body) = &body {
                 request = request.json(body);
@@ -147,15 +141,12 @@ impl Client {
                         .map_err(|error| RetellError::Unreachable(error.without_url().to_string()));
                 }
                 Ok(answer) => {
-                    let asked = answer
-                        .headers()
-                        .get("retry-after")
-                        .and_then(|value| value.to_str().ok()?.parse().ok());
-                    if let Some(seconds) = asked {
-                        pause = Duration::from_secs(seconds).min(RETRY_PAUSE_MAX);
+                    let asked = retry_after(&answer);
+                    if let Some(asked) = asked {
+                        pause = asked.min(RETRY_PAUSE_MAX);
                     }
                     let status = answer.status();
-                    (worth_repeating(status), refusal(status, answer).await)
+                    (worth_repeating(status), refusal(status, asked, answer).await)
                 }
                 Err(error) => (true, RetellError::Unreachable(error.without_url().to_string())),
             };
@@ -169,14 +160,35 @@ impl Client {
     }
 }
 
+/// An id as a segment of a path.
+fn escaped(id: &str) -> String {
+    id.bytes()
+        .map(|byte| match byte {
+            b'_' | b'-' => char::from(byte).to_string(),
+            _ if byte.is_ascii_alphanumeric() => char::from(byte).to_string(),
+            _ => format!("%{byte:02X}"),
+        })
+        .collect()
+}
+
+fn read<T: DeserializeOwned>(what: &str, answer: Value) -> Result<T, RetellError> {
+    serde_json::from_value(answer).map_err(|error| RetellError::Unreachable(format!("unreadable {what}: {error}")))
+}
+
+fn retry_after(answer: &reqwest::Response) -> Option<Duration> {
+    let seconds = answer.headers().get("retry-after")?.to_str().ok()?.parse().ok()?;
+    Some(Duration::from_secs(seconds).min(RETRY_AFTER_MAX))
+}
+
 fn worth_repeating(status: StatusCode) -> bool {
     matches!(status.as_u16(), 408 | 409 | 429) || status.is_server_error()
 }
 
-async fn refusal(status: StatusCode, answer: reqwest::Response) -> RetellError {
+async fn refusal(status: StatusCode, retry_after: Option<Duration>, answer: reqwest::Response) -> RetellError {
     match status.as_u16() {
         401 | 403 => RetellError::Key(status.as_u16()),
         404 | 422 => RetellError::NotFound,
+        429 => RetellError::Limited { retry_after },
         code => {
             let message = answer
                 .json::<Value>()

@@ -324,9 +324,12 @@ impl CallFacts {
         }
     }
 
-    /// The moment the call belongs to on the arrival base: its start, else when we first heard of it.
+    /// The moment the call belongs to on the arrival base: its start; of one that never connected its end, if we heard of it later
+    /// (a call that was filled in days afterwards belongs to its own day), else when we first heard of it.
     pub fn opened_at(&self) -> Millis {
-        self.started_at.unwrap_or(self.first_received_at)
+        let heard_at = self.first_received_at;
+        self.started_at
+            .unwrap_or_else(|| self.ended_at.map_or(heard_at, |ended_at| heard_at.min(ended_at)))
     }
 
     /// The moment the call belongs to on the completion base; `None` while it runs.

@@ -11,6 +11,7 @@ pub mod embedded;
 mod error;
 pub mod jobs;
 pub mod migrate;
+pub mod reconciler;
 pub mod row;
 mod tenant;
 mod watch;

@@ -20,7 +20,7 @@ use crate::pages::assets;
         license(name = "Apache-2.0", identifier = "Apache-2.0")),
     paths(
         super::board::board, super::live::live_calls, super::live::live_call, super::calls::calls, super::call::call,
-        super::call::turns, super::call::events, super::things::metrics, super::things::businesses, super::things::completeness,
+        super::call::turns, super::call::events, super::things::metrics, super::things::businesses, super::completeness::completeness,
         super::things::set_aside, super::received::received, super::usage::usage, super::audit::entries,
         super::webhook_endpoints::list, super::webhook_endpoints::create, super::webhook_endpoints::show,
         super::webhook_endpoints::update, super::webhook_endpoints::remove, crate::stream::stream,

@@ -1,4 +1,4 @@
-//! The catalogue of metrics, businesses, completeness, set-aside events.
+//! The catalogue of metrics, businesses, set-aside events.
 
 use actix_web::{HttpRequest, get, web};
 use serde::Serialize;
@@ -101,18 +101,6 @@ pub async fn businesses(caller: Caller, state: web::Data<AppState>) -> Result<we
             .map(BusinessForm::of)
             .collect(),
     }))
-}
-
-/// How complete the live figures are: "complete to 14:03:05", lag, gaps, calls whose end may be missing.
-#[utoipa::path(tag = "live", operation_id = "getCompleteness", responses((status = 200, description = "Completeness", body = Object),
-    (status = 401, description = "No credential", body = Written)))]
-#[get("/v1/completeness")]
-pub async fn completeness(caller: Caller, state: web::Data<AppState>) -> Result<web::Json<Value>, Problem> {
-    caller.sight(Permission::Live)?;
-    let completeness = state.live.completeness(caller.tenant);
-    serde_json::to_value(completeness)
-        .map(web::Json)
-        .map_err(|error| Problem::internal("write completeness", error))
 }
 
 /// Events that were kept but could not be read, newest first.

@@ -41,6 +41,8 @@ pub fn run(context: Context, args: Demo) -> anyhow::Result<ExitCode> {
         settings.retell.api_url = demo::stand_in(Arc::clone(&recent))?;
         if !args.quiet_line {
             settings.retell.ask_after_minutes = settings.retell.ask_after_minutes.min(demo::ASK_AFTER_MINUTES);
+            settings.retell.reconcile_every_seconds = settings.retell.reconcile_every_seconds.min(demo::RECONCILE_EVERY_SECONDS);
+            settings.retell.requests_per_second = demo::REQUESTS_PER_SECOND;
         }
         let retell = settings.retell.api_url.clone();
         let product = startup::start(settings, &EVERY_ROLE).await?;

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use trunkline_connectors::simulator::{ATTEMPTS, Disorder, Mix, Sender, SenderOptions, StandIn, Tally, World};
 use trunkline_core::signature::SigningKey;
 
-use crate::simulated_retell;
+use crate::simulated_retell::{self, Behaviour};
 
 const EXAMPLES: &str = "Examples:
   trunkline simulate --url http://127.0.0.1:8080/v1/retell/TOKEN --key-file key.txt --rate 5
@@ -67,9 +67,15 @@ pub struct Simulate {
     /// Share of calls whose end never comes.
     #[arg(long, default_value_t = 0.0)]
     missing_ends: f64,
-    /// Also serve Retell's get-call and list-calls for these conversations at this loopback address.
+    /// Share of voice calls of which nothing is ever sent; with --api the reconciler finds them.
+    #[arg(long, default_value_t = 0.0)]
+    unheard: f64,
+    /// Also serve Retell's get-call, list-calls, get-agent and list-agents for these conversations at this loopback address.
     #[arg(long, value_name = "ADDRESS")]
     api: Option<std::net::SocketAddr>,
+    /// Of 100 requests to that API so many are answered 429.
+    #[arg(long, default_value_t = 0, requires = "api", value_name = "PERCENT")]
+    api_busy: u32,
 }
 
 /// Reads `90s`, `30m` or `6h`.
@@ -113,11 +119,14 @@ pub fn run(args: Simulate, json: bool) -> anyhow::Result<ExitCode> {
                     reordered: args.reordered,
                     late_ends: args.late_ends,
                     missing_ends: args.missing_ends,
+                    unheard: args.unheard,
                 },
             },
         )?;
         if let Some(address) = api {
-            let served = simulated_retell::serve(StandIn::new(Arc::new(World::new()), sender.recent()), address)
+            let behaviour = Arc::new(Behaviour::default());
+            behaviour.be_busy(args.api_busy);
+            let served = simulated_retell::serve(StandIn::new(Arc::new(World::new()), sender.recent()), behaviour, address)
                 .with_context(|| format!("serve the stand-in for Retell's API at {address}"))?;
             eprintln!("Retell's API is played at http://{served}");
         }
@@ -179,8 +188,8 @@ fn print(tally: &Tally, json: bool) -> anyhow::Result<()> {
         tally.requests, tally.accepted_requests, tally.repeats
     );
     println!(
-        "given up        {:>8}   refused {:?}, withheld {}, delayed {}",
-        tally.given_up, tally.refused, tally.withheld, tally.delayed
+        "given up        {:>8}   refused {:?}, withheld {}, delayed {}, calls never told {}",
+        tally.given_up, tally.refused, tally.withheld, tally.delayed, tally.unheard_calls
     );
     println!("calls           {:>8}   {:?}", tally.calls, tally.calls_by_job);
     println!("chats           {:>8}", tally.chats);

@@ -126,12 +126,6 @@ pub fn refusals(settings: &Settings) -> Vec<String> {
         !(1..=1_000).contains(&webhooks.parallel_max),
         format!("webhooks.parallel_max = {} must be between 1 and 1000", webhooks.parallel_max),
     );
-    let retell = &settings.retell.api_url;
-    let stand_in = ["http://127.0.0.1", "http://localhost", "http://[::1]"];
-    refuse(
-        !retell.starts_with("https://") && !stand_in.iter().any(|start| retell.starts_with(start)),
-        format!("retell.api_url = \"{retell}\" would send API keys unencrypted; use https:// (http:// only for a stand-in on loopback)"),
-    );
     refuse(
         settings.live.checkpoint_seconds > 3_600,
         format!(
@@ -139,10 +133,7 @@ pub fn refusals(settings: &Settings) -> Vec<String> {
             settings.live.checkpoint_seconds
         ),
     );
-    refuse(
-        settings.retell.ask_after_minutes == 0,
-        "retell.ask_after_minutes = 0 would ask for every call all the time; set at least 1".to_owned(),
-    );
+    retell(settings, &mut refuse);
     refuse(
         tracing_subscriber::EnvFilter::try_new(&settings.telemetry.level).is_err(),
         format!(
@@ -151,6 +142,48 @@ pub fn refusals(settings: &Settings) -> Vec<String> {
         ),
     );
     found
+}
+
+fn retell(settings: &Settings, refuse: &mut impl FnMut(bool, String)) {
+    let retell = &settings.retell;
+    let url = &retell.api_url;
+    let stand_in = ["http://127.0.0.1", "http://localhost", "http://[::1]"];
+    refuse(
+        !url.starts_with("https://") && !stand_in.iter().any(|start| url.starts_with(start)),
+        format!("retell.api_url = \"{url}\" would send API keys unencrypted; use https:// (http:// only for a stand-in on loopback)"),
+    );
+    refuse(
+        retell.ask_after_minutes == 0,
+        "retell.ask_after_minutes = 0 would ask for every call all the time; set at least 1".to_owned(),
+    );
+    refuse(
+        retell.reconcile_every_seconds > 86_400,
+        format!(
+            "retell.reconcile_every_seconds = {} is more than a day; set at most 86400, or 0 for no comparison",
+            retell.reconcile_every_seconds
+        ),
+    );
+    refuse(
+        !(1..=24 * 90).contains(&retell.reconcile_back_hours),
+        format!(
+            "retell.reconcile_back_hours = {} must be between 1 and 2160",
+            retell.reconcile_back_hours
+        ),
+    );
+    refuse(
+        retell.reconcile_grace_seconds > 3_600,
+        format!(
+            "retell.reconcile_grace_seconds = {} must be at most 3600",
+            retell.reconcile_grace_seconds
+        ),
+    );
+    refuse(
+        !(1..=20).contains(&retell.requests_per_second),
+        format!(
+            "retell.requests_per_second = {} must be between 1 and 20",
+            retell.requests_per_second
+        ),
+    );
 }
 
 fn kafka(settings: &Settings, refuse: &mut impl FnMut(bool, String)) {

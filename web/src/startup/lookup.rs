@@ -3,11 +3,15 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use secrecy::SecretString;
-use serde_json::{Value, json};
+use serde_json::Value;
 use trunkline_actors::{CallLookup, Lookup};
-use trunkline_connectors::retell::{Client, RetellError};
+use trunkline_connectors::retell::{Client, Pace, RetellError, events_of, is_over, listed};
 use trunkline_core::id::{CallKey, Kind};
+use trunkline_core::name::Name;
 use trunkline_stores::postgres::WorkspaceEntry;
+
+/// Repeats of a question are spaced by the client; this only bounds them.
+const QUESTIONS_PER_SECOND: u32 = 5;
 
 /// Retell's API as the reaper sees it.
 pub struct RetellLookup {
@@ -37,40 +41,43 @@ impl CallLookup for RetellLookup {
 }
 
 async fn ask(api_url: &str, key: &SecretString, id: &str) -> Result<Value, RetellError> {
-    Client::new(api_url, key.clone())?.get_call(id).await
+    // One silent call after the other: no faster than the reaper asks.
+    Client::new(api_url, key.clone(), Pace::per_second(QUESTIONS_PER_SECOND))?
+        .get_call(id)
+        .await
 }
 
-/// The event that the call object amounts to: the object of get-call is the one webhooks carry (EVENTS.md part 5).
+/// The events that the call object amounts to.
 fn ending(call: &Value) -> Lookup {
-    match call["call_status"].as_str() {
-        Some("registered" | "ongoing") => Lookup::Running,
-        Some(_) => {
-            let analysed = call["call_analysis"].as_object().is_some_and(|analysis| !analysis.is_empty());
-            let event = if analysed { "call_analyzed" } else { "call_ended" };
-            Lookup::Ended(Bytes::from(json!({"event": event, "call": call}).to_string()))
-        }
-        None => Lookup::Unavailable,
+    let Some(listed) = listed(call) else { return Lookup::Unavailable };
+    if !is_over(call) {
+        return Lookup::Running;
     }
+    let analysis = listed.analysed.then_some(Name::CallAnalyzed);
+    let names: Vec<Name> = [Name::CallEnded].into_iter().chain(analysis).collect();
+    Lookup::Ended(events_of(call, &names).into_iter().map(|(_, body)| Bytes::from(body)).collect())
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
-    fn a_call_object_becomes_the_event_that_retell_would_have_sent() {
+    fn a_silent_call_ends_as_retell_says() {
         assert_eq!(ending(&json!({"call_id": "call_1", "call_status": "ongoing"})), Lookup::Running);
         assert_eq!(ending(&json!({"message": "not a call"})), Lookup::Unavailable);
-        let event = |call: Value| match ending(&call) {
-            Lookup::Ended(body) => serde_json::from_slice::<Value>(&body).expect("we wrote it"),
+        let events = |call: Value| match ending(&call) {
+            Lookup::Ended(bodies) => bodies
+                .iter()
+                .map(|body| serde_json::from_slice::<Value>(body).expect("we wrote it")["event"].clone())
+                .collect::<Vec<_>>(),
             other => panic!("{other:?}"),
         };
-        let ended = event(json!({"call_id": "call_1", "call_status": "not_connected", "call_analysis": {}}));
-        assert_eq!(
-            (&ended["event"], &ended["call"]["call_id"]),
-            (&json!("call_ended"), &json!("call_1"))
-        );
-        let analysed = event(json!({"call_id": "call_1", "call_status": "ended", "call_analysis": {"call_successful": true}}));
-        assert_eq!(analysed["event"], "call_analyzed");
+        let dialled = json!({"call_id": "call_1", "call_status": "not_connected", "call_analysis": {}});
+        assert_eq!(events(dialled), [json!("call_ended")]);
+        let analysed = json!({"call_id": "call_1", "call_status": "ended", "call_analysis": {"call_successful": true}});
+        assert_eq!(events(analysed), [json!("call_ended"), json!("call_analyzed")]);
     }
 }

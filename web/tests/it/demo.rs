@@ -9,7 +9,7 @@ const PATIENCE: Duration = Duration::from_secs(600);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_whose_end_was_lost_are_asked_for_and_healed() {
-    let place = Place::new(&["retell.ask_after_minutes=1"]).await;
+    let place = Place::new(&["retell.ask_after_minutes=1", "retell.reconcile_every_seconds=0"]).await;
     let product = place.start_with(&["--history", "20m", "--rate", "1"]).await;
     eventually("a silent call is healed", PATIENCE, async || {
         match product.metric("trunkline_silent_calls_total", "found=\"ended\"").await {

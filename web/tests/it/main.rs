@@ -19,6 +19,7 @@ mod lifecycle;
 mod openapi;
 mod payloads;
 mod process;
+mod reconciler;
 mod roles;
 mod secrets;
 mod sequences;

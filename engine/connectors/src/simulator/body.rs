@@ -106,6 +106,9 @@ pub fn call(world: &World, plan: &Plan, step: Step) -> Map<String, Value> {
                 put("latency", latency(plan));
             }
             put("call_cost", cost(plan, step));
+        } else if let Some((after, _)) = plan.steps.iter().find(|(_, step)| *step == Step::Ended) {
+            // Without a start, but with an end (EVENTS.md part 2).
+            put("end_timestamp", json!(plan.start_ms + after));
         }
         put("disconnection_reason", json!(plan.reason));
         if let Some(number) = plan.destination.filter(|_| plan.reason == "call_transfer") {

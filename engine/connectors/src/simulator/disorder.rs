@@ -3,7 +3,7 @@
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
-use super::life::Step;
+use super::life::{Plan, Step};
 
 /// Shares of events and calls that do not arrive once and in order; 0 switches each off.
 #[derive(Debug, Clone, Default)]
@@ -16,6 +16,8 @@ pub struct Disorder {
     pub late_ends: f64,
     /// Share of calls whose end (and analysis) never comes.
     pub missing_ends: f64,
+    /// Share of voice calls of which nothing is ever sent, as when Retell's own sending fails.
+    pub unheard: f64,
 }
 
 /// What happens to one event.
@@ -33,6 +35,11 @@ pub struct Fate {
 const OVERTAKEN_MS: i64 = 8_000;
 
 impl Disorder {
+    /// Whether nothing of this conversation is ever sent. Draws nothing while the share is 0, so that seeds keep their conversations.
+    pub fn draw_unheard(&self, plan: &Plan, random: &mut ChaCha8Rng) -> bool {
+        self.unheard > 0.0 && !plan.is_chat() && random.random_bool(self.unheard)
+    }
+
     /// Whether a call's end will be lost or late: drawn once for the whole call.
     pub fn draw_end(&self, random: &mut ChaCha8Rng) -> Fate {
         let lost = random.random_bool(self.missing_ends);

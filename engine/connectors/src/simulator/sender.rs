@@ -66,6 +66,8 @@ pub struct SenderOptions {
 pub struct Recent {
     plans: HashMap<String, Arc<Plan>>,
     order: std::collections::VecDeque<String>,
+    /// Where a sender is in its own time.
+    present: Option<Millis>,
 }
 
 impl Recent {
@@ -78,6 +80,11 @@ impl Recent {
         }
         self.order.push_back(plan.id.clone());
         self.plans.insert(plan.id.clone(), Arc::clone(plan));
+    }
+
+    /// Where the sender is in its own time; `None` without one, or when it has ended.
+    pub fn present(&self) -> Option<Millis> {
+        self.present
     }
 
     /// One conversation by its id.
@@ -141,6 +148,7 @@ impl Sender {
             options.disorder.reordered,
             options.disorder.late_ends,
             options.disorder.missing_ends,
+            options.disorder.unheard,
         ];
         if shares.iter().any(|share| !(0.0..=1.0).contains(share)) {
             return Err(SenderError::Setting("shares of disorder lie between 0 and 1".to_owned()));
@@ -206,16 +214,21 @@ impl Sender {
             if *stop.borrow() {
                 break;
             }
+            self.recent.lock().await.present = Some(Millis(now));
             if planning && now == arrival {
                 planned += 1;
                 let plan = Arc::new(Plan::draw(&self.world, &self.options.mix, arrival, &mut random));
                 self.recent.lock().await.add(&plan);
+                if self.options.disorder.draw_unheard(&plan, &mut random) {
+                    self.counter.lock().await.unheard(plan.steps.len());
+                    arrival += self.gap(order, &mut random);
+                    continue;
+                }
                 let waiting = self.schedule(&plan, &mut queue, &mut order, &mut random).await;
                 if waiting > 0 {
                     open.insert(plan.id.clone(), (plan, waiting));
                 }
-                let gap = -(1.0 - random.random::<f64>()).ln() / self.options.calls_per_second;
-                arrival += (gap * 1_000.0).max(0.0) as i64 + i64::from(gap < 0.001 && order.is_multiple_of(2));
+                arrival += self.gap(order, &mut random);
                 continue;
             }
             let Some(Reverse(due)) = queue.pop() else { continue };
@@ -237,8 +250,15 @@ impl Sender {
             while requests.try_join_next().is_some() {}
         }
         while requests.join_next().await.is_some() {}
+        self.recent.lock().await.present = None;
         let counter = self.counter.lock().await;
         counter.tally()
+    }
+
+    /// Time to the next arrival: of a Poisson process.
+    fn gap(&self, order: u64, random: &mut ChaCha8Rng) -> i64 {
+        let gap = -(1.0 - random.random::<f64>()).ln() / self.options.calls_per_second;
+        (gap * 1_000.0).max(0.0) as i64 + i64::from(gap < 0.001 && order.is_multiple_of(2))
     }
 
     /// Puts the events of one conversation into the queue; returns how many.

@@ -1,7 +1,7 @@
-//! Plays Retell's REST API for the simulated conversations: what `get-call` and `list-calls` would answer now.
+//! Plays Retell's REST API for the simulated conversations: what `get-call`, `list-calls`, `list-agents` and `get-agent` would answer now.
 //!
 //! Requests are checked against Retell's published schema (`schemas/request.list_calls.schema.json`), so that a client that passes
-//! here sends what Retell takes. No sockets here: `web` serves it.
+//! here sends what Retell takes; tests hold that the answers pass the schemas of answers. No sockets here: `web` serves it.
 
 use std::sync::{Arc, OnceLock};
 
@@ -13,12 +13,26 @@ use trunkline_core::instant::Millis;
 use super::body;
 use super::life::Plan;
 use super::sender::{Recent, step_at};
-use super::world::World;
+use super::world::{Job, SimAgent, World};
 
 /// Page length when the request names none (API.md, limits).
 const PAGE_DEFAULT: usize = 50;
 /// Longest page (API.md, limits).
 const PAGE_MAX: usize = 1_000;
+
+/// A sender further behind the clock plays a past.
+const BEHIND_MS: i64 = 2_000;
+/// Then the world is told of as far back in *its* time: what it has just sent may not have arrived yet, and what goes late on purpose (two
+/// minutes at most) has not been sent.
+const CATCHING_UP_MS: i64 = 300_000;
+/// When every agent was last changed.
+const MODIFIED_MS: i64 = 1_793_455_200_000;
+/// An agent of the workspace that has no calls and sends its events to somebody else: what an audit of webhook settings is for.
+const ELSEWHERE: (&str, &str, &str) = (
+    "agent_00000000000000007121ffff01",
+    "Night line (trial)",
+    "https://crm.example.invalid/hooks/retell",
+);
 
 /// An answer: HTTP status and JSON body, as Retell spells errors: `{"status":"error","message":...}`.
 #[derive(Debug, Clone, PartialEq)]
@@ -53,7 +67,9 @@ impl StandIn {
 
     /// `GET /v2/get-call/{id}`.
     pub async fn get_call(&self, id: &str, now: Millis) -> Answer {
-        let plan = self.recent.lock().await.get(id);
+        let recent = self.recent.lock().await;
+        let (plan, now) = (recent.get(id), as_of(&recent, now));
+        drop(recent);
         match plan.filter(|plan| !plan.is_chat()).and_then(|plan| self.object(&plan, now)) {
             Some(body) => Answer { status: 200, body },
             None => Answer::error(404, "Cannot find requested asset under given api key."),
@@ -77,7 +93,10 @@ impl StandIn {
             Some(Ok(place)) => place,
             None => request["skip"].as_u64().unwrap_or(0) as usize,
         };
-        let mut plans: Vec<Arc<Plan>> = self.recent.lock().await.all().filter(|plan| !plan.is_chat()).cloned().collect();
+        let recent = self.recent.lock().await;
+        let mut plans: Vec<Arc<Plan>> = recent.all().filter(|plan| !plan.is_chat()).cloned().collect();
+        let now = as_of(&recent, now);
+        drop(recent);
         plans.sort_by_key(|plan| plan.start_ms);
         if !ascending {
             plans.reverse();
@@ -103,9 +122,73 @@ impl StandIn {
         Answer { status: 200, body }
     }
 
+    /// `POST /v2/list-agents`: short items of all channels, in pages.
+    pub fn list_agents(&self, limit: Option<usize>, page: Option<&str>) -> Answer {
+        let from = match page.map(str::parse::<usize>) {
+            Some(Err(_)) => return Answer::error(400, "pagination_key is not one of ours"),
+            Some(Ok(place)) => place,
+            None => 0,
+        };
+        let limit = limit.unwrap_or(PAGE_DEFAULT).clamp(1, PAGE_MAX);
+        let item = |id: &str, name: &str, channel: &str, version: Option<u32>| {
+            let tags = version.map_or_else(|| json!({}), |version| json!({"prod": {"version": version}}));
+            json!({"agent_id": id, "agent_name": name, "channel": channel, "is_suspended": false, "is_transfer_agent": false,
+                "tags": tags, "user_modified_timestamp": MODIFIED_MS})
+        };
+        let mut items: Vec<Value> = self
+            .world
+            .agents()
+            .map(|(_, who)| item(&who.id, &who.name, channel(who), Some(who.version)))
+            .chain([item(ELSEWHERE.0, ELSEWHERE.1, "voice", None)])
+            .skip(from)
+            .take(limit + 1)
+            .collect();
+        let has_more = items.len() > limit;
+        items.truncate(limit);
+        let mut body = json!({"items": items, "has_more": has_more});
+        if has_more {
+            body["pagination_key"] = json!((from + limit).to_string());
+        }
+        Answer { status: 200, body }
+    }
+
+    /// `GET /get-agent/{id}`: voice agents only; of chat agents Retell tells elsewhere. All but one send everything to the account's address.
+    pub fn get_agent(&self, id: &str, version: Option<u32>) -> Answer {
+        let known = self.world.agents().find(|(_, who)| who.id == id && who.job != Job::Chat);
+        let (name, latest) = match known {
+            Some((_, who)) => (who.name.as_str(), who.version),
+            None if id == ELSEWHERE.0 => (ELSEWHERE.1, 0),
+            None => return Answer::error(404, "Cannot find requested asset under given api key."),
+        };
+        let mut body = json!({
+            "agent_id": id, "agent_name": name, "version": version.unwrap_or(latest), "is_published": true, "voice_id": "11labs-Adrian",
+            "response_engine": {"type": "retell-llm", "llm_id": format!("llm_{}", &id["agent_".len()..])}, "language": "en-US",
+            "last_modification_timestamp": MODIFIED_MS,
+            "webhook_events": ["call_started", "call_ended", "call_analyzed", "transcript_updated", "transfer_started", "transfer_bridged",
+                "transfer_cancelled", "transfer_ended"],
+        });
+        if known.is_none() {
+            body["webhook_url"] = json!(ELSEWHERE.2);
+            body["webhook_events"] = json!(["call_started", "call_ended"]);
+        }
+        Answer { status: 200, body }
+    }
+
     fn object(&self, plan: &Plan, now: Millis) -> Option<Value> {
         step_at(plan, now).map(|step| Value::Object(body::call(&self.world, plan, step)))
     }
+}
+
+/// The moment as of which the world is told: the clock's, or where the simulator is while it plays a past.
+fn as_of(recent: &Recent, now: Millis) -> Millis {
+    match recent.present() {
+        Some(present) if now.since(present) > BEHIND_MS => present.plus(-CATCHING_UP_MS),
+        _ => now,
+    }
+}
+
+fn channel(who: &SimAgent) -> &'static str {
+    if who.job == Job::Chat { "chat" } else { "voice" }
 }
 
 /// The filters our client uses; one it does not use would pass everything, so it is refused by letting nothing through.

@@ -22,6 +22,8 @@ pub struct Tally {
     pub given_up: u64,
     /// Events that the settings withheld.
     pub withheld: u64,
+    /// Voice calls of which nothing was sent on purpose; their events are among the withheld ones.
+    pub unheard_calls: u64,
     /// Events that were sent late on purpose.
     pub delayed: u64,
     /// Distinct acknowledged events by name.
@@ -83,6 +85,12 @@ impl Counter {
     /// An event was withheld on purpose.
     pub fn withheld(&mut self) {
         self.tally.withheld += 1;
+    }
+
+    /// Nothing of a voice call is sent, on purpose.
+    pub fn unheard(&mut self, events: usize) {
+        self.tally.unheard_calls += 1;
+        self.tally.withheld += events as u64;
     }
 
     /// An event was delayed on purpose.

@@ -20,7 +20,7 @@ pub fn shared() -> PathBuf {
     folder
 }
 
-fn validator(name: &str) -> jsonschema::Validator {
+pub fn validator(name: &str) -> jsonschema::Validator {
     let text = std::fs::read_to_string(shared().join("retell/schemas").join(name)).expect("the schema is in the reference folder");
     jsonschema::validator_for(&serde_json::from_str(&text).expect("a schema is JSON")).expect("Retell's schema is valid")
 }

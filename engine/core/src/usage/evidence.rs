@@ -129,6 +129,11 @@ impl Evidence {
         Event::stripped(key.clone(), body.workspace, entry.name, stamp, fields, transcript)
     }
 
+    /// Whether an event of this name is among it.
+    pub fn has(&self, name: Name) -> bool {
+        self.entries.iter().any(|entry| entry.name == Some(name))
+    }
+
     /// Records that are kept.
     pub fn records(&self) -> usize {
         self.entries.len()

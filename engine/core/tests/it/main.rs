@@ -8,6 +8,7 @@ mod given;
 mod json;
 mod metric;
 mod payloads;
+mod reconcile;
 mod record;
 mod signature;
 mod undocumented;

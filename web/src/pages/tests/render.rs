@@ -245,6 +245,12 @@ fn operator(s: Shell) -> OperatorPage {
         open_without_end: 2,
         presumed_ended: 1,
         set_aside: [("signature_missing", 0), ("not_an_object", 2)].into(),
+        reconciled: Some(trunkline_stores::postgres::reconciler::Summary {
+            to: Some(Millis(fixture::NOW - 120_000)),
+            healed: 3,
+            open: 1,
+            waiting: 0,
+        }),
     };
     let aside = StoredSetAside {
         log: "main".into(),

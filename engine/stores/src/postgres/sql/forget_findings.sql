@@ -1,0 +1,1 @@
+DELETE FROM reconciler_findings WHERE healed_ms < $1 RETURNING id
