@@ -164,8 +164,15 @@ fn fresh(completeness: &Completeness, s: &Shell) -> Fresh {
     let lag_ms = completeness.lag_ms.unwrap_or(0).max(0);
     let gaps = format::count(completeness.gaps.len() as u64);
     let more = l.t2("fresh-more", ("n", gaps), ("seconds", format::decimal(lag_ms as f64 / 1000.0, 1)));
+    // Nothing to look at is not said: the line is short.
+    let said = |key, count: u64| match count {
+        0 => String::new(),
+        count => l.t1(key, "n", format::count(count)),
+    };
+    let open = said("fresh-open", completeness.open_without_end);
+    let healed = said("fresh-healed", completeness.reconciled.map_or(0, |reconciled| reconciled.healed));
     let rebuilding = if completeness.rebuilding {
-        format!(" · {}", l.t("fresh-rebuilding"))
+        format!("· {}", l.t("fresh-rebuilding"))
     } else {
         String::new()
     };
@@ -176,6 +183,10 @@ fn fresh(completeness: &Completeness, s: &Shell) -> Fresh {
             "ok"
         },
         complete: l.t1("fresh-complete", "time", format::clock(complete_to, &s.zone)),
-        more: format!("{more}{rebuilding}"),
+        more: [open, more, healed, rebuilding]
+            .into_iter()
+            .filter(|part| !part.is_empty())
+            .collect::<Vec<_>>()
+            .join(" "),
     }
 }

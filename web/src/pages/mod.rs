@@ -24,6 +24,7 @@ pub mod operator;
 pub mod problem;
 pub mod query;
 pub mod raw;
+pub mod reconciler;
 pub mod row;
 pub mod settings;
 pub mod shell;
@@ -56,6 +57,7 @@ pub fn configure(config: &mut web::ServiceConfig) {
         .service(page("/operator/jobs").route(web::get().to(jobs::jobs)))
         .service(page("/operator/jobs/{id}/retry").route(web::post().to(jobs::retry)))
         .service(page("/operator/jobs/{id}/cancel").route(web::post().to(jobs::cancel)))
+        .service(page("/operator/reconciler").route(web::get().to(reconciler::reconciler)))
         .service(page("/operator/raw").route(web::get().to(handlers::operator_raw)))
         .service(
             page("/signin")

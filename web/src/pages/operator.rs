@@ -7,6 +7,7 @@ use trunkline_actors::facts::FactsState;
 use trunkline_actors::{Completeness, PartitionState, RoleState};
 use trunkline_core::instant::Millis;
 use trunkline_stores::clickhouse::{AgentReceipts, ClassCount, StoredOddity, StoredSetAside};
+use trunkline_stores::postgres::reconciler::Summary;
 use trunkline_stores::spool::SpoolState;
 
 use crate::l10n::Texts;
@@ -66,6 +67,7 @@ impl Figures {
     ) -> Figures {
         let l = s.l;
         let mut figures = figures(completeness, partitions, facts, &s);
+        figures.extend(completeness.reconciled.map(|reconciled| healed(&reconciled, &s)));
         figures.extend(spool.map(|spool| spooled(spool, completeness.as_of, l)));
         Figures {
             figures,
@@ -257,6 +259,24 @@ fn figures(c: &Completeness, partitions: &[PartitionState], facts: &FactsState, 
             l.t("fig-horizon"),
         ),
     ]
+}
+
+/// What was filled in from Retell's own list of calls.
+fn healed(reconciled: &Summary, s: &Shell) -> Figure {
+    let (state, note) = if reconciled.waiting > 0 {
+        ("watch", s.l.t("fig-healed-waits"))
+    } else if reconciled.open > 0 {
+        ("watch", s.l.t1("fig-healed-open", "n", format::count(reconciled.open)))
+    } else {
+        let to = reconciled.to.map_or_else(|| DASH.to_owned(), |to| format::clock(to, &s.zone));
+        ("ok", s.l.t1("fig-healed-note", "time", to))
+    };
+    Figure {
+        name: s.l.t("fig-healed"),
+        value: format::count(reconciled.healed),
+        state,
+        note,
+    }
 }
 
 /// What waits on our own disk for the log.

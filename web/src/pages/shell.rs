@@ -13,6 +13,8 @@ use crate::state::BUILD;
 pub const SCRIPT_TEXTS: &[&str] = &[
     "fresh-complete",
     "fresh-more",
+    "fresh-open",
+    "fresh-healed",
     "fresh-delayed",
     "fresh-lost",
     "fresh-paused",
@@ -182,7 +184,7 @@ pub struct Fresh {
     pub state: &'static str,
     /// "Complete to 14:03:05".
     pub complete: String,
-    /// "· 0 gaps · lag 0.3 s".
+    /// "· 2 calls without an end · 0 gaps · lag 0.3 s · 3 healed".
     pub more: String,
 }
 

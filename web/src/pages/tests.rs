@@ -5,6 +5,7 @@ mod contrast;
 mod fixture;
 mod fixture_call;
 mod fixture_log;
+mod fixture_reconciler;
 mod render;
 mod texts;
 mod vendored;

@@ -90,10 +90,18 @@ export function stream(address, listeners) {
   };
 }
 
-/** @param {{ complete_to: number | null, gaps: unknown[] | number, lag_ms: number | null, rebuilding?: boolean }} c */
+/** @param {{ complete_to: number | null, gaps: unknown[] | number, lag_ms: number | null, open_without_end?: number, reconciled?: { healed: number } | null, rebuilding?: boolean }} c */
 export function showCompleteness(c) {
   if (c.complete_to === null || c.complete_to === undefined) return;
   write(one("[data-fresh-complete]"), text("fresh-complete", { time: clock(c.complete_to) }));
   const gaps = Array.isArray(c.gaps) ? c.gaps.length : c.gaps;
-  write(one("[data-fresh-more]"), text("fresh-more", { n: count(gaps), seconds: decimal(Math.max(0, c.lag_ms ?? 0) / 1000, 1) }));
+  // Nothing to look at is not said: the line is short.
+  const said = (/** @type {string} */ key, /** @type {number | undefined} */ n) => (n ? text(key, { n: count(n) }) : "");
+  const parts = [
+    said("fresh-open", c.open_without_end),
+    text("fresh-more", { n: count(gaps), seconds: decimal(Math.max(0, c.lag_ms ?? 0) / 1000, 1) }),
+    said("fresh-healed", c.reconciled?.healed),
+    c.rebuilding ? `· ${text("fresh-rebuilding")}` : "",
+  ];
+  write(one("[data-fresh-more]"), parts.filter(Boolean).join(" "));
 }

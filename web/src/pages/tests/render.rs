@@ -6,7 +6,7 @@ use trunkline_actors::{Checkpointed, Completeness, PartitionState, Rebuild};
 use trunkline_core::instant::Millis;
 use trunkline_stores::clickhouse::{AgentReceipts, CallPage, ClassCount, StoredOddity, StoredSetAside, Total};
 
-use super::{fixture, fixture_call, fixture_log};
+use super::{fixture, fixture_call, fixture_log, fixture_reconciler};
 use crate::l10n;
 use crate::pages::call;
 use crate::pages::live::LivePage;
@@ -194,6 +194,10 @@ fn pages(l: &'static l10n::Texts, theme: Option<&'static str>) -> Vec<(&'static 
             .render(),
         ),
         ("operator", operator(shell(Place::Operator, "Operator")).render()),
+        (
+            "reconciler",
+            fixture_reconciler::page(shell(Place::Operator, &l.t("reconciler"))).render(),
+        ),
         ("signin", sign_in("")),
         ("signin-wrong", sign_in(&l.t("sign-in-wrong"))),
         ("not-found", problem(StatusCode::NOT_FOUND)),

@@ -35,6 +35,9 @@ const MADE: &[&str] = &[
     "part-",
     "signal-",
     "actor-",
+    "find-",
+    "spot-",
+    "repair-",
 ];
 
 #[test]
