@@ -7,7 +7,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Args;
 use secrecy::SecretString;
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
+use trunkline_connectors::simulator::Recent;
 
 use super::{Context, serve, simulate};
 use crate::startup::roles::EVERY_ROLE;
@@ -36,7 +37,11 @@ pub fn run(context: Context, args: Demo) -> anyhow::Result<ExitCode> {
     let data = context.settings.data.directory.clone();
     serve::runtime()?.block_on(async {
         eprintln!("starting; the first start takes a little longer");
-        let recent = Arc::default();
+        let recent = match args.quiet_line {
+            true => Recent::default(),
+            false => Recent::awaited(),
+        };
+        let recent = Arc::new(Mutex::new(recent));
         let mut settings = context.settings;
         settings.retell.api_url = demo::stand_in(Arc::clone(&recent))?;
         if !args.quiet_line {

@@ -154,7 +154,7 @@ impl ReconcilerPage {
         let newest = (!query.before.is_empty()).then(|| link(&query.workspace, query.open, None));
         ReconcilerPage {
             workspaces,
-            spots: spots(notices, &s),
+            spots: spots(notices, compared, &s),
             choices: choices(compared, query, &s),
             findings: findings.iter().map(|finding| finding_line(finding, &s)).collect(),
             newest,
@@ -210,8 +210,8 @@ fn workspace_line(name: &str, progress: Option<&Progress>, s: &Shell) -> Workspa
     }
 }
 
-/// One entry for each kind of notice, however many agents it concerns.
-fn spots(notices: &[Notice], s: &Shell) -> Vec<Spot> {
+/// One entry for each kind of notice, however many agents it concerns. Where there are several workspaces, each is named.
+fn spots(notices: &[Notice], compared: &[(WorkspaceId, String)], s: &Shell) -> Vec<Spot> {
     let mut kinds: Vec<&str> = Vec::new();
     for notice in notices {
         // Notices of others have no text here.
@@ -219,12 +219,17 @@ fn spots(notices: &[Notice], s: &Shell) -> Vec<Spot> {
             kinds.push(&notice.kind);
         }
     }
+    let named = |notice: &Notice| {
+        let name = compared.iter().find(|(workspace, _)| *workspace == notice.workspace);
+        match name.filter(|_| compared.len() > 1 || notice.subject.is_empty()) {
+            Some((_, name)) if notice.subject.is_empty() => name.clone(),
+            Some((_, name)) => format!("{name}: {}", notice.subject),
+            None => notice.subject.clone(),
+        }
+    };
     let spot = |kind: &str| {
-        let mut subjects: Vec<String> = notices
-            .iter()
-            .filter(|notice| notice.kind == kind && !notice.subject.is_empty())
-            .map(|notice| notice.subject.clone())
-            .collect();
+        let of_kind = notices.iter().filter(|notice| notice.kind == kind);
+        let mut subjects: Vec<String> = of_kind.map(named).filter(|subject| !subject.is_empty()).collect();
         subjects.sort_unstable();
         let more = subjects.len().saturating_sub(NAMED) as u64;
         subjects.truncate(NAMED);

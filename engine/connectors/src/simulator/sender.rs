@@ -71,6 +71,14 @@ pub struct Recent {
 }
 
 impl Recent {
+    /// For a sender that has not begun: until it has caught up with the clock nothing can be listed.
+    pub fn awaited() -> Recent {
+        Recent {
+            present: Some(Millis(0)),
+            ..Recent::default()
+        }
+    }
+
     /// Keeps one more conversation; the oldest leaves when there are too many.
     pub fn add(&mut self, plan: &Arc<Plan>) {
         if self.order.len() >= RECENT_PLANS

@@ -20,11 +20,8 @@ const PAGE_DEFAULT: usize = 50;
 /// Longest page (API.md, limits).
 const PAGE_MAX: usize = 1_000;
 
-/// A sender further behind the clock plays a past.
+/// A sender further behind the clock plays a past: what it will send of that is not to be compared yet.
 const BEHIND_MS: i64 = 2_000;
-/// Then the world is told of as far back in *its* time: what it has just sent may not have arrived yet, and what goes late on purpose (two
-/// minutes at most) has not been sent.
-const CATCHING_UP_MS: i64 = 300_000;
 /// When every agent was last changed.
 const MODIFIED_MS: i64 = 1_793_455_200_000;
 /// An agent of the workspace that has no calls and sends its events to somebody else: what an audit of webhook settings is for.
@@ -76,7 +73,8 @@ impl StandIn {
         }
     }
 
-    /// `POST /v3/list-calls`: items without transcripts, oldest or newest first, filtered by start, id and status.
+    /// `POST /v3/list-calls`: items without transcripts, oldest or newest first, filtered by start, end, id and status. Unavailable (503) while
+    /// the simulator plays a past: calls that it has not told of yet would look as if they had been lost.
     pub async fn list_calls(&self, request: &Value, now: Millis) -> Answer {
         if let Some(error) = list_calls_schema().iter_errors(request).next() {
             return Answer::error(
@@ -94,8 +92,10 @@ impl StandIn {
             None => request["skip"].as_u64().unwrap_or(0) as usize,
         };
         let recent = self.recent.lock().await;
+        if as_of(&recent, now) != now {
+            return Answer::error(503, "The simulator is still playing the past.");
+        }
         let mut plans: Vec<Arc<Plan>> = recent.all().filter(|plan| !plan.is_chat()).cloned().collect();
-        let now = as_of(&recent, now);
         drop(recent);
         plans.sort_by_key(|plan| plan.start_ms);
         if !ascending {
@@ -182,7 +182,7 @@ impl StandIn {
 /// The moment as of which the world is told: the clock's, or where the simulator is while it plays a past.
 fn as_of(recent: &Recent, now: Millis) -> Millis {
     match recent.present() {
-        Some(present) if now.since(present) > BEHIND_MS => present.plus(-CATCHING_UP_MS),
+        Some(present) if now.since(present) > BEHIND_MS => present,
         _ => now,
     }
 }

@@ -47,7 +47,10 @@ pub fn page(s: Shell) -> ReconcilerPage {
         "account_address_silent",
         "something_of_others",
     ]
-    .map(|kind| notice(kind, "agent_00000000000000007121ffff01 · Night line → crm.example.invalid"));
+    .map(|kind| match kind {
+        "retell_key_refused" => notice(kind, ""),
+        kind => notice(kind, "agent_00000000000000007121ffff01 · Night line → crm.example.invalid"),
+    });
     let finding = |number: u128, difference, filled: &[&str], healed, problem: &str| Finding {
         id: Uuid::from_u128(number),
         workspace: workspace(1),
