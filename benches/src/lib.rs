@@ -8,6 +8,7 @@ pub mod directory;
 pub mod door;
 pub mod load;
 pub mod memory;
+pub mod restart;
 pub mod sample;
 pub mod topic;
 

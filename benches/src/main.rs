@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use trunkline_benches::{board, consume, door, memory};
+use trunkline_benches::{board, consume, door, memory, restart};
 
 /// How fast, beside what.
 #[derive(Debug, Parser)]
@@ -25,6 +25,14 @@ enum Bench {
     Board(board::Board),
     /// Bytes that a live call takes beyond what was said.
     Memory(memory::Memory),
+    /// Time from `kill -9` of the only live node to a right board.
+    Restart(restart::Restart),
+    /// The live node as a process under test (started by `restart`).
+    #[command(hide = true)]
+    LiveNode(restart::LiveNode),
+    /// A consumer that only reads, as a process (started by `restart`).
+    #[command(hide = true)]
+    NullNode(restart::NullNode),
     /// One reader as a process under test (started by `consume`).
     #[command(hide = true)]
     ReadTopic(consume::ReadTopic),
@@ -36,6 +44,9 @@ fn main() -> Result<()> {
         Bench::Consume(consume) => runtime()?.block_on(consume.run()),
         Bench::Board(board) => runtime()?.block_on(board.run()),
         Bench::Memory(memory) => runtime()?.block_on(memory.run()),
+        Bench::Restart(restart) => runtime()?.block_on(restart.run()),
+        Bench::LiveNode(node) => runtime()?.block_on(node.run()),
+        Bench::NullNode(node) => node.run(),
         Bench::ReadTopic(reader) => runtime()?.block_on(reader.run()),
         Bench::ServeDoor(server) => actix_web::rt::System::new().block_on(server.run()),
     }

@@ -158,6 +158,8 @@ pub struct Kafka {
     pub topic: String,
     /// Replication factor.
     pub replication: u16,
+    /// Name of this process in its groups; empty: none.
+    pub member: String,
     /// Transport.
     pub security_protocol: String,
     /// SASL mechanism.

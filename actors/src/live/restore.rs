@@ -126,6 +126,8 @@ impl Partition {
         };
         next = next.min(marker.next);
         let horizon = self.shared.clock.now().plus(-self.shared.limits.horizon_ms);
+        // Usually the moment tells, and the log need not be asked.
+        let is_fresh = next == marker.next && marker.applied_to.is_some_and(|at| at >= horizon);
         let (begins, end) = self.shared.log.span(self.number).await?;
         let why = if marker.log != self.shared.log.identity() {
             "it is of another log"
@@ -135,7 +137,7 @@ impl Partition {
             "calls are missing"
         } else if next > end {
             "the log ends before it"
-        } else if next < begins || next < self.shared.log.offset_at(self.number, horizon).await? {
+        } else if next < begins || !is_fresh && next < self.shared.log.offset_at(self.number, horizon).await? {
             "it is older than what is read without it"
         } else {
             return Ok(Ok(Usable {

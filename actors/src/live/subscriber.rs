@@ -78,6 +78,13 @@ impl Member {
     /// Joins the group and serves it until the stop.
     pub(crate) async fn run(self) {
         let stop = self.stop.clone();
+        // Readers need it next; it is opened while the group forms. What goes wrong there the readers hear.
+        let opening = Arc::clone(&self.shared);
+        actix_rt::spawn(async move {
+            if let Some(checkpoints) = &opening.checkpoints {
+                let _ = checkpoints.topic(&opening.log).await;
+            }
+        });
         let subscription = loop {
             match self.shared.log.subscribe(&self.group).await {
                 Ok(subscription) => break subscription,

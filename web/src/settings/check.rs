@@ -126,6 +126,12 @@ pub fn refusals(settings: &Settings) -> Vec<String> {
         !(1..=1_000).contains(&webhooks.parallel_max),
         format!("webhooks.parallel_max = {} must be between 1 and 1000", webhooks.parallel_max),
     );
+    let member = &settings.kafka.member;
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '.' | '-' | '_');
+    refuse(
+        member.len() > 200 || !member.chars().all(is_plain),
+        format!("kafka.member = \"{member}\" is no name; use up to 200 letters, digits, dots, dashes and underscores"),
+    );
     refuse(
         settings.live.checkpoint_seconds > 3_600,
         format!(

@@ -43,7 +43,7 @@ pub fn redacted(settings: &Settings) -> Value {
         "log": { "store": match log.store { LogStore::Postgres => "postgres", LogStore::Kafka => "kafka" }, "partitions": log.partitions,
             "retention_days": log.retention_days },
         "kafka": {
-            "brokers": kafka.brokers, "topic": kafka.topic, "replication": kafka.replication,
+            "brokers": kafka.brokers, "topic": kafka.topic, "replication": kafka.replication, "member": kafka.member,
             "security_protocol": kafka.security_protocol, "sasl_mechanism": kafka.sasl_mechanism, "sasl_user": kafka.sasl_user,
             "sasl_password": hidden(&kafka.sasl_password), "ca_file": kafka.ca_file,
         },

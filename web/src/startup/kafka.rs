@@ -12,6 +12,7 @@ pub fn options(settings: &Settings) -> KafkaOptions {
         partitions: settings.log.partitions,
         replication: kafka.replication,
         retention: settings.log.retention(),
+        static_member: (!kafka.member.is_empty()).then(|| kafka.member.clone()),
         ..KafkaOptions::new(&kafka.brokers, &kafka.topic)
     };
     let ca_file = kafka.ca_file.display().to_string();

@@ -47,7 +47,7 @@ impl KafkaLog {
         }
         blocking(move || {
             let identity = topic::ensure(&options, Purpose::Log)?;
-            let writer = Arc::new(Writer::new(options.clone())?);
+            let writer = Arc::new(Writer::new(options.clone(), Purpose::Log)?);
             let reader = Arc::new(Reader::new(options.clone())?);
             Ok(KafkaLog {
                 options,

@@ -4,7 +4,7 @@
 //! it was written under, so a reader sees which were written after a later claim. Claims are kept, each under a key of its own, because
 //! without them nobody could tell.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -43,16 +43,24 @@ const GROUP: &str = "trunkline-values";
 
 /// One topic.
 pub(super) struct Values {
-    options: KafkaOptions,
+    topic: String,
     writer: Arc<Writer>,
+    /// One for all partitions, one after the other: to make a client and connect takes longer than to read.
+    consumer: Arc<Mutex<BaseConsumer<Voice>>>,
 }
 
 impl Values {
     /// Makes the topic when it is missing, and refuses one that would lose values. Blocks.
     pub fn open(options: KafkaOptions) -> Result<Values, LogError> {
         topic::ensure(&options, Purpose::Values)?;
-        let writer = Arc::new(Writer::new(options.clone())?);
-        Ok(Values { options, writer })
+        let writer = Arc::new(Writer::new(options.clone(), Purpose::Values)?);
+        let consumer =
+            BaseConsumer::from_config_and_context(&settings::consumer(&options, GROUP)?, Voice).map_err(|error| unusable(&error))?;
+        Ok(Values {
+            topic: options.topic,
+            writer,
+            consumer: Arc::new(Mutex::new(consumer)),
+        })
     }
 }
 
@@ -94,9 +102,10 @@ impl CompactedTopic for Values {
 
     async fn read(&self, partition: u32, epoch: i64) -> Result<Reading, LogError> {
         let (sender, reading) = mpsc::channel(WAITING);
-        let options = self.options.clone();
+        let (consumer, topic) = (self.consumer.clone(), self.topic.clone());
         tokio::task::spawn_blocking(move || {
-            if let Err(error) = send_all(&options, partition, epoch, &sender) {
+            let consumer = consumer.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Err(error) = send_all(&consumer, &topic, partition, epoch, &sender) {
                 // Nobody there to hear it: the reader has gone.
                 let _ = sender.blocking_send(Err(error));
             }
@@ -114,15 +123,14 @@ fn unwritten(error: AppendError) -> LogError {
 
 /// Reads the partition from its beginning to the claim. Blocks.
 fn send_all(
-    options: &KafkaOptions,
+    consumer: &BaseConsumer<Voice>,
+    topic: &str,
     partition: u32,
     claim: i64,
     sender: &mpsc::Sender<Result<Vec<Kept>, LogError>>,
 ) -> Result<(), LogError> {
-    let consumer: BaseConsumer<Voice> =
-        BaseConsumer::from_config_and_context(&settings::consumer(options, GROUP)?, Voice).map_err(|error| unusable(&error))?;
     let mut list = TopicPartitionList::new();
-    list.add_partition_offset(&options.topic, i32::try_from(partition).unwrap_or(i32::MAX), Offset::Beginning)
+    list.add_partition_offset(topic, i32::try_from(partition).unwrap_or(i32::MAX), Offset::Beginning)
         .map_err(|error| away(&error))?;
     consumer.assign(&list).map_err(|error| away(&error))?;
     let mut deadline = Instant::now() + ANSWER_WAIT_MAX;
@@ -138,6 +146,10 @@ fn send_all(
             }
             _ => return Err(LogError::Unavailable("Kafka does not send the values".into())),
         };
+        // Of a partition that was read before.
+        if message.partition().unsigned_abs() != partition {
+            continue;
+        }
         deadline = Instant::now() + ANSWER_WAIT_MAX;
         let key = message.key().unwrap_or_default();
         if key.starts_with(CLAIM) {
@@ -153,7 +165,7 @@ fn send_all(
         if done || portion.len() == AT_ONCE {
             let is_heard = sender.blocking_send(Ok(std::mem::take(&mut portion))).is_ok();
             if done || !is_heard {
-                return Ok(());
+                return consumer.unassign().map_err(|error| away(&error));
             }
         }
     }

@@ -144,6 +144,17 @@ pub(super) fn producer(options: &KafkaOptions) -> Result<ClientConfig, LogError>
     Ok(config)
 }
 
+/// Settings for writing the newest values of keys. A value that is stored twice does no harm, so there is no idempotence, which would take half
+/// a second before the first; one request at a time keeps the order.
+pub(super) fn producer_of_values(options: &KafkaOptions) -> Result<ClientConfig, LogError> {
+    let mut config = producer(options)?;
+    config
+        .set("enable.idempotence", "false")
+        .set("max.in.flight.requests.per.connection", "1")
+        .set("linger.ms", "1");
+    Ok(config)
+}
+
 /// Settings for reading, in a group or beside it (rules CO-01, KA-07, KA-09).
 pub(super) fn consumer(options: &KafkaOptions, group: &str) -> Result<ClientConfig, LogError> {
     let mut config = base(options)?;
@@ -251,6 +262,7 @@ mod tests {
         };
         for config in [
             producer(&options),
+            producer_of_values(&options),
             consumer(&options, "g"),
             member(&options, "g"),
             member(&classic, "g"),

@@ -15,7 +15,8 @@ use tokio::sync::oneshot;
 use trunkline_core::limit::RECORD_BYTES;
 
 use super::settings::{self, KafkaOptions};
-use super::{topic, voice};
+use super::topic::{self, Purpose};
+use super::voice;
 use crate::log::partitioner::partition_of;
 use crate::log::{AppendError, LogError, Position};
 
@@ -25,6 +26,7 @@ const FLUSH_WAIT_MAX: Duration = Duration::from_millis(4500);
 /// Appends to one topic.
 pub(super) struct Writer {
     options: KafkaOptions,
+    purpose: Purpose,
     producer: ArcSwap<Reporting>,
     replacing: AtomicBool,
     closed: AtomicBool,
@@ -69,10 +71,11 @@ impl ProducerContext for Reports {
 }
 
 impl Writer {
-    pub fn new(options: KafkaOptions) -> Result<Writer, LogError> {
-        let producer = produce(&options)?;
+    pub fn new(options: KafkaOptions, purpose: Purpose) -> Result<Writer, LogError> {
+        let producer = produce(&options, purpose)?;
         Ok(Writer {
             options,
+            purpose,
             producer: ArcSwap::from_pointee(producer),
             replacing: AtomicBool::new(false),
             closed: AtomicBool::new(false),
@@ -143,7 +146,7 @@ impl Writer {
         let writer = self.clone();
         // Making and ending a producer both wait for threads; no request should.
         std::thread::spawn(move || {
-            match produce(&writer.options) {
+            match produce(&writer.options, writer.purpose) {
                 Ok(producer) => drop(writer.producer.swap(Arc::new(producer))),
                 Err(error) => tracing::error!(%error, "cannot make a new Kafka producer"),
             }
@@ -167,8 +170,12 @@ impl OnTheWay {
     }
 }
 
-fn produce(options: &KafkaOptions) -> Result<Reporting, LogError> {
-    Reporting::from_config_and_context(&settings::producer(options)?, Reports).map_err(|error| topic::unusable(&error))
+fn produce(options: &KafkaOptions, purpose: Purpose) -> Result<Reporting, LogError> {
+    let config = match purpose {
+        Purpose::Log => settings::producer(options)?,
+        Purpose::Values => settings::producer_of_values(options)?,
+    };
+    Reporting::from_config_and_context(&config, Reports).map_err(|error| topic::unusable(&error))
 }
 
 /// Not even queued: nothing is stored.
@@ -215,7 +222,7 @@ mod tests {
             partitions: 4,
             ..KafkaOptions::new(cluster.bootstrap_servers(), "calls.raw")
         };
-        Arc::new(Writer::new(options).unwrap())
+        Arc::new(Writer::new(options, Purpose::Log).unwrap())
     }
 
     #[tokio::test]
