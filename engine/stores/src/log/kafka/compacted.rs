@@ -54,8 +54,14 @@ impl Values {
     pub fn open(options: KafkaOptions) -> Result<Values, LogError> {
         topic::ensure(&options, Purpose::Values)?;
         let writer = Arc::new(Writer::new(options.clone(), Purpose::Values)?);
-        let consumer =
-            BaseConsumer::from_config_and_context(&settings::consumer(&options, GROUP)?, Voice).map_err(|error| unusable(&error))?;
+        let mut config = settings::consumer(&options, GROUP)?;
+        // A partition that is read next waits for the fetch that finds nothing more of the one before.
+        config.set("fetch.wait.max.ms", "5");
+        let consumer: BaseConsumer<Voice> = BaseConsumer::from_config_and_context(&config, Voice).map_err(|error| unusable(&error))?;
+        // Else the first reader waits for the client to learn where the partitions are.
+        consumer
+            .fetch_metadata(Some(&options.topic), ANSWER_WAIT_MAX)
+            .map_err(|error| away(&error))?;
         Ok(Values {
             topic: options.topic,
             writer,
@@ -129,8 +135,12 @@ fn send_all(
     claim: i64,
     sender: &mpsc::Sender<Result<Vec<Kept>, LogError>>,
 ) -> Result<(), LogError> {
+    let number = i32::try_from(partition).unwrap_or(i32::MAX);
+    let (begins, _) = consumer
+        .fetch_watermarks(topic, number, ANSWER_WAIT_MAX)
+        .map_err(|error| away(&error))?;
     let mut list = TopicPartitionList::new();
-    list.add_partition_offset(topic, i32::try_from(partition).unwrap_or(i32::MAX), Offset::Beginning)
+    list.add_partition_offset(topic, number, Offset::Offset(begins))
         .map_err(|error| away(&error))?;
     consumer.assign(&list).map_err(|error| away(&error))?;
     let mut deadline = Instant::now() + ANSWER_WAIT_MAX;
