@@ -340,22 +340,23 @@ impl Keeper {
     /// Takes the last one, at a stop.
     pub(super) async fn finish(&mut self, reached: Reached, state: &mut Partition) {
         let last = async {
-            self.due_at = self.shared.clock.now();
             loop {
                 let now = self.shared.clock.now();
+                // The one that is under way may be of an earlier moment: another one follows at once.
+                self.due_at = now;
                 self.step(now, Some(reached), state).await;
                 if self.on_the_way.is_none() {
-                    return;
+                    let rests = matches!(self.phase, Phase::Resting) && !self.has_news(reached, state);
+                    if self.is_stale || rests {
+                        return;
+                    }
+                    continue;
                 }
                 let outcome = self.arrived().await;
                 let has_failed = outcome.is_err();
                 self.hear(outcome, now, state);
                 if has_failed {
                     return;
-                }
-                if self.marked < reached.next {
-                    // The one that was under way is of an earlier moment: another one follows at once.
-                    self.due_at = now;
                 }
             }
         };
