@@ -14,6 +14,7 @@ pub mod query;
 pub mod received;
 pub mod seen;
 pub mod things;
+pub mod tv_links;
 pub mod usage;
 pub mod webhook_endpoints;
 
@@ -36,6 +37,10 @@ pub fn configure(config: &mut web::ServiceConfig) {
         .service(received::received)
         .service(usage::usage)
         .service(audit::entries)
+        .service(tv_links::list)
+        .service(tv_links::create)
+        .service(tv_links::show)
+        .service(tv_links::revoke)
         .service(webhook_endpoints::list)
         .service(webhook_endpoints::create)
         .service(webhook_endpoints::show)

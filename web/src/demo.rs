@@ -17,6 +17,7 @@ use trunkline_connectors::simulator::{ATTEMPTS, Disorder, Mix, Recent, Sender, S
 use trunkline_core::id::{TenantId, WorkspaceId};
 use trunkline_core::signature::SigningKey;
 use trunkline_stores::postgres::Config;
+use trunkline_stores::postgres::config::second_factor::Whom;
 use trunkline_stores::postgres::row::{NewBusiness, NewUser, NewWorkspace};
 
 use crate::identity::key;
@@ -79,6 +80,8 @@ pub async fn prepare(config: &Config, data: &Path, hash: impl AsyncFnOnce(String
             .with_context(|| format!("{} is damaged; remove the data directory to start afresh", file.display()));
     }
     let tenant = config.ensure_organisation(ORGANISATION).await?;
+    // One sign-in, and the password is in a file beside it: a second factor would protect nothing.
+    config.require_second_factor(tenant, &By::system(), Whom::Nobody).await?;
     let mut demo = Demo {
         tenant,
         workspace: WorkspaceId(uuid::Uuid::nil()),

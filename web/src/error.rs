@@ -19,8 +19,14 @@ pub enum Kind {
     Unauthenticated,
     /// Webhook signature missing, wrong or expired.
     Signature,
+    /// The password was right, the code of the second step is missing or wrong.
+    SecondFactor,
     /// Known caller without the right.
     Forbidden,
+    /// A second factor has to be set up first.
+    EnrolFirst,
+    /// The password has to be typed again for this.
+    FreshSignIn,
     /// A form sent from another site, or without its token.
     CrossSite,
     /// The sender's address is not on the workspace's list.
@@ -48,11 +54,14 @@ pub enum Kind {
 }
 
 /// All kinds, for the page that explains them.
-pub const ALL_KINDS: [Kind; 16] = [
+pub const ALL_KINDS: [Kind; 19] = [
     Kind::BadRequest,
     Kind::Unauthenticated,
     Kind::Signature,
+    Kind::SecondFactor,
     Kind::Forbidden,
+    Kind::EnrolFirst,
+    Kind::FreshSignIn,
     Kind::CrossSite,
     Kind::SourceAddress,
     Kind::NotFound,
@@ -72,8 +81,8 @@ impl Kind {
     pub fn status(self) -> StatusCode {
         match self {
             Kind::BadRequest => StatusCode::BAD_REQUEST,
-            Kind::Unauthenticated | Kind::Signature => StatusCode::UNAUTHORIZED,
-            Kind::Forbidden | Kind::CrossSite | Kind::SourceAddress => StatusCode::FORBIDDEN,
+            Kind::Unauthenticated | Kind::Signature | Kind::SecondFactor => StatusCode::UNAUTHORIZED,
+            Kind::Forbidden | Kind::CrossSite | Kind::SourceAddress | Kind::EnrolFirst | Kind::FreshSignIn => StatusCode::FORBIDDEN,
             Kind::NotFound => StatusCode::NOT_FOUND,
             Kind::Method => StatusCode::METHOD_NOT_ALLOWED,
             Kind::Slow => StatusCode::REQUEST_TIMEOUT,
@@ -92,7 +101,10 @@ impl Kind {
             Kind::BadRequest => "bad_request",
             Kind::Unauthenticated => "unauthenticated",
             Kind::Signature => "signature_refused",
+            Kind::SecondFactor => "mfa_required",
             Kind::Forbidden => "forbidden",
+            Kind::EnrolFirst => "mfa_enrolment_required",
+            Kind::FreshSignIn => "reauth_required",
             Kind::CrossSite => "cross_site",
             Kind::SourceAddress => "source_address",
             Kind::NotFound => "not_found",
@@ -114,7 +126,10 @@ impl Kind {
             Kind::BadRequest => "The request cannot be read",
             Kind::Unauthenticated => "Sign in first",
             Kind::Signature => "The webhook signature was refused",
+            Kind::SecondFactor => "The second step of signing in is missing",
             Kind::Forbidden => "Not allowed",
+            Kind::EnrolFirst => "Set up a second factor first",
+            Kind::FreshSignIn => "Type your password again",
             Kind::CrossSite => "The request came from another site",
             Kind::SourceAddress => "Not taken from this address",
             Kind::NotFound => "Not found",

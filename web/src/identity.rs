@@ -2,7 +2,12 @@
 
 pub mod cross_site;
 pub mod key;
+pub mod limits;
+pub mod pairing;
 pub mod password;
+pub mod screen;
+pub mod second_factor;
+pub mod second_step;
 pub mod session;
 pub mod sign_in;
 
@@ -15,11 +20,14 @@ use actix_web::http::header;
 use actix_web::{FromRequest, HttpRequest, web};
 use trunkline_core::access::{Access, Permission, Role, Sight};
 use trunkline_core::audit::{Actor, By};
-use trunkline_core::id::{BusinessId, KeyId, TenantId, UserId};
+use trunkline_core::id::{BusinessId, KeyId, LinkId, TenantId, UserId};
 use trunkline_stores::postgres::{BusinessEntry, PostgresError};
 
 use crate::error::{Kind, Problem};
 use crate::state::AppState;
+
+/// Paths that are open to somebody who has to set up a second factor first.
+const ENROLLING: [&str; 3] = ["/account", "/signout", "/signin"];
 
 /// A person or a program.
 #[derive(Debug, Clone)]
@@ -31,6 +39,13 @@ pub enum Who {
         /// Which key.
         key: KeyId,
         /// What it is for.
+        name: String,
+    },
+    /// A screen without a seat, by its link.
+    Screen {
+        /// Which link.
+        link: LinkId,
+        /// Where it hangs.
         name: String,
     },
 }
@@ -48,6 +63,8 @@ pub struct Person {
     pub role: Option<Role>,
     /// The session.
     pub session: session::SessionKey,
+    /// The organisation demands a second factor and there is none: nothing is open but setting it up.
+    pub must_enrol: bool,
 }
 
 /// Who makes this request. As a handler's argument it refuses requests without a valid credential.
@@ -99,6 +116,7 @@ impl Caller {
             request_id = %crate::request::current_id(), "refused");
         let detail = match &self.who {
             Who::Person(_) => "Your role does not include this.".to_owned(),
+            Who::Screen { .. } => "A screen without a seat shows its board and nothing else.".to_owned(),
             Who::Program { .. } => format!("This API key lacks the scope {}.", permission.scope()),
         };
         Problem::new(Kind::Forbidden, detail)
@@ -122,6 +140,7 @@ impl Caller {
         let (actor, name) = match &self.who {
             Who::Person(person) => (Actor::Person(person.user), person.name.clone()),
             Who::Program { key, name } => (Actor::Program(*key), name.clone()),
+            Who::Screen { name, .. } => (Actor::Visitor, name.clone()),
         };
         By {
             actor,
@@ -135,8 +154,12 @@ impl Caller {
     pub fn person(&self) -> Option<&Person> {
         match &self.who {
             Who::Person(person) => Some(person),
-            Who::Program { .. } => None,
+            Who::Program { .. } | Who::Screen { .. } => None,
         }
+    }
+
+    fn must_enrol(&self) -> bool {
+        self.person().is_some_and(|person| person.must_enrol)
     }
 
     /// What every form of this person carries and [`Caller::check_form`] wants back; empty for programs, which send no forms.
@@ -158,10 +181,12 @@ impl Caller {
     /// True while the credential still holds and allows what it did; streams ask every few seconds (LV-06, S-011).
     pub async fn still_holds(&self, state: &AppState) -> bool {
         let now = match &self.who {
-            Who::Person(person) => session::find(state, &person.session, self.source)
-                .await
-                .map(|found| found.filter(|caller| caller.tenant == self.tenant).map(|caller| caller.access)),
+            Who::Person(person) => session::find(state, &person.session, self.source).await.map(|found| {
+                let same = |caller: &Caller| caller.tenant == self.tenant && !caller.must_enrol();
+                found.filter(same).map(|caller| caller.access)
+            }),
             Who::Program { key, .. } => key::look(state, self.tenant, *key).await,
+            Who::Screen { link, .. } => screen::look(state, self.tenant, *link).await,
         };
         match now {
             Ok(access) => access.is_some_and(|access| access == self.access),
@@ -192,24 +217,39 @@ async fn identify(request: &HttpRequest) -> Result<Caller, Problem> {
         )
     };
     let source = crate::request::client_address(request, &state.settings.server.trusted_proxies);
+    if let Some(source) = &source {
+        state.limits.check_address(source)?;
+    }
     // A header is meant; a cookie is sent along by browsers. So the header decides when there is one.
     if let Some(value) = request.headers().get(header::AUTHORIZATION) {
         let text = value.to_str().ok().and_then(|text| text.split_once(' '));
         let key = text
             .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
             .map(|(_, key)| key.trim());
-        return match key {
-            Some(key) => key::find(state, key, source).await.map_err(away)?.ok_or_else(unauthenticated),
-            None => Err(unauthenticated()),
-        };
+        let key = key.ok_or_else(unauthenticated)?;
+        let caller = key::find(state, key, source).await.map_err(away)?.ok_or_else(unauthenticated)?;
+        state.limits.check_caller(&caller.who)?;
+        return Ok(caller);
     }
-    let Some(session) = session::of(request, state.settings.server.secure()) else {
-        return Err(unauthenticated());
+    let secure = state.settings.server.secure();
+    let Some(session) = session::of(request, secure) else {
+        if let Some(token) = screen::of(request, secure) {
+            let found = screen::find(state, &token, source).await.map_err(away)?;
+            return found.ok_or_else(unauthenticated);
+        }
+        return Err(match session::step_of(request, secure) {
+            Some(_) => Problem::new(Kind::SecondFactor, "Type the code of your authenticator app first."),
+            None => unauthenticated(),
+        });
     };
-    session::find(state, &session, source)
-        .await
-        .map_err(away)?
-        .ok_or_else(unauthenticated)
+    let found = session::find(state, &session, source).await.map_err(away)?;
+    let caller = found.ok_or_else(unauthenticated)?;
+    state.limits.check_caller(&caller.who)?;
+    if caller.must_enrol() && !ENROLLING.iter().any(|start| request.path().starts_with(start)) {
+        let detail = "Your organisation demands a second factor; set it up on the page of your account.";
+        return Err(Problem::new(Kind::EnrolFirst, detail));
+    }
+    Ok(caller)
 }
 
 fn away(error: PostgresError) -> Problem {

@@ -47,6 +47,8 @@ pub struct Settings {
     pub webhooks: Webhooks,
     /// Browser sessions.
     pub session: Session,
+    /// How often callers may ask.
+    pub limits: Limits,
     /// Password checks.
     pub sign_in: SignIn,
     /// Logs.
@@ -230,12 +232,32 @@ pub struct Session {
     pub absolute_days: u32,
 }
 
+/// `[limits]`; a rate of 0 is no limit.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// Requests a second of one API key, on and on.
+    pub key_per_second: u32,
+    /// And at once.
+    pub key_burst: u32,
+    /// Requests a second of one signed-in person.
+    pub person_per_second: u32,
+    /// And at once.
+    pub person_burst: u32,
+    /// Requests a second from one address.
+    pub address_per_second: u32,
+    /// And at once.
+    pub address_burst: u32,
+}
+
 /// `[sign_in]`
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SignIn {
     /// Wrong tries per account and address in fifteen minutes.
     pub attempts_max: u32,
+    /// Wrong tries per address, whatever the account, in fifteen minutes.
+    pub address_attempts_max: u32,
     /// Parallel password checks.
     pub parallel_max: usize,
 }

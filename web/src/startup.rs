@@ -29,6 +29,7 @@ use trunkline_stores::spool::{Keeper, SpoolOptions};
 
 use crate::admin::Operation;
 use crate::api::cursor::CursorKey;
+use crate::identity::limits;
 use crate::identity::password::Passwords;
 use crate::intake::Intake;
 use crate::intake::caps::Caps;
@@ -141,6 +142,8 @@ pub async fn start(settings: Settings, roles: &[ProcessRole]) -> anyhow::Result<
             analytics: analytics.clone(),
             passwords: Passwords::new(settings.sign_in.parallel_max)?,
             attempts: Arc::default(),
+            limits: Arc::new(limits::Limits::new(&settings.limits)),
+            pairings: Arc::default(),
             views: Arc::default(),
             settings: settings.clone(),
         }),

@@ -12,6 +12,8 @@ use trunkline_stores::spool::Keeper;
 
 use crate::api::cursor::CursorKey;
 use crate::api::seen::Views;
+use crate::identity::limits::Limits;
+use crate::identity::pairing::Pairings;
 use crate::identity::password::Passwords;
 use crate::identity::sign_in::Attempts;
 use crate::settings::Settings;
@@ -75,6 +77,10 @@ pub struct AppState {
     pub passwords: Passwords,
     /// Wrong tries to sign in.
     pub attempts: Arc<Attempts>,
+    /// Screens that wait for their link.
+    pub pairings: Arc<Pairings>,
+    /// How often callers may ask.
+    pub limits: Arc<Limits>,
     /// Calls that were opened a moment ago.
     pub views: Arc<Views>,
 }

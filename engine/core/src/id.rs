@@ -62,6 +62,10 @@ identity!(
 );
 
 identity!(
+    /// A link that shows a board on a screen without a seat.
+    LinkId, "tvl_"
+);
+identity!(
     /// An endpoint that outbound webhooks go to.
     EndpointId, "whe_"
 );

@@ -191,7 +191,8 @@ pub async fn remove(caller: Caller, state: web::Data<AppState>, path: web::Path<
     Ok(HttpResponse::NoContent().finish())
 }
 
-fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem> {
+/// A body as JSON; what it is not is said.
+pub fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem> {
     serde_json::from_slice(body).map_err(|error| {
         if error.is_data() {
             Problem::new(Kind::Unprocessable, format!("The body is not what is taken here: {error}."))

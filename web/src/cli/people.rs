@@ -9,6 +9,7 @@ use secrecy::SecretString;
 use serde_json::json;
 use trunkline_core::access::{Permission, Role};
 use trunkline_core::audit::By;
+use trunkline_stores::postgres::config::second_factor::Whom;
 use trunkline_stores::postgres::row::NewUser;
 use trunkline_stores::postgres::{Config, migrate};
 
@@ -24,6 +25,22 @@ use crate::telemetry;
 pub enum UserAction {
     /// Make a user; the password is read from stdin.
     Create(NewPerson),
+    /// Take somebody's second factor away, when the telephone and all recovery codes are lost. They sign in with their password and set a
+    /// new one up.
+    ResetSecondFactor {
+        /// The address they sign in with.
+        #[arg(long)]
+        email: String,
+    },
+    /// Say who of an organisation has to have a second factor.
+    RequireSecondFactor {
+        /// Organisation.
+        #[arg(long)]
+        organisation: String,
+        /// nobody, admins (owners and admins, as new organisations have it) or everybody.
+        #[arg(long)]
+        of: Whom,
+    },
 }
 
 /// What to do with API keys.
@@ -66,7 +83,11 @@ pub struct NewKey {
 
 /// `trunkline user ...`
 pub fn user(context: Context, action: UserAction) -> anyhow::Result<ExitCode> {
-    let UserAction::Create(person) = action;
+    let person = match action {
+        UserAction::Create(person) => person,
+        UserAction::ResetSecondFactor { email } => return reset_second_factor(context, email),
+        UserAction::RequireSecondFactor { organisation, of } => return require_second_factor(context, organisation, of),
+    };
     let password = password_from_stdin()?;
     let as_json = context.json;
     within(context, async |config| {
@@ -86,6 +107,25 @@ pub fn user(context: Context, action: UserAction) -> anyhow::Result<ExitCode> {
             false => println!("{id}"),
         }
         Ok(())
+    })
+}
+
+fn reset_second_factor(context: Context, email: String) -> anyhow::Result<ExitCode> {
+    within(context, async |config| {
+        let user = config.user_by_email(&email).await?.context("there is no user with this address")?;
+        config
+            .end_second_factor(user.tenant, &By::operator(), user.id)
+            .await
+            .context("this user has no second factor")
+    })
+}
+
+fn require_second_factor(context: Context, organisation: String, of: Whom) -> anyhow::Result<ExitCode> {
+    within(context, async |config| {
+        let all = config.organisations().await?;
+        let found = all.into_iter().find(|known| known.name == organisation);
+        let tenant = found.context("there is no organisation of this name")?.id;
+        Ok(config.require_second_factor(tenant, &By::operator(), of).await?)
     })
 }
 

@@ -1,13 +1,13 @@
-//! Passwords: argon2id at OWASP's parameters, off the request threads, few at a time.
+//! Passwords: argon2id at OWASP's parameters, off the request threads, few at a time, and after everything that is more urgent.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use argon2::{Algorithm, Argon2, Params, Version};
 use secrecy::{ExposeSecret, SecretString};
-use tokio::sync::Semaphore;
+use tokio::sync::oneshot;
 
 /// Memory of one hash in KiB (19 MiB) and passes: the first of OWASP's equivalent settings.
 const MEMORY_KIB: u32 = 19 * 1024;
@@ -36,11 +36,16 @@ pub enum PasswordError {
     Hashing(String),
 }
 
-/// The one place where passwords are hashed.
+/// How much later than everything else a hash gets its turn when the processor is short, 0 to 19: signing in may take longer, an event
+/// of Retell may not (S-102).
+const NICENESS: i32 = 15;
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// The one place where passwords are hashed: a few threads of its own, behind a short queue.
 #[derive(Clone)]
 pub struct Passwords {
-    running: Arc<Semaphore>,
-    waiting: Arc<AtomicUsize>,
+    jobs: SyncSender<Job>,
     /// A hash nobody knows the password of: checked for unknown users, so that they take as long (S-099).
     nobody: Arc<str>,
 }
@@ -49,9 +54,17 @@ impl Passwords {
     /// At most `parallel` hashes at once.
     pub fn new(parallel: usize) -> Result<Passwords, PasswordError> {
         let nobody = hash_now(&hex::encode(rand::random::<[u8; 16]>()))?;
+        let (jobs, queue) = sync_channel::<Job>(WAITING_MAX);
+        let queue = Arc::new(Mutex::new(queue));
+        for _ in 0..parallel {
+            let queue = queue.clone();
+            let thread = std::thread::Builder::new().name("password".to_owned());
+            thread
+                .spawn(move || work_off(&queue))
+                .map_err(|error| PasswordError::Hashing(error.to_string()))?;
+        }
         Ok(Passwords {
-            running: Arc::new(Semaphore::new(parallel)),
-            waiting: Arc::default(),
+            jobs,
             nobody: nobody.into(),
         })
     }
@@ -81,33 +94,30 @@ impl Passwords {
     }
 
     async fn work<T: Send + 'static>(&self, job: impl FnOnce() -> Result<T, PasswordError> + Send + 'static) -> Result<T, PasswordError> {
-        let place = Place::take(&self.waiting)?;
-        let permit = self.running.clone().acquire_owned().await.map_err(|_| PasswordError::Busy)?;
-        drop(place);
-        let done = tokio::task::spawn_blocking(move || {
-            let _held_while_working = permit;
-            job()
+        let (tell, told) = oneshot::channel();
+        let whole: Job = Box::new(move || {
+            // Nobody waits for the answer any more: the caller went away while this was in the queue.
+            if !tell.is_closed() {
+                let _ = tell.send(job());
+            }
         });
-        done.await.map_err(|error| PasswordError::Hashing(error.to_string()))?
+        self.jobs.try_send(whole).map_err(|_| PasswordError::Busy)?;
+        told.await.map_err(|error| PasswordError::Hashing(error.to_string()))?
     }
 }
 
-/// A place in the queue; given back when the work begins or the caller goes away.
-struct Place(Arc<AtomicUsize>);
-
-impl Place {
-    fn take(waiting: &Arc<AtomicUsize>) -> Result<Place, PasswordError> {
-        let place = Place(waiting.clone());
-        if waiting.fetch_add(1, Ordering::Relaxed) >= WAITING_MAX {
-            return Err(PasswordError::Busy);
+/// Takes one job after the other until the last handle is gone.
+fn work_off(queue: &Mutex<Receiver<Job>>) {
+    // Without a process id it is this thread alone.
+    if let Err(error) = rustix::process::setpriority_process(None, NICENESS) {
+        tracing::warn!(%error, "password checks run with the priority of everything else");
+    }
+    loop {
+        let taken = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        match taken {
+            Ok(job) => job(),
+            Err(_) => return,
         }
-        Ok(place)
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -154,9 +164,24 @@ mod tests {
     #[tokio::test]
     async fn a_queue_that_is_full_says_so_at_once() {
         let passwords = Passwords::new(1).unwrap();
-        passwords.waiting.store(WAITING_MAX, Ordering::Relaxed);
+        let (hold, held) = std::sync::mpsc::channel::<()>();
+        let mut waiting = Vec::new();
+        // One that does not end, one that the thread may have taken before it, and a full queue.
+        let passwords_of = passwords.clone();
+        waiting.push(tokio::spawn(async move {
+            passwords_of.work(move || held.recv().map_err(|_| PasswordError::Busy)).await
+        }));
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        for _ in 0..WAITING_MAX {
+            let passwords = passwords.clone();
+            waiting.push(tokio::spawn(async move { passwords.work(|| Ok(())).await }));
+        }
+        tokio::task::yield_now().await;
         let refused = passwords.fits(&SecretString::from("some password".to_owned()), None).await;
         assert!(matches!(refused, Err(PasswordError::Busy)));
-        assert_eq!(passwords.waiting.load(Ordering::Relaxed), WAITING_MAX);
+        hold.send(()).unwrap();
+        for waiter in waiting {
+            waiter.await.unwrap().unwrap();
+        }
     }
 }

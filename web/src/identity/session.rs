@@ -6,15 +6,17 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use actix_web::HttpRequest;
 use actix_web::cookie::time::Duration as CookieDuration;
 use actix_web::cookie::{Cookie, SameSite};
+use actix_web::http::header;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 use trunkline_core::access::Access;
 use trunkline_core::audit::By;
+use trunkline_core::id::UserId;
 use trunkline_core::instant::Millis;
 use trunkline_stores::postgres::PostgresError;
-use trunkline_stores::postgres::row::{Hash32, NewSession, UserRow};
+use trunkline_stores::postgres::row::{Hash32, NewSession};
 
 use super::{Caller, Person, Who};
 use crate::settings::Session;
@@ -25,6 +27,13 @@ const COOKIE_SECURE: &str = "__Host-trunkline_session";
 
 /// Over http on loopback, where browsers refuse the prefix.
 const COOKIE_PLAIN: &str = "trunkline_session";
+
+/// Somebody whose code is awaited has this one, over https and over http.
+const STEP_SECURE: &str = "__Host-trunkline_step";
+const STEP_PLAIN: &str = "trunkline_step";
+
+/// Characters kept of what a browser calls itself.
+const DEVICE_CHARS: usize = 300;
 
 /// 256 bits: not to be guessed.
 const TOKEN_BYTES: usize = 32;
@@ -40,7 +49,7 @@ impl std::fmt::Debug for SessionKey {
 }
 
 impl SessionKey {
-    fn new() -> SessionKey {
+    pub(super) fn new() -> SessionKey {
         SessionKey(rand::random())
     }
 
@@ -72,7 +81,7 @@ impl SessionKey {
 
 /// The session of a request's cookie, not yet looked up.
 pub fn of(request: &HttpRequest, secure: bool) -> Option<SessionKey> {
-    SessionKey::read(request.cookie(if secure { COOKIE_SECURE } else { COOKIE_PLAIN })?.value())
+    SessionKey::read(request.cookie(name(secure))?.value())
 }
 
 /// The caller of a session; `None` when it is unknown, ended or too old.
@@ -88,36 +97,72 @@ pub async fn find(state: &AppState, key: &SessionKey, source: Option<IpAddr>) ->
             email: row.email,
             role: row.role,
             session: key.clone(),
+            must_enrol: row.needs_factor && !row.has_factor,
         }),
     }))
 }
 
-/// Begins a session and gives its cookie. Always a new secret: one from before signing in is worth nothing (S-113).
-pub async fn begin(state: &AppState, by: &By, user: &UserRow) -> Result<Cookie<'static>, PostgresError> {
+/// A new session of a user and its cookie. Always a new secret: one from before signing in is worth nothing (S-113).
+pub fn fresh(state: &AppState, request: &HttpRequest, by: &By, user: UserId) -> (NewSession, Cookie<'static>) {
     let key = SessionKey::new();
     let limits = &state.settings.session;
     let created_at = now();
+    let device = request.headers().get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
     let new = NewSession {
-        user: user.id,
+        user,
         token_hash: key.hash(),
         created_at,
         expires_at: created_at.plus(absolute_ms(limits)),
         idle_ms: i64::from(limits.idle_hours) * 3_600_000,
+        source: by.source.map(|source| source.to_string()).unwrap_or_default(),
+        device: device.unwrap_or_default().chars().take(DEVICE_CHARS).collect(),
     };
-    state.config.create_session(user.tenant, by, &new).await?;
-    let lifetime = CookieDuration::milliseconds(absolute_ms(limits));
-    Ok(cookie(URL_SAFE_NO_PAD.encode(key.0), lifetime, state.settings.server.secure()))
+    let cookie = cookie(
+        name(state.settings.server.secure()),
+        &key,
+        absolute_ms(limits),
+        state.settings.server.secure(),
+    );
+    (new, cookie)
+}
+
+/// The cookie of somebody whose code is awaited; without a key, the one that makes the browser forget it.
+pub fn step_cookie(key: Option<&SessionKey>, lifetime_ms: i64, secure: bool) -> Cookie<'static> {
+    let name = if secure { STEP_SECURE } else { STEP_PLAIN };
+    match key {
+        Some(key) => cookie(name, key, lifetime_ms, secure),
+        None => build(name, String::new(), CookieDuration::ZERO, secure),
+    }
+}
+
+/// The second step that a request's cookie names, not yet looked up.
+pub fn step_of(request: &HttpRequest, secure: bool) -> Option<SessionKey> {
+    SessionKey::read(request.cookie(if secure { STEP_SECURE } else { STEP_PLAIN })?.value())
 }
 
 /// Ends the session of a person and gives the cookie that makes the browser forget it.
 pub async fn end(state: &AppState, caller: &Caller, person: &Person) -> Result<Cookie<'static>, PostgresError> {
     let hash = person.session.hash();
     state.config.end_session(caller.tenant, &caller.by(), person.user, &hash).await?;
-    Ok(cookie(String::new(), CookieDuration::ZERO, state.settings.server.secure()))
+    let secure = state.settings.server.secure();
+    Ok(build(name(secure), String::new(), CookieDuration::ZERO, secure))
 }
 
-fn cookie(value: String, lifetime: CookieDuration, secure: bool) -> Cookie<'static> {
-    Cookie::build(if secure { COOKIE_SECURE } else { COOKIE_PLAIN }, value)
+fn name(secure: bool) -> &'static str {
+    if secure { COOKIE_SECURE } else { COOKIE_PLAIN }
+}
+
+fn cookie(name: &'static str, key: &SessionKey, lifetime_ms: i64, secure: bool) -> Cookie<'static> {
+    build(
+        name,
+        URL_SAFE_NO_PAD.encode(key.0),
+        CookieDuration::milliseconds(lifetime_ms),
+        secure,
+    )
+}
+
+fn build(name: &'static str, value: String, lifetime: CookieDuration, secure: bool) -> Cookie<'static> {
+    Cookie::build(name, value)
         .path("/")
         .http_only(true)
         .secure(secure)
@@ -154,7 +199,7 @@ mod tests {
 
     #[test]
     fn a_cookie_is_for_our_host_alone_when_the_site_is_https() {
-        let text = cookie("v".to_owned(), CookieDuration::days(1), true).to_string();
+        let text = build(name(true), "v".to_owned(), CookieDuration::days(1), true).to_string();
         assert!(text.starts_with("__Host-trunkline_session=v"), "{text}");
         for part in ["HttpOnly", "Secure", "SameSite=Lax", "Path=/"] {
             assert!(text.contains(part), "{text}");

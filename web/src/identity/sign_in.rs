@@ -12,10 +12,14 @@ use trunkline_core::audit::{Actor, By, Deed};
 use trunkline_core::id::{TenantId, UserId};
 
 use super::password::PasswordError;
-use super::{Caller, session};
+use super::{Caller, Person, second_step, session};
+use crate::api::webhook_endpoints::refused;
 use crate::error::{Kind, Problem};
 use crate::request;
 use crate::state::AppState;
+
+/// Stands for all accounts together, where wrong tries from one address are counted (S-098).
+const ANY_ACCOUNT: [u8; 32] = [0; 32];
 
 /// Wrong tries are forgotten after this.
 const WINDOW: Duration = Duration::from_secs(15 * 60);
@@ -54,9 +58,27 @@ impl Attempts {
     }
 }
 
-/// Checks e-mail and password; gives the cookie of a new session.
-pub async fn sign_in(state: &AppState, request: &HttpRequest, email: &str, password: SecretString) -> Result<Cookie<'static>, Problem> {
+/// What a right password leads to.
+pub enum Entered {
+    /// A session, by its cookie.
+    In(Cookie<'static>),
+    /// The second step, by the cookie that names it.
+    Code(Cookie<'static>),
+}
+
+/// Checks e-mail and password.
+pub async fn sign_in(state: &AppState, request: &HttpRequest, email: &str, password: SecretString) -> Result<Entered, Problem> {
     let address = request::client_address(request, &state.settings.server.trusted_proxies);
+    if let Some(address) = &address {
+        state.limits.check_address(address)?;
+        if let Some(seconds) = state
+            .attempts
+            .wait(&(ANY_ACCOUNT, Some(*address)), state.settings.sign_in.address_attempts_max)
+        {
+            audit("authn.stuffing", Some(*address));
+            return Err(Problem::new(Kind::TooMany, "Too many wrong tries from this address; wait a while.").retry_after(seconds));
+        }
+    }
     let account: [u8; 32] = Sha256::digest(email.trim().to_lowercase().as_bytes()).into();
     let key = (account, address);
     if let Some(seconds) = state.attempts.wait(&key, state.settings.sign_in.attempts_max) {
@@ -71,13 +93,10 @@ pub async fn sign_in(state: &AppState, request: &HttpRequest, email: &str, passw
     let usable = found.filter(|user| !user.disabled);
     let hash = usable.as_ref().map(|user| user.password_hash.clone());
     let known = usable.as_ref().map(|user| (user.tenant, user.id));
-    let fits = state.passwords.fits(&password, hash).await.map_err(|error| match error {
-        PasswordError::Length => Problem::field("/password", "length", error.to_string()),
-        PasswordError::Busy => Problem::new(Kind::TooMany, "Many people sign in at this moment; try again.").retry_after(2),
-        PasswordError::Hashing(_) => Problem::internal("check a password", error),
-    })?;
+    let fits = state.passwords.fits(&password, hash).await.map_err(unchecked)?;
     let Some(user) = usable.filter(|_| fits) else {
         let wrong = state.attempts.note(key);
+        state.attempts.note((ANY_ACCOUNT, address));
         audit("authn.fail", address);
         if let Some((tenant, user)) = known {
             note_refusal(state, tenant, user, address, wrong);
@@ -92,9 +111,47 @@ pub async fn sign_in(state: &AppState, request: &HttpRequest, email: &str, passw
         source: address,
         request: request::current_id(),
     };
-    session::begin(state, &by, &user)
-        .await
-        .map_err(|error| Problem::unavailable("begin a session", error))
+    let factor = state.config.second_factor(user.tenant, user.id).await;
+    if factor
+        .map_err(|error| refused("read a second factor", error))?
+        .is_some_and(|factor| factor.confirmed)
+    {
+        return second_step::wait_for(state, &user).await.map(Entered::Code);
+    }
+    let (new, cookie) = session::fresh(state, request, &by, user.id);
+    let begun = state.config.create_session(user.tenant, &by, &new).await;
+    begun.map_err(|error| Problem::unavailable("begin a session", error))?;
+    Ok(Entered::In(cookie))
+}
+
+/// Refuses unless this is the person's password: for what somebody at an open screen must not be able to do (S-117).
+pub async fn prove_again(state: &AppState, caller: &Caller, person: &Person, password: &SecretString) -> Result<(), Problem> {
+    let refused = || Problem::new(Kind::FreshSignIn, "Type your password to do this.");
+    let account: [u8; 32] = Sha256::digest(person.email.as_bytes()).into();
+    let key = (account, caller.source);
+    if let Some(seconds) = state.attempts.wait(&key, state.settings.sign_in.attempts_max) {
+        audit("authn.lock", caller.source);
+        return Err(Problem::new(Kind::TooMany, "Too many wrong tries; wait a while.").retry_after(seconds));
+    }
+    let found = state.config.user_by_email(&person.email).await;
+    let hash = found
+        .map_err(|error| Problem::unavailable("find a user", error))?
+        .map(|user| user.password_hash);
+    if state.passwords.fits(password, hash).await.map_err(unchecked)? {
+        return Ok(());
+    }
+    let wrong = state.attempts.note(key);
+    tracing::info!(target: "audit", event = "authz.stepup", tenant = %caller.tenant, user = %person.user, request_id = %request::current_id(), "refused");
+    note_refusal(state, caller.tenant, person.user, caller.source, wrong);
+    Err(refused())
+}
+
+fn unchecked(error: PasswordError) -> Problem {
+    match error {
+        PasswordError::Length => Problem::field("/password", "length", error.to_string()),
+        PasswordError::Busy => Problem::new(Kind::TooMany, "Many people sign in at this moment; try again.").retry_after(2),
+        PasswordError::Hashing(_) => Problem::internal("check a password", error),
+    }
 }
 
 /// Ends the caller's session; gives the cookie that makes the browser forget it.

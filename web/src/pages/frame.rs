@@ -36,7 +36,9 @@ pub fn shell(
                 .as_str()),
         ),
         Who::Program { .. } => (s.l.t("program"), String::new()),
+        Who::Screen { name, .. } => (name.clone(), String::new()),
     };
+    s.tv = matches!(caller.who, Who::Screen { .. });
     s.user = Reader {
         initials: format::initials(&name),
         name,

@@ -72,7 +72,7 @@ pub async fn wall(
 ) -> Result<HttpResponse, Problem> {
     let asked = query.asked();
     let mut s = frame::shell(&request, &state, &caller, Place::Wall, "wall-title", &asked.business)?;
-    s.tv = query.tv == "1";
+    s.tv |= query.tv == "1";
     s.scope_keep = kept(&asked);
     let scope = board_scope(&state, &caller, &asked)?;
     let board = state.live.board(caller.tenant, &scope);

@@ -7,12 +7,14 @@ use askama::Template;
 
 use crate::error::Problem;
 
+pub mod account;
 pub mod alert;
 pub mod assets;
 pub mod call;
 pub mod capacity;
 pub mod csv;
 pub mod detail;
+pub mod device;
 pub mod format;
 pub mod frame;
 pub mod handlers;
@@ -26,12 +28,14 @@ pub mod query;
 pub mod raw;
 pub mod reconciler;
 pub mod row;
+pub mod second_step;
 pub mod settings;
 pub mod shell;
 pub mod signin;
 pub mod spark;
 pub mod talk;
 pub mod tile;
+pub mod tv;
 pub mod usage;
 pub mod wall;
 
@@ -65,6 +69,20 @@ pub fn configure(config: &mut web::ServiceConfig) {
                 .route(web::post().to(signin::enter)),
         )
         .configure(settings::configure)
+        .service(
+            page("/signin/code")
+                .route(web::get().to(second_step::show))
+                .route(web::post().to(second_step::enter)),
+        )
+        .service(page("/tv").route(web::get().to(tv::pair)))
+        .service(page("/tv/wait").route(web::get().to(tv::wait)))
+        .service(page("/tv/{token}").route(web::get().to(tv::open)))
+        .service(page("/account").route(web::get().to(account::show)))
+        .service(page("/account/sessions/end-others").route(web::post().to(account::end_others)))
+        .service(page("/account/sessions/{id}/end").route(web::post().to(account::end_one)))
+        .service(page("/account/second-factor").route(web::post().to(account::begin)))
+        .service(page("/account/second-factor/confirm").route(web::post().to(account::confirm)))
+        .service(page("/account/second-factor/end").route(web::post().to(account::end)))
         .service(page("/language").route(web::get().to(signin::language)))
         .service(page("/signout").route(web::post().to(signin::leave)));
 }

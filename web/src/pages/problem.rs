@@ -7,6 +7,7 @@ use actix_web::middleware::Next;
 use actix_web::{Error, HttpRequest, HttpResponse};
 use askama::Template;
 
+use crate::error::{Kind, Problem};
 use crate::pages::format;
 use crate::pages::shell::{Place, Shell};
 use crate::request;
@@ -57,13 +58,17 @@ pub async fn as_page(request: ServiceRequest, next: Next<impl MessageBody + 'sta
     let asked = request.request().clone();
     let response = match next.call(request).await {
         Ok(response) => response.map_into_boxed_body(),
-        Err(error) => ServiceResponse::new(asked.clone(), error.error_response()),
+        Err(error) => ServiceResponse::new(asked.clone(), HttpResponse::from_error(error)),
     };
     let status = response.status();
     if !(status.is_client_error() || status.is_server_error()) || is_html(response.response()) {
         return Ok(response);
     }
-    let page = refusal(&asked, status);
+    let enrol = response.response().error().and_then(|error| error.as_error::<Problem>());
+    let page = match enrol.map(Problem::kind) {
+        Some(Kind::EnrolFirst) => HttpResponse::SeeOther().insert_header((header::LOCATION, "/account")).finish(),
+        _ => refusal(&asked, status),
+    };
     Ok(ServiceResponse::new(asked, page))
 }
 

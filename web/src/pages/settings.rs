@@ -1,6 +1,7 @@
 //! The place of settings: what an organisation sets up, with a navigation of its own at the side.
 
 pub mod audit;
+pub mod screens;
 
 use actix_web::http::header;
 use actix_web::middleware::from_fn;
@@ -14,7 +15,10 @@ use crate::pages::{frame, problem};
 use crate::state::AppState;
 
 /// Parts of the settings in order: address, text, and the permission that opens it.
-const PARTS: [(&str, &str, Permission); 1] = [("/settings/audit", "set-audit", Permission::Audit)];
+const PARTS: [(&str, &str, Permission); 2] = [
+    ("/settings/screens", "set-screens", Permission::Links),
+    ("/settings/audit", "set-audit", Permission::Audit),
+];
 
 /// One entry of the navigation at the side.
 pub struct SideItem {
@@ -50,6 +54,12 @@ pub fn configure(config: &mut web::ServiceConfig) {
     let page = |path: &str| web::resource(path.to_owned()).wrap(from_fn(problem::as_page));
     config
         .service(page("/settings").route(web::get().to(first)))
+        .service(
+            page("/settings/screens")
+                .route(web::get().to(screens::show))
+                .route(web::post().to(screens::create)),
+        )
+        .service(page("/settings/screens/{id}/revoke").route(web::post().to(screens::revoke)))
         .service(page("/settings/audit").route(web::get().to(audit::show)))
         .service(page("/settings/audit.csv").route(web::get().to(audit::csv)))
         .service(page("/settings/audit.json").route(web::get().to(audit::json)));

@@ -9,10 +9,11 @@ use secrecy::SecretString;
 use serde::Deserialize;
 
 use crate::error::{Kind, Problem};
+use crate::identity::sign_in::Entered;
 use crate::identity::{Caller, sign_in};
 use crate::l10n;
-use crate::pages::html;
 use crate::pages::shell::{Place, Shell};
+use crate::pages::{format, html};
 use crate::state::AppState;
 
 /// How long a chosen language is kept: a year.
@@ -35,8 +36,9 @@ pub struct SignInPage {
 /// What the address carries.
 #[derive(Debug, Default, Deserialize)]
 pub struct Wanted {
+    /// Where to go on.
     #[serde(default)]
-    next: String,
+    pub next: String,
 }
 
 /// What the form carries.
@@ -81,8 +83,11 @@ pub async fn enter(request: HttpRequest, state: web::Data<AppState>, form: web::
         Problem::field("/email", "empty", "empty")
     } else {
         match sign_in::sign_in(&state, &request, &email, password).await {
-            Ok(cookie) => {
-                let mut response = go(&next);
+            Ok(entered) => {
+                let (mut response, cookie) = match entered {
+                    Entered::In(cookie) => (go(&next), cookie),
+                    Entered::Code(cookie) => (to_code(&next), cookie),
+                };
                 response
                     .add_cookie(&cookie)
                     .map_err(|error| Problem::internal("set the session cookie", error))?;
@@ -149,7 +154,13 @@ pub async fn leave(state: web::Data<AppState>, caller: Caller, form: web::Form<L
     Ok(response)
 }
 
-fn go(next: &str) -> HttpResponse {
+fn to_code(next: &str) -> HttpResponse {
+    let address = format!("/signin/code?next={}", format::path_segment(local(next)));
+    HttpResponse::SeeOther().insert_header((header::LOCATION, address)).finish()
+}
+
+/// On to a path of ours.
+pub fn go(next: &str) -> HttpResponse {
     HttpResponse::SeeOther()
         .insert_header((header::LOCATION, local(next).to_owned()))
         .finish()
@@ -161,7 +172,7 @@ fn is_ours(next: &str) -> bool {
 }
 
 /// Only a path of ours: nobody is sent to another site by a link to our sign-in.
-fn local(next: &str) -> &str {
+pub fn local(next: &str) -> &str {
     let plain = is_ours(next);
     // Back to the form only after signing out; a link that leads there after signing in would go in a circle.
     if plain && (next == "/signin" || !next.starts_with("/signin")) {

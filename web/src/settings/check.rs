@@ -114,6 +114,13 @@ pub fn refusals(settings: &Settings) -> Vec<String> {
         "sign_in.attempts_max = 0 would lock everybody out; set at least 1".to_owned(),
     );
     refuse(
+        settings.sign_in.address_attempts_max < settings.sign_in.attempts_max,
+        format!(
+            "sign_in.address_attempts_max = {} is less than sign_in.attempts_max = {}; people share addresses, so raise it",
+            settings.sign_in.address_attempts_max, settings.sign_in.attempts_max
+        ),
+    );
+    refuse(
         !(1..=64).contains(&settings.sign_in.parallel_max),
         format!("sign_in.parallel_max = {} must be between 1 and 64", settings.sign_in.parallel_max),
     );

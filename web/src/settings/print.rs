@@ -22,6 +22,7 @@ pub fn redacted(settings: &Settings) -> Value {
         retell,
         webhooks,
         session,
+        limits,
         sign_in,
         telemetry,
     } = settings;
@@ -59,7 +60,12 @@ pub fn redacted(settings: &Settings) -> Value {
             "parallel_max": webhooks.parallel_max,
         },
         "session": { "idle_hours": session.idle_hours, "absolute_days": session.absolute_days },
-        "sign_in": { "attempts_max": sign_in.attempts_max, "parallel_max": sign_in.parallel_max },
+        "limits": {
+            "key_per_second": limits.key_per_second, "key_burst": limits.key_burst,
+            "person_per_second": limits.person_per_second, "person_burst": limits.person_burst,
+            "address_per_second": limits.address_per_second, "address_burst": limits.address_burst,
+        },
+        "sign_in": { "attempts_max": sign_in.attempts_max, "address_attempts_max": sign_in.address_attempts_max, "parallel_max": sign_in.parallel_max },
         "telemetry": {
             "level": telemetry.level,
             "format": match telemetry.format { LogFormat::Auto => "auto", LogFormat::Json => "json", LogFormat::Pretty => "pretty" },

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use trunkline_core::id::{KeyId, TenantId};
+use trunkline_core::id::{KeyId, LinkId, TenantId};
 use trunkline_stores::postgres::row::Hash32;
 
 use super::Streams;
@@ -21,6 +21,8 @@ pub(super) enum Credential {
     Session(Hash32),
     /// An API key.
     Key(TenantId, KeyId),
+    /// The link of a screen.
+    Screen(TenantId, LinkId),
 }
 
 impl Credential {
@@ -28,6 +30,7 @@ impl Credential {
         match &caller.who {
             Who::Person(person) => Credential::Session(person.session.hash()),
             Who::Program { key, .. } => Credential::Key(caller.tenant, *key),
+            Who::Screen { link, .. } => Credential::Screen(caller.tenant, *link),
         }
     }
 }

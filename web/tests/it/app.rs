@@ -18,6 +18,7 @@ use trunkline_core::id::{TenantId, WorkspaceId};
 use trunkline_core::instant::Millis;
 use trunkline_core::signature::{SigningKey, sign};
 use trunkline_stores::keyring::Keyring;
+use trunkline_stores::postgres::config::second_factor::Whom;
 use trunkline_stores::postgres::row::NewWorkspace;
 use trunkline_stores::postgres::{Config, Database, EmbeddedOptions, EmbeddedPostgres, PostgresOptions};
 use trunkline_web::identity::key;
@@ -76,6 +77,10 @@ pub fn program(data: &Path) -> Command {
     command
         .env("TRUNKLINE_LOG__PARTITIONS", "4")
         .env("TRUNKLINE_SERVER__DRAIN_SECONDS", "0");
+    // Tests ask as fast as they can, all from one address; those about limits set them.
+    for whose in ["KEY", "PERSON", "ADDRESS"] {
+        command.env(format!("TRUNKLINE_LIMITS__{whose}_PER_SECOND"), "0");
+    }
     for setting in ["SERVER", "INTAKE", "ADMIN"] {
         command.env(format!("TRUNKLINE_{setting}__BIND"), "127.0.0.1:0");
     }
@@ -139,6 +144,8 @@ impl App {
     pub async fn line(&'static self) -> Line {
         let config = self.config().await;
         let tenant = config.ensure_organisation(&fresh("org")).await.unwrap();
+        // Most tests are about what comes after signing in.
+        config.require_second_factor(tenant, &By::system(), Whom::Nobody).await.unwrap();
         self.line_of(config, tenant).await
     }
 

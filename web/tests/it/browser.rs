@@ -2,6 +2,7 @@
 
 mod access;
 mod behind;
+mod identity;
 mod live;
 mod look;
 mod page;

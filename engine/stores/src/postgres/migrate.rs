@@ -41,6 +41,11 @@ const STEPS: &[(&str, &str)] = &[
     ("V0010__access", include_str!("../../../../migrations/V0010__access.sql")),
     ("V0011__log_values", include_str!("../../../../migrations/V0011__log_values.sql")),
     ("V0012__reconciler", include_str!("../../../../migrations/V0012__reconciler.sql")),
+    (
+        "V0013__second_factors",
+        include_str!("../../../../migrations/V0013__second_factors.sql"),
+    ),
+    ("V0014__tv_links", include_str!("../../../../migrations/V0014__tv_links.sql")),
 ];
 
 /// Applies what is missing and returns the names of the steps applied now. Refuses a database whose applied steps differ from

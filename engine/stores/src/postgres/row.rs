@@ -82,6 +82,10 @@ pub struct NewSession {
     pub expires_at: Millis,
     /// It ends after this long unseen.
     pub idle_ms: i64,
+    /// Address it begins from; empty when unknown.
+    pub source: String,
+    /// What the browser calls itself, cut to 300 characters.
+    pub device: String,
 }
 
 /// A living session.
@@ -103,6 +107,10 @@ pub struct SessionRow {
     pub created_at: Millis,
     /// Until when at the latest.
     pub expires_at: Millis,
+    /// A second factor is in use.
+    pub has_factor: bool,
+    /// The organisation demands one of this person.
+    pub needs_factor: bool,
 }
 
 /// An API key to be created.

@@ -56,6 +56,8 @@ async fn a_person_has_the_roles_that_were_given_last() {
         created_at: Millis(0),
         expires_at: Millis(1_000),
         idle_ms: 1_000,
+        source: String::new(),
+        device: String::new(),
     };
     config.create_session(acme, &By::system(), &new).await.unwrap();
     assert_eq!(session(&config, acme, user).await, (None, begin));
@@ -110,4 +112,22 @@ async fn s134_deeds_are_never_changed_and_the_chain_has_no_gap() {
     assert_eq!(changed.unwrap(), 1);
     let broken = config.verify_deeds(acme).await.unwrap();
     assert_eq!(broken, Err(trunkline_core::audit::Broken::Changed { number: 7 }));
+}
+
+#[tokio::test]
+async fn s139_a_change_whose_entry_cannot_be_written_is_not_made() {
+    let options = server::database().await;
+    let config = server::config_of(&options).await;
+    let acme = config.ensure_organisation("Acme").await.unwrap();
+    let owner = schema::owner(&options).await;
+    owner
+        .batch_execute("REVOKE INSERT ON audit_entries FROM trunkline_app")
+        .await
+        .unwrap();
+    let made = config.create_user(acme, &By::operator(), &person(Vec::new())).await;
+    assert!(made.is_err(), "{made:?}");
+    assert!(config.users(acme).await.unwrap().is_empty());
+    owner.batch_execute("GRANT INSERT ON audit_entries TO trunkline_app").await.unwrap();
+    config.create_user(acme, &By::operator(), &person(Vec::new())).await.unwrap();
+    assert_eq!(config.verify_deeds(acme).await.unwrap(), Ok(1), "and the chain has no gap");
 }

@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio_postgres::{Client, NoTls};
+use trunkline_core::audit::By;
 use trunkline_core::id::{EndpointId, TenantId, WorkspaceId};
 use trunkline_core::instant::Millis;
 use trunkline_stores::keyring::{Keyring, OpenError, add_key, make_file, new_key};
 use trunkline_stores::postgres::config::secrets::{Resealed, SecretsUnder, secrets_by_key};
 use trunkline_stores::postgres::config::webhooks::NewWebhook;
-use trunkline_stores::postgres::row::NewWorkspace;
+use trunkline_stores::postgres::row::{NewUser, NewWorkspace};
 use trunkline_stores::postgres::{Config, Database, PostgresError, PostgresOptions};
 
 use crate::server;
@@ -126,7 +127,17 @@ async fn a_stolen_database_holds_no_secret() {
 async fn columns_called_encrypted_are() {
     let options = server::database().await;
     let config = server::config_of(&options).await;
-    keep(&config, "Acme", "x").await;
+    let acme = keep(&config, "Acme", "x").await.tenant;
+    let new = NewUser {
+        email: "ana@acme.example".into(),
+        name: "Ana".into(),
+        role: None,
+        grants: Vec::new(),
+        password_hash: "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$aGFzaGhhc2g".to_owned().into(),
+    };
+    let ana = config.create_user(acme, &By::operator(), &new).await.unwrap();
+    let secret = SecretString::from("GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ");
+    config.begin_second_factor(acme, ana, &secret, Millis(1)).await.unwrap();
     let client = root(&options).await;
     let text = include_str!("../../../../migrations/columns.toml");
     let classified: std::collections::BTreeMap<String, std::collections::BTreeMap<String, String>> = toml::from_str(text).unwrap();

@@ -19,7 +19,7 @@ use trunkline_web::identity::password::Passwords;
 use crate::app::{App, Line, PATIENCE, client, fresh};
 
 /// What the made-up people sign in with.
-const PASSWORD: &str = "a password for tests";
+pub const PASSWORD: &str = "a password for tests";
 
 /// Browsers at once: each is several processes, and the machine also runs the product.
 static BROWSERS: Semaphore = Semaphore::const_new(2);

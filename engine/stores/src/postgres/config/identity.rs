@@ -9,7 +9,7 @@ use trunkline_core::instant::Millis;
 use uuid::Uuid;
 
 use super::grants::{put_grants, read_grants, shown};
-use super::{Config, audit, column, must_exist, rows};
+use super::{Config, audit, column, must_exist, rows, sessions};
 use crate::postgres::row::{ApiKeyListed, ApiKeyRow, Hash32, NewApiKey, NewSession, NewUser, SessionRow, UserListed, UserRow};
 use crate::postgres::{PostgresError, tenant};
 
@@ -69,18 +69,15 @@ impl Config {
 
     /// Lets a user in.
     pub async fn create_session(&self, tenant: TenantId, by: &By, new: &NewSession) -> Result<(), PostgresError> {
-        let sql = include_str!("../sql/create_session.sql");
-        let hash = new.token_hash.as_slice();
-        let deed = Deed::plain("session.begin", "user", new.user);
-        self.change(
-            tenant,
-            (by, &deed),
-            "create a session",
-            sql,
-            &[&tenant.0, &hash, &new.user.0, &new.created_at.0, &new.expires_at.0, &new.idle_ms],
-        )
-        .await?;
-        Ok(())
+        let doing = "create a session";
+        let mut client = self.client(doing).await?;
+        let transaction = tenant::begin(&mut client, tenant, doing).await?;
+        sessions::insert(&transaction, tenant, new).await?;
+        audit::append(&transaction, tenant, by, &Deed::plain("session.begin", "user", new.user)).await?;
+        transaction
+            .commit()
+            .await
+            .map_err(|error| PostgresError::from_driver(doing, &error))
     }
 
     /// The living session with this token, which counts as seen now.
@@ -225,5 +222,7 @@ fn read_session(row: &Row) -> Result<SessionRow, PostgresError> {
         created_at: Millis(column(row, 5)?),
         expires_at: Millis(column(row, 6)?),
         grants: read_grants(row, 7)?,
+        has_factor: column(row, 8)?,
+        needs_factor: column(row, 9)?,
     })
 }

@@ -15,7 +15,8 @@ use crate::postgres::{Database, PostgresError};
 pub(crate) const SIGNING_KEYS: &str = "workspace_secrets.signing_keys";
 pub(crate) const RETELL_API_KEY: &str = "workspace_secrets.retell_api_key";
 pub(crate) const WEBHOOK_SECRET: &str = "webhook_secrets.secret";
-const COLUMNS: [&str; 3] = [SIGNING_KEYS, RETELL_API_KEY, WEBHOOK_SECRET];
+pub(crate) const SECOND_FACTOR: &str = "second_factors.secret";
+const COLUMNS: [&str; 4] = [SIGNING_KEYS, RETELL_API_KEY, WEBHOOK_SECRET, SECOND_FACTOR];
 
 /// Rows encrypted anew between two questions: each is a transaction of its own, so this bounds memory only.
 const BATCH: i64 = 500;

@@ -1,0 +1,1 @@
+DELETE FROM second_steps WHERE user_id = $1

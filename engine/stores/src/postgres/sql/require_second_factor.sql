@@ -1,0 +1,1 @@
+UPDATE organisations SET second_factor = $1 RETURNING id
