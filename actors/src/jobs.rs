@@ -10,10 +10,12 @@ use futures::stream::{FuturesUnordered, StreamExt as _};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use trunkline_connectors::webhook::{Delivery, DeliveryError, Sender};
+use trunkline_core::id::EndpointId;
 use trunkline_stores::postgres::jobs::{ClaimedJob, Tried};
 use trunkline_stores::postgres::{Config, PostgresError};
 use uuid::Uuid;
 
+use crate::post::{self, Post};
 use crate::system::{Health, Role, Roles, wall_clock};
 
 /// How often the outbox is looked at; also how late a job may be.
@@ -26,6 +28,10 @@ const FORGET_EVERY: Duration = Duration::from_secs(600);
 const KEPT_MS: i64 = 30 * 24 * 3_600_000;
 /// Jobs forgotten at once: others wait for the same disk.
 const FORGOTTEN_AT_ONCE: i32 = 5_000;
+/// Kinds of jobs, as stored and as in the metrics.
+const WEBHOOK: &str = "webhook";
+const MAIL: &str = "mail";
+const KINDS: [&str; 2] = [WEBHOOK, MAIL];
 /// Wait before beginning anew after a panic.
 const AGAIN: Duration = Duration::from_secs(1);
 /// Longest time for tries under way when stopping.
@@ -52,18 +58,20 @@ struct Worker {
     id: Uuid,
     config: Config,
     sender: Sender,
+    post: Option<Post>,
     options: JobsOptions,
     role: Arc<Role>,
 }
 
 impl Jobs {
     /// Begins on the current runtime and goes on until [`Jobs::stop`].
-    pub fn start(config: Config, sender: Sender, roles: &Roles, options: JobsOptions) -> Jobs {
+    pub fn start(config: Config, sender: Sender, post: Option<Post>, roles: &Roles, options: JobsOptions) -> Jobs {
         let stop = CancellationToken::new();
         let worker = Arc::new(Worker {
             id: Uuid::new_v4(),
             config,
             sender,
+            post,
             options,
             role: roles.role("jobs", 0),
         });
@@ -141,8 +149,10 @@ impl Worker {
         let until = now.plus(i64::try_from(lease.as_millis()).unwrap_or(i64::MAX));
         let claimed = self.config.claim_jobs(self.id, now, until, most).await;
         if let Ok(open) = self.config.open_jobs().await {
-            let webhooks = open.iter().find(|(kind, _)| kind == "webhook").map_or(0, |(_, count)| *count);
-            metrics::gauge!("trunkline_jobs_queued", "kind" => "webhook").set(webhooks as f64);
+            for kind in KINDS {
+                let waiting = open.iter().find(|(found, _)| found == kind).map_or(0, |(_, count)| *count);
+                metrics::gauge!("trunkline_jobs_queued", "kind" => kind).set(waiting as f64);
+            }
         }
         match claimed {
             Ok(jobs) => {
@@ -158,7 +168,12 @@ impl Worker {
     }
 
     async fn attempt(&self, job: ClaimedJob) {
-        let tried = match self.deliver(&job).await {
+        let kind = if job.kind == MAIL { MAIL } else { WEBHOOK };
+        let outcome = match kind {
+            MAIL => post::send(&self.config, self.post.as_ref(), &job).await,
+            _ => self.deliver(&job).await,
+        };
+        let tried = match outcome {
             Ok(tried) => tried,
             Err(error) => {
                 // Not tried: its lease runs out and it comes up again.
@@ -167,21 +182,22 @@ impl Worker {
             }
         };
         if tried != Tried::Done {
-            metrics::counter!("trunkline_jobs_failed_total", "kind" => "webhook").increment(1);
+            metrics::counter!("trunkline_jobs_failed_total", "kind" => kind).increment(1);
         }
         let settled = self
             .config
             .settle_job(&job, self.id, &tried, wall_clock(), (self.options.chance)())
             .await;
         match settled {
-            Ok(true) => metrics::counter!("trunkline_jobs_tried_total", "kind" => "webhook").increment(1),
+            Ok(true) => metrics::counter!("trunkline_jobs_tried_total", "kind" => kind).increment(1),
             Ok(false) => tracing::warn!(job = %job.id, "a job took longer than its lease; another worker has it"),
             Err(error) => tracing::warn!(job = %job.id, %error, "what became of a job could not be noted; it is tried again"),
         }
     }
 
     async fn deliver(&self, job: &ClaimedJob) -> Result<Tried, PostgresError> {
-        let found = match self.config.webhook_target(job.tenant, job.endpoint).await {
+        let endpoint = EndpointId(job.subject);
+        let found = match self.config.webhook_target(job.tenant, endpoint).await {
             Err(error @ PostgresError::Unreadable { .. }) => return Ok(Tried::Failed(error.to_string())),
             found => found?,
         };
@@ -204,7 +220,7 @@ impl Worker {
             Err(error @ DeliveryError::Gone) => Tried::Gone(error.to_string()),
             Err(error) => {
                 if matches!(error, DeliveryError::Blocked(_)) {
-                    tracing::warn!(target: "audit", event = "ssrf.block", tenant = %job.tenant, endpoint = %job.endpoint, "a webhook's name leads inside");
+                    tracing::warn!(target: "audit", event = "ssrf.block", tenant = %job.tenant, endpoint = %endpoint, "a webhook's name leads inside");
                 }
                 Tried::Failed(error.to_string())
             }
@@ -215,6 +231,13 @@ impl Worker {
         let before = wall_clock().plus(-KEPT_MS);
         if let Err(error) = self.config.forget_jobs(before, FORGOTTEN_AT_ONCE).await {
             tracing::debug!(%error, "old jobs are forgotten later");
+        }
+        let now = wall_clock();
+        if let Err(error) = self.config.forget_requests(now, FORGOTTEN_AT_ONCE).await {
+            tracing::debug!(%error, "old requests are forgotten later");
+        }
+        if let Err(error) = self.config.forget_dead_sessions(now).await {
+            tracing::debug!(%error, "dead sessions are forgotten later");
         }
     }
 }

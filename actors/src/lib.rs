@@ -5,6 +5,7 @@ pub mod effects;
 pub mod facts;
 pub mod jobs;
 pub mod live;
+pub mod post;
 pub mod reconciler;
 pub mod system;
 

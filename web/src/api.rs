@@ -1,5 +1,6 @@
 //! `/v1`: what programs ask. Every page stands on the same stores and snapshots.
 
+pub mod api_keys;
 pub mod audit;
 pub mod board;
 pub mod call;
@@ -9,7 +10,13 @@ pub mod cursor;
 pub mod documents;
 mod etag;
 pub mod form;
+pub mod idempotency;
+pub mod invitations;
 pub mod live;
+pub mod me;
+pub mod paging;
+pub mod people;
+pub mod permissions;
 pub mod query;
 pub mod received;
 pub mod seen;
@@ -46,6 +53,24 @@ pub fn configure(config: &mut web::ServiceConfig) {
         .service(webhook_endpoints::show)
         .service(webhook_endpoints::update)
         .service(webhook_endpoints::remove)
+        .service(people::list)
+        .service(people::show)
+        .service(people::update)
+        .service(people::remove)
+        .service(people::end_sessions)
+        .service(invitations::list)
+        .service(invitations::create)
+        .service(invitations::show)
+        .service(invitations::resend)
+        .service(invitations::revoke)
+        .service(api_keys::list)
+        .service(api_keys::create)
+        .service(api_keys::show)
+        .service(api_keys::revoke)
+        .service(permissions::permissions)
+        .service(me::show)
+        .service(me::update)
+        .service(me::change_password)
         .service(documents::openapi_json)
         .service(documents::docs_page)
         .service(documents::docs_errors);

@@ -43,6 +43,12 @@ pub enum Kind {
     MediaType,
     /// Well-formed, but not allowed.
     Unprocessable,
+    /// It does not fit to what there is at this moment.
+    Conflict,
+    /// `If-Match` is missing where a change needs it.
+    Unconditional,
+    /// `If-Match` names another state than the present one.
+    Precondition,
     /// A cursor that we did not sign for this list.
     Cursor,
     /// A limit of rate.
@@ -54,7 +60,7 @@ pub enum Kind {
 }
 
 /// All kinds, for the page that explains them.
-pub const ALL_KINDS: [Kind; 19] = [
+pub const ALL_KINDS: [Kind; 22] = [
     Kind::BadRequest,
     Kind::Unauthenticated,
     Kind::Signature,
@@ -70,6 +76,9 @@ pub const ALL_KINDS: [Kind; 19] = [
     Kind::TooLarge,
     Kind::MediaType,
     Kind::Unprocessable,
+    Kind::Conflict,
+    Kind::Unconditional,
+    Kind::Precondition,
     Kind::Cursor,
     Kind::TooMany,
     Kind::Internal,
@@ -89,6 +98,9 @@ impl Kind {
             Kind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Kind::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Kind::Unprocessable | Kind::Cursor => StatusCode::UNPROCESSABLE_ENTITY,
+            Kind::Conflict => StatusCode::CONFLICT,
+            Kind::Unconditional => StatusCode::PRECONDITION_REQUIRED,
+            Kind::Precondition => StatusCode::PRECONDITION_FAILED,
             Kind::TooMany => StatusCode::TOO_MANY_REQUESTS,
             Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
@@ -114,6 +126,9 @@ impl Kind {
             Kind::MediaType => "unsupported_media_type",
             Kind::Unprocessable => "unprocessable",
             Kind::Cursor => "bad_cursor",
+            Kind::Conflict => "conflict",
+            Kind::Unconditional => "precondition_required",
+            Kind::Precondition => "precondition_failed",
             Kind::TooMany => "too_many_requests",
             Kind::Internal => "internal",
             Kind::Unavailable => "unavailable",
@@ -139,6 +154,9 @@ impl Kind {
             Kind::MediaType => "Media type not taken",
             Kind::Unprocessable => "The request asks for something that is not allowed",
             Kind::Cursor => "The cursor is not valid for this list",
+            Kind::Conflict => "Not possible as things are",
+            Kind::Unconditional => "Say which state is to be changed",
+            Kind::Precondition => "It was changed meanwhile",
             Kind::TooMany => "Too many requests",
             Kind::Internal => "Something went wrong on our side",
             Kind::Unavailable => "Not available at this moment",
@@ -230,6 +248,19 @@ impl Problem {
             detail,
         });
         problem
+    }
+
+    /// Refused fields of a form, all of them at once.
+    pub fn fields(errors: Vec<FieldError>) -> Problem {
+        let detail: Vec<&str> = errors.iter().map(|error| error.detail.as_str()).collect();
+        let mut problem = Problem::new(Kind::Unprocessable, detail.join(" "));
+        problem.errors = errors;
+        problem
+    }
+
+    /// The refused fields.
+    pub fn errors(&self) -> &[FieldError] {
+        &self.errors
     }
 
     /// Adds `Retry-After`.

@@ -1,15 +1,18 @@
 //! Who calls: a person with a session cookie or a program with an API key, and what they may do.
 
+pub mod admission;
 pub mod cross_site;
 pub mod key;
 pub mod limits;
 pub mod pairing;
 pub mod password;
+pub mod password_rules;
 pub mod screen;
 pub mod second_factor;
 pub mod second_step;
 pub mod session;
 pub mod sign_in;
+pub mod token;
 
 use std::future::Future;
 use std::net::IpAddr;

@@ -3,11 +3,13 @@
 pub mod admin;
 pub mod api;
 pub mod cli;
+pub mod configure;
 pub mod demo;
 pub mod error;
 pub mod identity;
 pub mod intake;
 pub mod l10n;
+pub mod letters;
 pub mod pages;
 pub mod request;
 pub mod routes;

@@ -31,6 +31,11 @@ pub fn current_id() -> String {
     REQUEST_ID.try_with(Clone::clone).unwrap_or_default()
 }
 
+/// Work on a task of its own that still belongs to a request.
+pub async fn carrying<T>(id: String, work: impl Future<Output = T>) -> T {
+    REQUEST_ID.scope(id, work).await
+}
+
 /// Middleware: names the request, times it, and sets headers on its answer.
 pub async fn wrap(request: ServiceRequest, next: Next<impl MessageBody>) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let started = Instant::now();

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer};
 
 /// The defaults, compiled in; also the documentation of every setting.
@@ -45,6 +45,8 @@ pub struct Settings {
     pub retell: Retell,
     /// Outbound webhooks.
     pub webhooks: Webhooks,
+    /// Mail.
+    pub mail: Mail,
     /// Browser sessions.
     pub session: Session,
     /// How often callers may ask.
@@ -222,6 +224,27 @@ pub struct Webhooks {
     pub parallel_max: usize,
 }
 
+/// `[mail]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mail {
+    /// Address of the server; empty: no mails.
+    pub url: SecretString,
+    /// File that holds it.
+    pub url_file: PathBuf,
+    /// Sender.
+    pub from: String,
+    /// Longest delivery.
+    pub timeout_seconds: u64,
+}
+
+impl Mail {
+    /// Whether mails can be sent.
+    pub fn is_set(&self) -> bool {
+        !self.url.expose_secret().is_empty()
+    }
+}
+
 /// `[session]`
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -260,6 +283,10 @@ pub struct SignIn {
     pub address_attempts_max: u32,
     /// Parallel password checks.
     pub parallel_max: usize,
+    /// How long an invitation holds.
+    pub invitation_days: u32,
+    /// How long the link for a forgotten password holds.
+    pub reset_minutes: u32,
 }
 
 /// How log lines look.

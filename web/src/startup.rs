@@ -19,10 +19,12 @@ use stores::Stores;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use trunkline_actors::facts::watch_elsewhere;
+use trunkline_actors::post::Post;
 use trunkline_actors::reconciler::{Ground, watch_reconciled};
 use trunkline_actors::{
     Effects, EffectsOptions, Engine, EngineOptions, Facts, FactsOptions, Jobs, JobsOptions, Limits, Reconciler, ReconcilerOptions, Roles,
 };
+use trunkline_connectors::mail::Mailer;
 use trunkline_connectors::webhook::{Sender, SenderOptions};
 use trunkline_stores::postgres::{Config, Directory, effects};
 use trunkline_stores::spool::{Keeper, SpoolOptions};
@@ -35,6 +37,7 @@ use crate::intake::Intake;
 use crate::intake::caps::Caps;
 use crate::intake::meters::Meters;
 use crate::intake::senders::Senders;
+use crate::letters;
 use crate::settings::Settings;
 use crate::shutdown::{Lifecycle, Phase};
 use crate::state::AppState;
@@ -243,10 +246,18 @@ fn start_jobs(settings: &Settings, stores: &Stores, registry: &Roles) -> anyhow:
     .context("prepare outbound webhooks")?;
     let options = JobsOptions {
         parallel_max: webhooks.parallel_max,
-        timeout,
+        timeout: timeout.max(Duration::from_secs(settings.mail.timeout_seconds)),
         chance: rand::random::<f64>,
     };
-    Ok(Jobs::start(stores.config.clone(), sender, registry, options))
+    let mail = &settings.mail;
+    let post = match mail.is_set() {
+        true => Some(Post {
+            mailer: Mailer::new(&mail.url, &mail.from, Duration::from_secs(mail.timeout_seconds)).context("prepare mails")?,
+            writer: letters::writer(settings.server.origin()),
+        }),
+        false => None,
+    };
+    Ok(Jobs::start(stores.config.clone(), sender, post, registry, options))
 }
 
 /// How calls are compared with Retell's list.

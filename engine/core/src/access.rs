@@ -12,12 +12,12 @@ use serde::{Deserialize, Serialize};
 use crate::id::BusinessId;
 
 macro_rules! permissions {
-    ($($(#[$doc:meta])* $name:ident = $scope:literal, $reach:ident;)*) => {
+    ($($(#[doc = $doc:literal])* $name:ident = $scope:literal, $reach:ident;)*) => {
         /// What can be allowed. Each route and each element of a page asks for exactly one.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[repr(u8)]
         pub enum Permission {
-            $($(#[$doc])* $name,)*
+            $($(#[doc = $doc])* $name,)*
         }
 
         impl Permission {
@@ -27,6 +27,11 @@ macro_rules! permissions {
             /// Its word: the scope that an API key needs, and the name in the matrix and in refusals.
             pub fn scope(self) -> &'static str {
                 match self { $(Permission::$name => $scope),* }
+            }
+
+            /// What it allows, for the list of scopes.
+            pub fn meaning(self) -> &'static str {
+                match self { $(Permission::$name => concat!($($doc),*).trim_ascii()),* }
             }
 
             /// Whether it can be held in one business alone.

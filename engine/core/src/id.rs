@@ -57,6 +57,10 @@ identity!(
     UserId, "usr_"
 );
 identity!(
+    /// An invitation of somebody who is not yet there.
+    InvitationId, "inv_"
+);
+identity!(
     /// An API key.
     KeyId, "key_"
 );

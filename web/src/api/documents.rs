@@ -16,7 +16,8 @@ use crate::pages::assets;
 #[openapi(
     info(title = "Trunkline", description = "Live boards, calls, transcripts and metrics of AI phone agents. Moments are RFC 3339 in UTC \
         unless said otherwise; missing is null; lists are paged by signed cursors; refusals are problem details (RFC 9457). \
-        Reads that change seldom carry an ETag and answer 304 to an If-None-Match that names it.",
+        Reads that change seldom carry an ETag and answer 304 to an If-None-Match that names it. A POST with an Idempotency-Key (1 to 255 \
+        characters) is done once: the same request under the same key within 24 hours gets the same answer, with Idempotency-Replayed: true.",
         license(name = "Apache-2.0", identifier = "Apache-2.0")),
     paths(
         super::board::board, super::live::live_calls, super::live::live_call, super::calls::calls, super::call::call,
@@ -25,10 +26,15 @@ use crate::pages::assets;
         super::tv_links::list, super::tv_links::create, super::tv_links::show, super::tv_links::revoke,
         super::webhook_endpoints::list, super::webhook_endpoints::create, super::webhook_endpoints::show,
         super::webhook_endpoints::update, super::webhook_endpoints::remove, crate::stream::stream,
+        super::people::list, super::people::show, super::people::update, super::people::remove, super::people::end_sessions,
+        super::invitations::list, super::invitations::create, super::invitations::show, super::invitations::resend,
+        super::invitations::revoke, super::api_keys::list, super::api_keys::create, super::api_keys::show, super::api_keys::revoke,
+        super::permissions::permissions, super::me::show, super::me::update, super::me::change_password,
     ),
     tags(
         (name = "live", description = "What is going on now"), (name = "calls", description = "The call log"),
         (name = "metrics", description = "What is counted, and how"), (name = "configuration", description = "Businesses"),
+        (name = "people", description = "Who works for the organisation"), (name = "api-keys", description = "Programs that may ask"),
         (name = "usage", description = "What calls cost"), (name = "tv", description = "Screens without a seat"), (name = "audit", description = "Who did what"), (name = "webhooks", description = "Whom we tell"), (name = "operation", description = "How the engine runs"),
     ),
     modifiers(&Credential),
@@ -107,6 +113,7 @@ fn page(document: &Value) -> String {
         "<h1>Trunkline API</h1><p>The same as <a href=\"/openapi.json\">OpenAPI 3.1</a>. Send an API key with every request: \
          <code>Authorization: Bearer sk_live_...</code>. Refusals are <a href=\"/docs/errors\">problem details</a>.</p>",
     );
+    scopes(&mut body);
     let operations = document["paths"].as_object().into_iter().flatten().flat_map(|(path, methods)| {
         methods
             .as_object()
@@ -133,6 +140,25 @@ fn page(document: &Value) -> String {
         body.push_str("</section>");
     }
     frame("Trunkline API", &body)
+}
+
+/// What can be allowed, and which role includes it: from the same list that guards every route.
+fn scopes(body: &mut String) {
+    body.push_str(
+        "<h2 id=\"scopes\">Scopes and roles</h2><table><thead><tr><th scope=\"col\">Scope</th><th scope=\"col\">Allows</th>\
+         <th scope=\"col\">In one business</th><th scope=\"col\">Roles that include it</th></tr></thead><tbody>",
+    );
+    for line in super::permissions::matrix() {
+        let narrow = if line.reach == "business" { "yes" } else { "no" };
+        let _ = write!(
+            body,
+            "<tr><td><code>{}</code></td><td>{}</td><td>{narrow}</td><td>{}</td></tr>",
+            line.scope,
+            escape(line.meaning),
+            line.roles.join(", ")
+        );
+    }
+    body.push_str("</tbody></table>");
 }
 
 fn parameters(body: &mut String, parameters: &Value) {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use trunkline_core::access::Sight;
 use trunkline_core::facts::{CallFacts, CallState, Item};
@@ -13,6 +13,7 @@ use trunkline_core::instant::Millis;
 use trunkline_stores::clickhouse::ListedCall;
 use utoipa::ToSchema;
 
+use crate::error::{Kind as ProblemKind, Problem};
 use crate::pages::format::masked;
 
 /// A page of a list.
@@ -151,6 +152,22 @@ pub struct Turn {
     #[serde(flatten)]
     #[schema(value_type = Object)]
     pub item: Item,
+}
+
+/// Reads the body of a change: 400 for what is no JSON, 422 for what is not taken here.
+pub fn json<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem> {
+    serde_json::from_slice(body).map_err(|error| {
+        if error.is_data() {
+            Problem::new(ProblemKind::Unprocessable, format!("The body is not what is taken here: {error}."))
+        } else {
+            Problem::new(ProblemKind::BadRequest, format!("The body is no JSON: {error}."))
+        }
+    })
+}
+
+/// A field that may be left out, be null, or have a value: all three mean different things in a change.
+pub fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
 }
 
 /// RFC 3339 in UTC; `None` outside the calendar.

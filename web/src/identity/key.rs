@@ -15,7 +15,7 @@ use super::{Caller, Who};
 use crate::state::AppState;
 
 /// What keys begin with; secret scanners know such prefixes.
-const PREFIX: &str = "sk_live_";
+pub const PREFIX: &str = "sk_live_";
 
 /// 192 random bits.
 const RANDOM_BYTES: usize = 24;
@@ -86,9 +86,10 @@ pub async fn find(state: &AppState, text: &str, source: Option<IpAddr>) -> Resul
 
 /// What a key that was found before may do now; `None` when it is no longer accepted.
 pub async fn look(state: &AppState, tenant: TenantId, key: KeyId) -> Result<Option<Access>, PostgresError> {
-    let keys = state.config.api_keys(tenant).await?;
-    let held = keys.into_iter().find(|listed| listed.id == key && listed.holds(now()));
-    Ok(held.map(|listed| access(&listed.scopes, &listed.businesses)))
+    let listed = state.config.api_key(tenant, key).await?;
+    Ok(listed
+        .filter(|listed| listed.holds(now()))
+        .map(|listed| access(&listed.scopes, &listed.businesses)))
 }
 
 /// Scopes that this version does not know give nothing.

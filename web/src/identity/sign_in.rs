@@ -27,6 +27,9 @@ const WINDOW: Duration = Duration::from_secs(15 * 60);
 /// Accounts and addresses remembered; the oldest are dropped beyond, so that a flood cannot eat memory.
 const REMEMBERED_MAX: usize = 50_000;
 
+/// In the place of an account: mails that were asked for, whoever they were for.
+const MAILS: [u8; 32] = [0; 32];
+
 /// Wrong tries by account and address: a stranger's tries from elsewhere do not lock the owner out (S-100).
 #[derive(Default)]
 pub struct Attempts {
@@ -39,6 +42,16 @@ impl Attempts {
         let entry = self.wrong.get(key)?;
         let age = entry.1.elapsed();
         (entry.0 >= max && age < WINDOW).then(|| (WINDOW - age).as_secs() as u32 + 1)
+    }
+
+    /// Seconds to wait before further mails may be asked for from an address.
+    pub fn wait_for_mail(&self, source: Option<IpAddr>, max: u32) -> Option<u32> {
+        self.wait(&(MAILS, source), max)
+    }
+
+    /// Notes that a mail was asked for.
+    pub fn note_mail(&self, source: Option<IpAddr>) {
+        self.note((MAILS, source));
     }
 
     /// Counts one more; says how many there are.

@@ -38,6 +38,7 @@ pub mod tile;
 pub mod tv;
 pub mod usage;
 pub mod wall;
+pub mod welcome;
 
 #[cfg(test)]
 mod tests;
@@ -67,6 +68,21 @@ pub fn configure(config: &mut web::ServiceConfig) {
             page("/signin")
                 .route(web::get().to(signin::show))
                 .route(web::post().to(signin::enter)),
+        )
+        .service(
+            page("/invitation")
+                .route(web::get().to(welcome::show))
+                .route(web::post().to(welcome::accept)),
+        )
+        .service(
+            page("/forgot")
+                .route(web::get().to(welcome::show))
+                .route(web::post().to(welcome::forgot)),
+        )
+        .service(
+            page("/reset")
+                .route(web::get().to(welcome::show))
+                .route(web::post().to(welcome::reset)),
         )
         .configure(settings::configure)
         .service(

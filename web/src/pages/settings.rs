@@ -1,11 +1,16 @@
 //! The place of settings: what an organisation sets up, with a navigation of its own at the side.
 
 pub mod audit;
+pub mod keys;
+pub mod people;
+pub mod person;
+pub mod roles;
 pub mod screens;
 
 use actix_web::http::header;
 use actix_web::middleware::from_fn;
 use actix_web::{HttpRequest, HttpResponse, web};
+use serde::Deserialize;
 use trunkline_core::access::{Access, Permission};
 
 use crate::error::Problem;
@@ -15,7 +20,10 @@ use crate::pages::{frame, problem};
 use crate::state::AppState;
 
 /// Parts of the settings in order: address, text, and the permission that opens it.
-const PARTS: [(&str, &str, Permission); 2] = [
+const PARTS: [(&str, &str, Permission); 5] = [
+    ("/settings/people", "set-people", Permission::People),
+    ("/settings/roles", "set-roles", Permission::Live),
+    ("/settings/keys", "set-keys", Permission::Keys),
     ("/settings/screens", "set-screens", Permission::Links),
     ("/settings/audit", "set-audit", Permission::Audit),
 ];
@@ -60,6 +68,25 @@ pub fn configure(config: &mut web::ServiceConfig) {
                 .route(web::post().to(screens::create)),
         )
         .service(page("/settings/screens/{id}/revoke").route(web::post().to(screens::revoke)))
+        .service(
+            page("/settings/people")
+                .route(web::get().to(people::show))
+                .route(web::post().to(people::invite)),
+        )
+        .service(page("/settings/people/invitations/{id}/{act}").route(web::post().to(people::act)))
+        .service(
+            page("/settings/people/{id}")
+                .route(web::get().to(person::show))
+                .route(web::post().to(person::save)),
+        )
+        .service(page("/settings/people/{id}/{act}").route(web::post().to(person::act)))
+        .service(page("/settings/roles").route(web::get().to(roles::show)))
+        .service(
+            page("/settings/keys")
+                .route(web::get().to(keys::show))
+                .route(web::post().to(keys::create)),
+        )
+        .service(page("/settings/keys/{id}/revoke").route(web::post().to(keys::revoke)))
         .service(page("/settings/audit").route(web::get().to(audit::show)))
         .service(page("/settings/audit.csv").route(web::get().to(audit::csv)))
         .service(page("/settings/audit.json").route(web::get().to(audit::json)));
@@ -71,6 +98,59 @@ pub async fn first(caller: Caller) -> Result<HttpResponse, Problem> {
     match open {
         Some((href, _, _)) => Ok(go(href)),
         None => Err(caller.needs(PARTS[0].2).err().unwrap_or_else(Problem::not_found)),
+    }
+}
+
+/// What the address says of a change that was just made.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Done {
+    /// The text that says so, without `done-`.
+    pub done: String,
+}
+
+impl Done {
+    /// The text, if it is one of ours.
+    pub fn said(&self, s: &Shell) -> String {
+        let key = format!("done-{}", self.done);
+        if !self.done.is_empty() && s.l.has(&key) {
+            s.l.t(&key)
+        } else {
+            String::new()
+        }
+    }
+}
+
+/// What was typed into a form, and what is wrong with it.
+#[derive(Default)]
+pub struct Wrong(Vec<(String, String)>);
+
+impl Wrong {
+    /// The refusal in the reader's words, by field; one that is about no field stands at the top.
+    pub fn of(problem: &Problem, s: &Shell) -> Wrong {
+        if problem.errors().is_empty() {
+            let key = format!("wrong-{}", problem.kind().code().replace('_', "-"));
+            return Wrong(vec![(String::new(), s.l.or(&key, problem.detail()))]);
+        }
+        let told = problem.errors().iter().map(|error| {
+            let key = format!("wrong-{}", error.code.replace('_', "-"));
+            let field = error.pointer.trim_start_matches('/').to_owned();
+            (field, s.l.or(&key, &error.detail))
+        });
+        Wrong(told.collect())
+    }
+
+    /// What is wrong with a field; empty when nothing is.
+    pub fn at(&self, field: &str) -> &str {
+        self.0
+            .iter()
+            .find(|(name, _)| name == field)
+            .map_or("", |(_, words)| words.as_str())
+    }
+
+    /// Whether anything is wrong.
+    pub fn any(&self) -> bool {
+        !self.0.is_empty()
     }
 }
 

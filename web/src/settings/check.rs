@@ -1,8 +1,10 @@
 //! Refuses settings that are nonsense or contradict each other, in sentences that say what to change.
 
 use std::path::Path;
+use std::time::Duration;
 
 use secrecy::ExposeSecret;
+use trunkline_connectors::mail::Mailer;
 
 use super::{LogStore, Settings};
 
@@ -124,6 +126,7 @@ pub fn refusals(settings: &Settings) -> Vec<String> {
         !(1..=64).contains(&settings.sign_in.parallel_max),
         format!("sign_in.parallel_max = {} must be between 1 and 64", settings.sign_in.parallel_max),
     );
+    mail(settings, &mut refuse);
     let webhooks = &settings.webhooks;
     refuse(
         !(1..=60).contains(&webhooks.timeout_seconds),
@@ -196,6 +199,34 @@ fn retell(settings: &Settings, refuse: &mut impl FnMut(bool, String)) {
             "retell.requests_per_second = {} must be between 1 and 20",
             retell.requests_per_second
         ),
+    );
+}
+
+fn mail(settings: &Settings, refuse: &mut impl FnMut(bool, String)) {
+    let (mail, sign_in) = (&settings.mail, &settings.sign_in);
+    refuse(
+        mail.is_set() && mail.from.trim().is_empty(),
+        "mail.url is set but mail.from is not; set it to the sender of mails, such as Trunkline <calls@example.com>".to_owned(),
+    );
+    let timeout = Duration::from_secs(mail.timeout_seconds);
+    if mail.is_set() && !mail.from.trim().is_empty() {
+        let refused = Mailer::new(&mail.url, &mail.from, timeout).err();
+        refuse(
+            refused.is_some(),
+            refused.map_or_else(String::new, |error| format!("mail.url and mail.from: {error}")),
+        );
+    }
+    refuse(
+        !(1..=120).contains(&mail.timeout_seconds),
+        format!("mail.timeout_seconds = {} must be between 1 and 120", mail.timeout_seconds),
+    );
+    refuse(
+        !(1..=90).contains(&sign_in.invitation_days),
+        format!("sign_in.invitation_days = {} must be between 1 and 90", sign_in.invitation_days),
+    );
+    refuse(
+        !(5..=1_440).contains(&sign_in.reset_minutes),
+        format!("sign_in.reset_minutes = {} must be between 5 and 1440", sign_in.reset_minutes),
     );
 }
 

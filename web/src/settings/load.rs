@@ -89,6 +89,7 @@ pub fn load(sources: &Sources) -> Result<Settings, BadSettings> {
         &mut settings.kafka.sasl_password,
         &settings.kafka.sasl_password_file,
     )?;
+    secret_file("mail.url", &mut settings.mail.url, &settings.mail.url_file)?;
     let refusals = check::refusals(&settings);
     if refusals.is_empty() {
         Ok(settings)

@@ -13,6 +13,7 @@ use tokio::net::TcpStream;
 use trunkline_core::limit::API_BODY_BYTES;
 
 use crate::admin::Operation;
+use crate::api::idempotency;
 use crate::identity::cross_site;
 use crate::intake::Intake;
 use crate::settings::Settings;
@@ -64,6 +65,7 @@ pub fn listen_site(state: &AppState, listeners: &mut Listeners) -> anyhow::Resul
             .app_data(data.clone())
             .app_data(web::PayloadConfig::new(API_BODY_BYTES))
             .app_data(web::FormConfig::default().limit(API_BODY_BYTES))
+            .wrap(from_fn(idempotency::once))
             .wrap(Compress::default())
             .wrap(from_fn(cross_site::refuse))
             .wrap(from_fn(request::wrap))

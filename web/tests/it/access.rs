@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use trunkline_core::access::{Agents, Grant, Role};
 use trunkline_core::audit;
 use trunkline_core::id::{BusinessId, UserId};
-use trunkline_stores::postgres::row::{NewBusiness, NewUser};
+use trunkline_stores::postgres::row::{NewBusiness, NewUser, PersonState};
 use trunkline_web::identity::password::Passwords;
 
 use crate::app::{Line, PATIENCE, app, client, event, fresh};
@@ -270,11 +270,19 @@ async fn s011_a_stream_ends_within_five_seconds_of_a_role_taken_away() {
     assert_eq!(answer.status(), StatusCode::OK);
     let mut body = answer.bytes_stream();
     body.next().await.unwrap().unwrap();
-    let fewer = [grant(ground.ours, Role::Viewer, &[])];
+    let had = PersonState {
+        role: None,
+        grants: vec![grant(ground.ours, Role::Supervisor, &[])],
+        disabled: false,
+    };
+    let fewer = PersonState {
+        grants: vec![grant(ground.ours, Role::Viewer, &[])],
+        ..had.clone()
+    };
     ground
         .line
         .config
-        .set_roles(ground.line.tenant, &audit::By::operator(), user, None, &fewer)
+        .change_person(ground.line.tenant, &audit::By::operator(), user, &had, &fewer)
         .await
         .unwrap();
     let begun = Instant::now();

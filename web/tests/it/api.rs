@@ -3,6 +3,7 @@
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use trunkline_core::audit::By;
+use trunkline_stores::postgres::row::Span;
 
 use crate::app::{app, client, event, fresh};
 
@@ -203,7 +204,7 @@ async fn a_scope_is_needed_and_a_revoked_key_is_worth_nothing() {
         Value::Null,
         "numbers need the permission to read calls"
     );
-    let id = line.config.api_keys(line.tenant).await.unwrap()[0].id;
+    let id = line.config.api_keys(line.tenant, Span::first(1)).await.unwrap()[0].id;
     line.config.revoke_api_key(line.tenant, &By::system(), id).await.unwrap();
     assert_eq!(line.get(&live, "/v1/board").await.0, StatusCode::UNAUTHORIZED);
     for wrong in [

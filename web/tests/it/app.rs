@@ -23,6 +23,8 @@ use trunkline_stores::postgres::row::NewWorkspace;
 use trunkline_stores::postgres::{Config, Database, EmbeddedOptions, EmbeddedPostgres, PostgresOptions};
 use trunkline_web::identity::key;
 
+use crate::mailbox;
+
 /// Longest wait for something that the product does by itself (an event on a board, a row in ClickHouse).
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -48,7 +50,7 @@ pub fn app() -> &'static App {
         App::start(
             &tempfile::Builder::new().prefix("trunkline-web-").tempdir().unwrap().keep(),
             true,
-            &[],
+            &mailbox::settings().each_ref().map(|(name, value)| (*name, value.as_str())),
         )
     })
 }

@@ -6,3 +6,4 @@ mod identity;
 mod live;
 mod look;
 mod page;
+mod people;

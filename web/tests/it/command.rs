@@ -36,6 +36,9 @@ fn config_check_refuses_in_sentences_and_exits_with_three() {
         ("TRUNKLINE_TELEMETRY__LEVEL", "a=b=c", "is no filter"),
         ("TRUNKLINE_CLICKHOUSE__PASSWORD", "secret", "clickhouse.url is not"),
         ("TRUNKLINE_CLICKHOUSE__CA_FILE", "ca.pem", "clickhouse.url is not https"),
+        ("TRUNKLINE_MAIL__URL", "smtp://127.0.0.1:25", "mail.from is not"),
+        ("TRUNKLINE_SIGN_IN__RESET_MINUTES", "1", "between 5 and 1440"),
+        ("TRUNKLINE_SIGN_IN__INVITATION_DAYS", "0", "between 1 and 90"),
         ("TRUNKLINE_LOG__RETENTION_DAYS", "1", "set at least 2"),
         ("TRUNKLINE_RETELL__ASK_AFTER_MINUTES", "0", "set at least 1"),
     ] {
@@ -184,4 +187,70 @@ async fn replay_shows_records_without_their_bodies_unless_asked() {
     assert_eq!((aside.len(), aside[0]["body"].as_str()), (1, Some("no json")));
     let busy = run(program(&app().data).args(["replay", "facts", "--since", "2026-01-01T00:00:00Z", "--dry-run"]));
     assert_eq!(busy.status.code(), Some(0), "{}", text(&busy.stderr));
+}
+
+#[test]
+fn users_and_keys_are_listed_stopped_and_given_another_password() {
+    let organisation = fresh("org");
+    let email = format!("{}@people.invalid", fresh("cli"));
+    let fed = |args: &[&str], input: &str| {
+        let mut child = program(&app().data)
+            .args(args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        child.wait_with_output().unwrap()
+    };
+    let create = [
+        "user",
+        "create",
+        "--name",
+        "Ana",
+        "--role",
+        "owner",
+        "--email",
+        &email,
+        "--organisation",
+        &organisation,
+    ];
+    let common = fed(&create, "Password123!\n");
+    assert!(text(&common.stderr).contains("guessed soon"), "{}", text(&common.stderr));
+    assert_eq!(fed(&create, "a sentence nobody guesses\n").status.code(), Some(0));
+    let users = run(program(&app().data).args(["--json", "user", "list", "--organisation", &organisation]));
+    let listed: Value = serde_json::from_str(text(&users.stdout).trim()).unwrap();
+    assert_eq!(
+        (&listed["email"], &listed["role"], &listed["disabled"]),
+        (&email.as_str().into(), &"owner".into(), &false.into())
+    );
+    assert_eq!(
+        fed(&["user", "reset-password", "--email", &email], "gravel lamp otter\n")
+            .status
+            .code(),
+        Some(0)
+    );
+    let last = run(program(&app().data).args(["user", "disable", "--email", &email]));
+    assert_eq!(last.status.code(), Some(1));
+    assert!(text(&last.stderr).contains("needs an owner"), "{}", text(&last.stderr));
+    let made = run(program(&app().data).args(["--json", "key", "create", "--name", "k", "--organisation", &organisation]));
+    let made: Value = serde_json::from_str(text(&made.stdout).trim()).unwrap();
+    let id = made["id"].as_str().unwrap();
+    assert_eq!(
+        run(program(&app().data).args(["key", "revoke", "--organisation", &organisation, id]))
+            .status
+            .code(),
+        Some(0)
+    );
+    assert_eq!(
+        run(program(&app().data).args(["key", "revoke", "--organisation", &organisation, id]))
+            .status
+            .code(),
+        Some(1)
+    );
+    let keys = run(program(&app().data).args(["key", "list", "--organisation", &organisation]));
+    assert!(text(&keys.stdout).contains("ended") && !text(&keys.stdout).contains(made["key"].as_str().unwrap()));
+    let misspelt = run(program(&app().data).args(["user", "list", "--organisation", "no such organisation"]));
+    assert!(text(&misspelt.stderr).contains("no such organisation"));
 }

@@ -218,7 +218,7 @@ async fn s011_a_stream_ends_when_its_session_does() {
         .unwrap();
     assert!(stream.chunk().await.unwrap().is_some());
     let user = line.config.user_by_email(&email).await.unwrap().unwrap();
-    line.config.end_sessions_of(line.tenant, user.id).await.unwrap();
+    line.config.end_sessions_of(line.tenant, &By::system(), user.id).await.unwrap();
     let begun = Instant::now();
     while let Ok(Some(_)) = stream.chunk().await {
         assert!(begun.elapsed() < Duration::from_secs(10), "still open");

@@ -46,8 +46,14 @@ fn every_operation_has_a_stable_name_and_says_how_it_refuses() {
 #[tokio::test]
 async fn s042_every_described_operation_exists_and_wants_a_credential() {
     let document: Value = serde_json::from_str(&committed()).unwrap();
-    for path in document["paths"].as_object().unwrap().keys() {
-        let answer = client().get(app().url(&path.replace("{id}", "x"))).send().await.unwrap();
+    let paths = document["paths"].as_object().unwrap();
+    let operations = paths
+        .iter()
+        .flat_map(|(path, methods)| methods.as_object().unwrap().keys().map(move |method| (method, path)));
+    for (method, path) in operations {
+        let address = app().url(&path.replace("{id}", "x"));
+        let method = method.to_uppercase().parse().unwrap();
+        let answer = client().request(method, address).send().await.unwrap();
         assert_eq!(answer.status(), StatusCode::UNAUTHORIZED, "{path}");
         assert_eq!(answer.headers()["content-type"], "application/problem+json");
         let problem: Value = answer.json().await.unwrap();

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 use trunkline_core::audit::By;
+use trunkline_stores::postgres::row::Span;
 
 use futures::StreamExt;
 use reqwest::{Response, StatusCode};
@@ -187,7 +188,7 @@ async fn lv06_a_stream_ends_when_its_credential_does() {
     let key = line.api_key(&["live:read"]).await;
     let mut stream = Listener::open(&line, &key, "calls", None).await;
     stream.until("calls", |_| true).await;
-    let id = line.config.api_keys(line.tenant).await.unwrap()[0].id;
+    let id = line.config.api_keys(line.tenant, Span::first(1)).await.unwrap()[0].id;
     line.config.revoke_api_key(line.tenant, &By::system(), id).await.unwrap();
     let begun = Instant::now();
     while stream.next().await.is_some() {

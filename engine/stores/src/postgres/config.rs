@@ -3,9 +3,13 @@
 mod audit;
 pub mod deeds;
 mod grants;
+pub mod idempotency;
 mod identity;
+pub mod invitations;
+mod keys;
 mod notices;
 mod organisation;
+mod people;
 pub mod second_factor;
 pub mod secrets;
 pub mod sessions;

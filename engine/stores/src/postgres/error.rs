@@ -37,6 +37,20 @@ pub enum PostgresError {
         /// Which rule refused.
         why: String,
     },
+    /// Somebody else changed it meanwhile.
+    #[error("{doing}: it was changed meanwhile")]
+    Changed {
+        /// What was attempted.
+        doing: &'static str,
+    },
+    /// It does not fit to what there is.
+    #[error("{doing}: {why}")]
+    Conflict {
+        /// What was attempted.
+        doing: &'static str,
+        /// What to do first.
+        why: &'static str,
+    },
     /// A stored secret does not open.
     #[error("{doing}: a stored secret does not open: {why}")]
     Unreadable {

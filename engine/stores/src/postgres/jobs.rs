@@ -64,11 +64,11 @@ pub struct ClaimedJob {
     pub id: JobId,
     /// What kind of work.
     pub kind: String,
-    /// The endpoint.
-    pub endpoint: EndpointId,
+    /// What it is for: the endpoint of a webhook, the invitation or reset of a mail.
+    pub subject: Uuid,
     /// What it tells.
     pub topic: String,
-    /// The body to send.
+    /// The body to send; mails are written when they are sent.
     pub body: String,
     /// Tries, this one included.
     pub tries: u32,
@@ -81,7 +81,7 @@ pub struct ListedJob {
     pub id: JobId,
     /// What kind of work.
     pub kind: String,
-    /// The endpoint.
+    /// The endpoint of a webhook; of a mail, no endpoint has this id.
     pub endpoint: EndpointId,
     /// What it tells.
     pub topic: String,
@@ -125,7 +125,7 @@ impl Config {
                 tenant: TenantId(column(row, 0)?),
                 id: JobId(column(row, 1)?),
                 kind: column(row, 2)?,
-                endpoint: EndpointId(column(row, 3)?),
+                subject: column(row, 3)?,
                 topic: column(row, 4)?,
                 body: column(row, 5)?,
                 tries: column::<i32>(row, 6)?.unsigned_abs(),
@@ -145,19 +145,19 @@ impl Config {
         let settled = match tried {
             Tried::Done => {
                 let (state, at) = end(JobState::Done);
-                rows(&transaction, doing, include_str!("sql/webhook_works.sql"), &[&job.endpoint.0]).await?;
+                rows(&transaction, doing, include_str!("sql/webhook_works.sql"), &[&job.subject]).await?;
                 rows(&transaction, doing, finish, &[&job.id.0, &worker, &state, &at, &""]).await?
             }
             Tried::Failed(error) => {
                 let error = shown(error);
                 let fails = include_str!("sql/webhook_fails.sql");
-                let failing = rows(&transaction, doing, fails, &[&job.endpoint.0, &now.0]).await?;
+                let failing = rows(&transaction, doing, fails, &[&job.subject, &now.0]).await?;
                 let since: Option<i64> = failing.first().map(|row| column(row, 0)).transpose()?;
                 let off = since.is_some_and(|since| now.since(Millis(since)) >= retry::FAILING_MS_MAX);
                 if off {
                     let reason = format!("failed for {} hours", retry::FAILING_MS_MAX / 3_600_000);
                     let disable = include_str!("sql/disable_webhook.sql");
-                    rows(&transaction, doing, disable, &[&job.endpoint.0, &now.0, &reason]).await?;
+                    rows(&transaction, doing, disable, &[&job.subject, &now.0, &reason]).await?;
                 }
                 match retry::pause_ms(job.tries, chance).filter(|_| !off) {
                     Some(pause) => {
@@ -173,7 +173,7 @@ impl Config {
             Tried::Gone(error) => {
                 let error = shown(error);
                 let disable = include_str!("sql/disable_webhook.sql");
-                rows(&transaction, doing, disable, &[&job.endpoint.0, &now.0, &error]).await?;
+                rows(&transaction, doing, disable, &[&job.subject, &now.0, &error]).await?;
                 let (state, at) = end(JobState::Dead);
                 rows(&transaction, doing, finish, &[&job.id.0, &worker, &state, &at, &error]).await?
             }

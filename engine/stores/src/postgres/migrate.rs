@@ -46,6 +46,8 @@ const STEPS: &[(&str, &str)] = &[
         include_str!("../../../../migrations/V0013__second_factors.sql"),
     ),
     ("V0014__tv_links", include_str!("../../../../migrations/V0014__tv_links.sql")),
+    ("V0015__people", include_str!("../../../../migrations/V0015__people.sql")),
+    ("V0016__invitations", include_str!("../../../../migrations/V0016__invitations.sql")),
 ];
 
 /// Applies what is missing and returns the names of the steps applied now. Refuses a database whose applied steps differ from

@@ -1,10 +1,15 @@
 //! Rows of the configuration as the product sees them.
 
+mod invitation;
+
 use secrecy::SecretString;
 use serde::Serialize;
 use trunkline_core::access::{Grant, Role};
 use trunkline_core::id::{BusinessId, KeyId, TenantId, UserId, WorkspaceId};
 use trunkline_core::instant::Millis;
+use uuid::Uuid;
+
+pub use invitation::{InvitationListed, Invited, NewInvitation};
 
 /// An organisation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -34,6 +39,17 @@ pub struct UserRow {
     pub disabled: bool,
 }
 
+/// What a person may do at a moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PersonState {
+    /// Role everywhere in the organisation, if any.
+    pub role: Option<Role>,
+    /// Roles in single businesses, by business.
+    pub grants: Vec<Grant>,
+    /// True: may not sign in.
+    pub disabled: bool,
+}
+
 /// A person as listed: never the password.
 #[derive(Debug, Clone)]
 pub struct UserListed {
@@ -43,12 +59,40 @@ pub struct UserListed {
     pub email: String,
     /// Name shown.
     pub name: String,
-    /// Role everywhere in the organisation, if any.
-    pub role: Option<Role>,
-    /// Roles in single businesses.
-    pub grants: Vec<Grant>,
-    /// True: may not sign in.
-    pub disabled: bool,
+    /// What they may do.
+    pub state: PersonState,
+    /// Since when.
+    pub created_at: Millis,
+    /// Last request of a living session, to the minute.
+    pub last_seen_at: Option<Millis>,
+    /// Sessions, the unseen ones included.
+    pub sessions: u64,
+}
+
+/// Which part of a list that is ordered by id.
+#[derive(Debug, Clone, Copy)]
+pub struct Span {
+    /// Only later ones.
+    pub after: Option<Uuid>,
+    /// Only earlier ones, and of those the last.
+    pub before: Option<Uuid>,
+    /// This many at most; one more is given when there are more.
+    pub limit: u32,
+}
+
+impl Span {
+    /// The first ones.
+    pub fn first(limit: u32) -> Span {
+        Span {
+            after: None,
+            before: None,
+            limit,
+        }
+    }
+
+    pub(super) fn most(&self) -> i64 {
+        i64::from(self.limit) + 1
+    }
 }
 
 /// A person to be created.
@@ -160,22 +204,22 @@ pub struct ApiKeyListed {
     pub scopes: Vec<String>,
     /// Where; empty: everywhere in the organisation.
     pub businesses: Vec<BusinessId>,
-    /// True: no longer accepted.
-    pub revoked: bool,
+    /// Since when it is no longer accepted.
+    pub revoked_at: Option<Millis>,
     /// Not accepted from then on.
     pub expires_at: Option<Millis>,
     /// When it was used, to the minute.
     pub last_used_at: Option<Millis>,
     /// When it was made.
     pub created_at: Millis,
-    /// Name of who made it; `None`: the command line.
+    /// Name of who made it; `None`: the command line, a program, or somebody who has left.
     pub created_by: Option<String>,
 }
 
 impl ApiKeyListed {
     /// Whether it is accepted at `now`.
     pub fn holds(&self, now: Millis) -> bool {
-        !self.revoked && self.expires_at.is_none_or(|at| at > now)
+        self.revoked_at.is_none() && self.expires_at.is_none_or(|at| at > now)
     }
 }
 

@@ -7,7 +7,7 @@ use trunkline_core::access::{Agents, Grant, Role};
 use trunkline_core::audit::{By, Deed};
 use trunkline_core::id::{BusinessId, TenantId, UserId};
 use trunkline_core::instant::Millis;
-use trunkline_stores::postgres::row::{NewBusiness, NewSession, NewUser};
+use trunkline_stores::postgres::row::{NewBusiness, NewSession, NewUser, PersonState};
 use trunkline_stores::postgres::{Config, PostgresError};
 
 use crate::{schema, server};
@@ -28,6 +28,14 @@ fn grant(business: BusinessId, role: Role, agents: &[&str]) -> Grant {
         business,
         role,
         agents: if agents.is_empty() { Agents::All } else { Agents::Only(agents) },
+    }
+}
+
+fn state(role: Option<Role>, grants: Vec<Grant>) -> PersonState {
+    PersonState {
+        role,
+        grants,
+        disabled: false,
     }
 }
 
@@ -60,17 +68,23 @@ async fn a_person_has_the_roles_that_were_given_last() {
         device: String::new(),
     };
     config.create_session(acme, &By::system(), &new).await.unwrap();
-    assert_eq!(session(&config, acme, user).await, (None, begin));
+    assert_eq!(session(&config, acme, user).await, (None, begin.clone()));
 
     let then = vec![grant(second, Role::Supervisor, &["agent_c"])];
     let by = By::operator();
-    config.set_roles(acme, &by, user, Some(Role::Viewer), &then).await.unwrap();
+    let (was, now) = (state(None, begin), state(Some(Role::Viewer), then.clone()));
+    config.change_person(acme, &by, user, &was, &now).await.unwrap();
     assert_eq!(session(&config, acme, user).await, (Some(Role::Viewer), then.clone()));
-    assert_eq!(config.users(acme).await.unwrap()[0].grants, then);
+    assert_eq!(config.user(acme, user).await.unwrap().unwrap().state, now);
 
-    let foreign = config.set_roles(acme, &by, user, None, &[grant(theirs, Role::Owner, &[])]).await;
+    let stale = config.change_person(acme, &by, user, &was, &state(None, Vec::new())).await;
+    assert!(matches!(stale, Err(PostgresError::Changed { .. })), "{stale:?}");
+    let reaching = state(None, vec![grant(theirs, Role::Owner, &[])]);
+    let foreign = config.change_person(acme, &by, user, &now, &reaching).await;
     assert!(matches!(foreign, Err(PostgresError::Missing { .. })), "{foreign:?}");
-    let stranger = config.set_roles(bolt, &by, user, Some(Role::Owner), &[]).await;
+    let stranger = config
+        .change_person(bolt, &by, user, &now, &state(Some(Role::Owner), Vec::new()))
+        .await;
     assert!(matches!(stranger, Err(PostgresError::Missing { .. })), "{stranger:?}");
     assert_eq!(session(&config, acme, user).await, (Some(Role::Viewer), then), "nothing half done");
 }
@@ -94,7 +108,8 @@ async fn s134_deeds_are_never_changed_and_the_chain_has_no_gap() {
         matches!(taken, Err(PostgresError::Taken { .. })),
         "a change that failed leaves no entry"
     );
-    config.set_roles(acme, &by, user, Some(Role::Owner), &[]).await.unwrap();
+    let (was, now) = (state(None, Vec::new()), state(Some(Role::Owner), Vec::new()));
+    config.change_person(acme, &by, user, &was, &now).await.unwrap();
     assert_eq!(config.verify_deeds(acme).await.unwrap(), Ok(42));
 
     let owner = schema::owner(&options).await;
@@ -126,7 +141,13 @@ async fn s139_a_change_whose_entry_cannot_be_written_is_not_made() {
         .unwrap();
     let made = config.create_user(acme, &By::operator(), &person(Vec::new())).await;
     assert!(made.is_err(), "{made:?}");
-    assert!(config.users(acme).await.unwrap().is_empty());
+    assert!(
+        config
+            .users(acme, trunkline_stores::postgres::row::Span::first(1))
+            .await
+            .unwrap()
+            .is_empty()
+    );
     owner.batch_execute("GRANT INSERT ON audit_entries TO trunkline_app").await.unwrap();
     config.create_user(acme, &By::operator(), &person(Vec::new())).await.unwrap();
     assert_eq!(config.verify_deeds(acme).await.unwrap(), Ok(1), "and the chain has no gap");

@@ -15,6 +15,7 @@ mod engine;
 mod log_kafka;
 mod log_postgres;
 mod log_suite;
+mod people;
 mod schema;
 mod secrets;
 mod server;

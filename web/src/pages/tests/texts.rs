@@ -38,6 +38,11 @@ const MADE: &[&str] = &[
     "find-",
     "spot-",
     "repair-",
+    "done-",
+    "wrong-",
+    "mail-",
+    "may-",
+    "invitation-",
 ];
 
 #[test]

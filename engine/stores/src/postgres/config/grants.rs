@@ -9,44 +9,11 @@ use serde_json::{Value, json};
 use tokio_postgres::Row;
 use tokio_postgres::types::Json;
 use trunkline_core::access::{Agents, Grant, Role};
-use trunkline_core::audit::{By, Deed};
 use trunkline_core::id::{BusinessId, TenantId, UserId};
 use uuid::Uuid;
 
-use super::{Config, audit, column, must_exist, rows};
-use crate::postgres::{PostgresError, tenant};
-
-impl Config {
-    /// Gives a person other roles: everywhere (`None`: nowhere by itself) and in single businesses, in place of all they had. Open pages and
-    /// streams follow within seconds.
-    pub async fn set_roles(
-        &self,
-        tenant: TenantId,
-        by: &By,
-        user: UserId,
-        role: Option<Role>,
-        grants: &[Grant],
-    ) -> Result<(), PostgresError> {
-        let doing = "set roles";
-        let mut client = self.client(doing).await?;
-        let transaction = tenant::begin(&mut client, tenant, doing).await?;
-        let before = rows(&transaction, doing, include_str!("../sql/roles_of.sql"), &[&user.0]).await?;
-        must_exist(&before, doing)?;
-        let was = shown(
-            column::<Option<&str>>(&before[0], 0)?.map(self::role).transpose()?,
-            &read_grants(&before[0], 1)?,
-        );
-        let word = role.map(Role::as_str);
-        rows(&transaction, doing, include_str!("../sql/set_role.sql"), &[&user.0, &word]).await?;
-        put_grants(&transaction, tenant, user, grants).await?;
-        let deed = Deed::plain("person.roles", "user", user).before(&was).after(&shown(role, grants));
-        audit::append(&transaction, tenant, by, &deed).await?;
-        transaction
-            .commit()
-            .await
-            .map_err(|error| PostgresError::from_driver(doing, &error))
-    }
-}
+use super::{column, rows};
+use crate::postgres::PostgresError;
 
 /// Replaces the roles of a person in single businesses.
 pub(super) async fn put_grants(
@@ -96,6 +63,12 @@ pub(super) fn read_grants(row: &Row, at: usize) -> Result<Vec<Grant>, PostgresEr
 pub(super) fn role(word: &str) -> Result<Role, PostgresError> {
     word.parse()
         .map_err(|_| PostgresError::Misconfigured("a user has a role that this version does not know; upgrade Trunkline".into()))
+}
+
+/// Grants as an invitation keeps them: what [`read_grants`] reads.
+pub(super) fn stored(grants: &[Grant]) -> Value {
+    let one = |grant: &Grant| json!({ "business": grant.business.0, "role": grant.role, "agents": named(&grant.agents) });
+    grants.iter().map(one).collect()
 }
 
 /// Roles as the record of deeds shows them.

@@ -33,6 +33,15 @@ impl Config {
         Ok(fresh)
     }
 
+    /// The name of an organisation.
+    pub async fn organisation_name(&self, tenant: TenantId) -> Result<String, PostgresError> {
+        let doing = "read an organisation";
+        let sql = include_str!("../sql/organisation_name.sql");
+        let found = self.ask_within(tenant, doing, sql, &[]).await?;
+        must_exist(&found, doing)?;
+        column(&found[0], 0)
+    }
+
     /// Every organisation of the platform: for the operator, and for jobs that go from tenant to tenant.
     pub async fn organisations(&self) -> Result<Vec<Organisation>, PostgresError> {
         let found = self

@@ -1,0 +1,1 @@
+SELECT forget_idempotent_requests($1, $2)

@@ -1,0 +1,1 @@
+DELETE FROM idempotent_requests WHERE id = $1 AND status IS NULL

@@ -1,0 +1,1 @@
+UPDATE password_resets SET token_hash = $2 WHERE id = $1 RETURNING id

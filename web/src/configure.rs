@@ -1,0 +1,72 @@
+//! Changes of the configuration, as API and pages ask for them: what is allowed, what is checked, and what is told when it is refused.
+
+pub mod invitations;
+pub mod keys;
+pub mod people;
+pub mod profile;
+
+use trunkline_stores::postgres::PostgresError;
+
+use crate::error::{FieldError, Kind, Problem};
+
+/// Longest name of anything, in characters; the database has the same limit.
+pub const NAME_CHARS: usize = 200;
+
+/// What was found wrong with a form, all of it at once.
+#[derive(Debug, Default)]
+pub struct Wrong(Vec<FieldError>);
+
+impl Wrong {
+    /// Notes a refused field: its JSON pointer, a stable word, a sentence.
+    pub fn field(&mut self, pointer: &str, code: &str, detail: impl Into<String>) {
+        self.0.push(FieldError {
+            pointer: pointer.to_owned(),
+            code: code.to_owned(),
+            detail: detail.into(),
+        });
+    }
+
+    /// A name as it is kept: without white space around it.
+    pub fn name(&mut self, pointer: &str, text: &str) -> String {
+        let name = text.trim();
+        if name.is_empty() {
+            self.field(pointer, "empty", "A name is needed.");
+        } else if name.chars().count() > NAME_CHARS || name.chars().any(char::is_control) {
+            self.field(
+                pointer,
+                "bad_name",
+                format!("A name has at most {NAME_CHARS} characters and no line breaks."),
+            );
+        }
+        name.to_owned()
+    }
+
+    /// Whether nothing was wrong so far.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Refuses when something was wrong.
+    pub fn end(self) -> Result<(), Problem> {
+        if self.0.is_empty() { Ok(()) } else { Err(Problem::fields(self.0)) }
+    }
+}
+
+/// What Postgres did not do, as an answer.
+pub fn refused(attempted: &'static str, error: PostgresError) -> Problem {
+    match error {
+        PostgresError::Missing { .. } => Problem::not_found(),
+        PostgresError::Changed { .. } => Problem::new(Kind::Precondition, "It was changed meanwhile; read it again and repeat the change."),
+        PostgresError::Conflict { why, .. } => Problem::new(Kind::Conflict, sentence(why)),
+        PostgresError::Unavailable { .. } => Problem::unavailable(attempted, error),
+        other => Problem::internal(attempted, other),
+    }
+}
+
+/// A clause as a sentence.
+fn sentence(clause: &str) -> String {
+    let mut letters = clause.chars();
+    letters
+        .next()
+        .map_or_else(String::new, |first| format!("{}{}.", first.to_uppercase(), letters.as_str()))
+}
