@@ -197,7 +197,7 @@ impl Worker {
 
     async fn deliver(&self, job: &ClaimedJob) -> Result<Tried, PostgresError> {
         let endpoint = EndpointId(job.subject);
-        let found = match self.config.webhook_target(job.tenant, endpoint).await {
+        let found = match self.config.webhook_target(job.tenant, endpoint, wall_clock()).await {
             Err(error @ PostgresError::Unreadable { .. }) => return Ok(Tried::Failed(error.to_string())),
             found => found?,
         };
@@ -211,6 +211,7 @@ impl Worker {
         let delivery = Delivery {
             url: &target.url,
             secret: &target.secret,
+            previous: target.previous.as_ref(),
             id: &id,
             timestamp: wall_clock().0.div_euclid(1_000),
             body: &job.body,

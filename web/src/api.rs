@@ -3,6 +3,7 @@
 pub mod api_keys;
 pub mod audit;
 pub mod board;
+pub mod businesses;
 pub mod call;
 pub mod calls;
 pub mod completeness;
@@ -24,6 +25,7 @@ pub mod things;
 pub mod tv_links;
 pub mod usage;
 pub mod webhook_endpoints;
+pub mod workspaces;
 
 use actix_web::web;
 
@@ -38,7 +40,10 @@ pub fn configure(config: &mut web::ServiceConfig) {
         .service(call::turns)
         .service(call::events)
         .service(things::metrics)
-        .service(things::businesses)
+        .service(businesses::list)
+        .service(businesses::create)
+        .service(businesses::show)
+        .service(businesses::update)
         .service(completeness::completeness)
         .service(things::set_aside)
         .service(received::received)
@@ -52,7 +57,18 @@ pub fn configure(config: &mut web::ServiceConfig) {
         .service(webhook_endpoints::create)
         .service(webhook_endpoints::show)
         .service(webhook_endpoints::update)
+        .service(webhook_endpoints::rotate)
         .service(webhook_endpoints::remove)
+        .service(workspaces::list)
+        .service(workspaces::create)
+        .service(workspaces::show)
+        .service(workspaces::update)
+        .service(workspaces::add_key)
+        .service(workspaces::remove_key)
+        .service(workspaces::activity)
+        .service(workspaces::list_agents)
+        .service(workspaces::map_agent)
+        .service(workspaces::unmap_agent)
         .service(people::list)
         .service(people::show)
         .service(people::update)

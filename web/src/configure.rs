@@ -1,9 +1,13 @@
 //! Changes of the configuration, as API and pages ask for them: what is allowed, what is checked, and what is told when it is refused.
 
+pub mod agents;
+pub mod business;
+pub mod endpoint;
 pub mod invitations;
 pub mod keys;
 pub mod people;
 pub mod profile;
+pub mod workspace;
 
 use trunkline_stores::postgres::PostgresError;
 

@@ -98,15 +98,15 @@ pub async fn prepare(config: &Config, data: &Path, hash: impl AsyncFnOnce(String
         api_key: Some(SecretString::from(API_KEY)),
         zone: "UTC".to_owned(),
     };
-    demo.workspace = config.create_workspace(tenant, &new).await?;
+    demo.workspace = config.create_workspace(tenant, &By::operator(), &new).await?;
     for firm in World::new().businesses {
         let business = NewBusiness {
             concurrency_limit: Some(firm.limit),
             ..NewBusiness::plain(firm.name, firm.zone)
         };
-        let id = config.create_business(tenant, &business).await?;
+        let id = config.create_business(tenant, &By::operator(), &business).await?;
         for agent in &firm.agents {
-            config.map_agent(tenant, &agent.id, id, &agent.name).await?;
+            config.map_agent(tenant, &By::operator(), &agent.id, id, &agent.name).await?;
         }
     }
     let person = NewUser {

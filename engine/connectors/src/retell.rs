@@ -1,5 +1,5 @@
 //! Retell's REST API, as far as Trunkline calls it: what is the truth about this call, which calls are there, where do agents send
-//! their events.
+//! their events, whose is this key.
 //!
 //! Paths, fields and limits: `API.md` parts 1, 3 and 9. Every request is idempotent and repeated as Retell's own SDKs repeat. Nothing
 //! is logged here, and no error repeats a key, a number or a word of a call.
@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -29,6 +30,10 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
 const LIST_TIMEOUT: Duration = Duration::from_secs(60);
 /// Repeats after the first attempt, as Retell's SDKs.
 const RETRIES: u32 = 2;
+/// While a person waits for the answer there is one attempt, and it may take this long.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(8);
+/// And pages of one answer follow each other this fast.
+const PROBE_PER_SECOND: u32 = 20;
 /// First pause before a repeat; doubles.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
 /// Longest pause before a repeat, also when a `Retry-After` asks for more: then the caller is told, who can wait better.
@@ -71,6 +76,22 @@ pub struct Client {
     base: String,
     key: SecretString,
     pace: Pace,
+    retries: u32,
+    longest: Duration,
+}
+
+/// What an API key is, as Retell tells it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct KeyInfo {
+    /// Retell's workspace.
+    #[serde(default)]
+    pub org_id: String,
+    /// Its name.
+    #[serde(default)]
+    pub org_name: String,
+    /// What the key is called there.
+    #[serde(default)]
+    pub api_key_name: String,
 }
 
 impl Client {
@@ -86,7 +107,26 @@ impl Client {
             base: base.trim_end_matches('/').to_owned(),
             key,
             pace,
+            retries: RETRIES,
+            longest: LIST_TIMEOUT,
         })
+    }
+
+    /// The same for questions that a person waits for: one attempt, soon over.
+    pub fn probing(base: &str, key: SecretString) -> Result<Client, RetellError> {
+        Ok(Client {
+            retries: 0,
+            longest: PROBE_TIMEOUT,
+            ..Client::new(base, key, Pace::per_second(PROBE_PER_SECOND))?
+        })
+    }
+
+    /// `GET /get-api-key-info`: whether the key is good, and whose it is.
+    pub async fn key_info(&self) -> Result<KeyInfo, RetellError> {
+        read(
+            "answer about the key",
+            self.send(Method::GET, "/get-api-key-info", None, REQUEST_TIMEOUT).await?,
+        )
     }
 
     /// `GET /v2/get-call/{id}`: the call object as it stands.
@@ -127,7 +167,7 @@ impl Client {
             let mut request = self
                 .http
                 .request(method.clone(), format!("{}{path}", self.base))
-                .timeout(timeout)
+                .timeout(timeout.min(self.longest))
                 .bearer_auth(self.key.expose_secret());
             if let Some(body) = &body {
                 request = request.json(body);
@@ -150,7 +190,7 @@ impl Client {
                 }
                 Err(error) => (true, RetellError::Unreachable(error.without_url().to_string())),
             };
-            if !again || attempt == RETRIES {
+            if !again || attempt == self.retries {
                 return Err(error);
             }
             attempt += 1;

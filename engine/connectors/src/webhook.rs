@@ -24,6 +24,8 @@ pub struct Delivery<'a> {
     pub url: &'a str,
     /// Signed with this.
     pub secret: &'a SecretString,
+    /// And with this, for a while after a rotation.
+    pub previous: Option<&'a SecretString>,
     /// The same for every try, so that receivers can tell repeats.
     pub id: &'a str,
     /// Seconds since the epoch, of this try.
@@ -92,7 +94,12 @@ impl Sender {
     /// Delivers once: success is any answer of 2xx.
     pub async fn deliver(&self, delivery: &Delivery<'_>) -> Result<(), DeliveryError> {
         let url = checked_url(delivery.url, self.options.allow_private_networks)?;
-        let signature = Secret::parse(delivery.secret)?.sign(delivery.id, delivery.timestamp, delivery.body);
+        let sign = |secret| Ok::<_, UnreadableSecret>(Secret::parse(secret)?.sign(delivery.id, delivery.timestamp, delivery.body));
+        let mut signature = sign(delivery.secret)?;
+        if let Some(previous) = delivery.previous {
+            // Several signatures stand in one header with spaces between; a receiver accepts any that it can make itself.
+            signature = format!("{signature} {}", sign(previous)?);
+        }
         let request = self
             .http
             .post(url)

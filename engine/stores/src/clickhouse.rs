@@ -14,6 +14,7 @@ mod place;
 mod rows;
 mod schema;
 mod story;
+mod workspace;
 
 pub use aside::{AsidePage, AsidePlace, StoredSetAside};
 pub use audit::{AgentReceipts, ClassCount, Density, Missing, StandingCalls, StoredOddity};
@@ -28,3 +29,4 @@ pub use place::{Known, Place, Placed, after, place};
 pub use rows::{CallRow, EventRow, Raw, TranscriptRow};
 pub use schema::Migrated;
 pub use story::{EventPlace, StoredCall, StoredEvent};
+pub use workspace::{SeenAgent, WorkspaceEvents};

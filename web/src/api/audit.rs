@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::calls::turning;
 use super::form::{Page, moment};
 use super::query::Parameters;
-use super::webhook_endpoints::refused;
+use crate::configure::refused;
 use crate::error::{Problem, Written};
 use crate::identity::Caller;
 use crate::state::AppState;

@@ -9,7 +9,7 @@ use trunkline_core::id::CallKey;
 use uuid::Uuid;
 
 use super::calls::unread;
-use super::webhook_endpoints::refused;
+use crate::configure::refused;
 use crate::error::Problem;
 use crate::identity::Caller;
 use crate::state::AppState;

@@ -1,4 +1,4 @@
-//! The catalogue of metrics, businesses, set-aside events.
+//! The catalogue of metrics, set-aside events.
 
 use actix_web::{HttpRequest, get, web};
 use serde::Serialize;
@@ -6,7 +6,6 @@ use serde_json::Value;
 use trunkline_core::instant::Millis;
 use trunkline_core::metric::CATALOGUE;
 use trunkline_stores::clickhouse::AsidePlace;
-use trunkline_stores::postgres::row::Business;
 use utoipa::ToSchema;
 
 use super::calls::{turning, unread};
@@ -23,33 +22,6 @@ pub struct Metrics {
     /// Name, time base, formula in words, unit, null rule, direction of good, default target.
     #[schema(value_type = Vec<Object>)]
     pub data: Value,
-}
-
-/// The businesses of the organisation.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Businesses {
-    /// By name.
-    pub data: Vec<BusinessForm>,
-}
-
-/// One business.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct BusinessForm {
-    /// Always `business`.
-    pub object: &'static str,
-    /// Its id.
-    pub id: String,
-    /// Its name.
-    pub name: String,
-    /// IANA time zone.
-    pub time_zone: String,
-    /// Minute of the local day at which its day begins.
-    pub day_start_minute: u16,
-    /// Calls at once that its plan allows.
-    pub concurrency_limit: Option<u32>,
-    /// Targets by metric.
-    #[schema(value_type = Object)]
-    pub targets: Value,
 }
 
 /// One record that could not be read; its bytes are kept.
@@ -81,26 +53,6 @@ pub async fn metrics(caller: Caller) -> Result<web::Json<Metrics>, Problem> {
     caller.sight(Permission::Live)?;
     let data = serde_json::to_value(CATALOGUE).map_err(|error| Problem::internal("write the catalogue", error))?;
     Ok(web::Json(Metrics { data }))
-}
-
-/// The businesses of the caller's organisation.
-#[utoipa::path(tag = "configuration", operation_id = "listBusinesses", responses((status = 200, description = "All businesses", body = Businesses),
-    (status = 401, description = "No credential", body = Written)))]
-#[get("/v1/businesses", wrap = "actix_web::middleware::from_fn(super::etag::conditional)")]
-pub async fn businesses(caller: Caller, state: web::Data<AppState>) -> Result<web::Json<Businesses>, Problem> {
-    let sight = caller.sight(Permission::Live)?;
-    let found = state
-        .config
-        .businesses(caller.tenant)
-        .await
-        .map_err(|error| Problem::unavailable("list businesses", error))?;
-    Ok(web::Json(Businesses {
-        data: found
-            .into_iter()
-            .filter(|business| sight.agents(business.id).is_some())
-            .map(BusinessForm::of)
-            .collect(),
-    }))
 }
 
 /// Events that were kept but could not be read, newest first.
@@ -140,18 +92,4 @@ pub async fn set_aside(caller: Caller, request: HttpRequest, state: web::Data<Ap
         next_cursor: page.older.map(seal),
         previous_cursor: page.newer.map(seal),
     }))
-}
-
-impl BusinessForm {
-    fn of(business: Business) -> BusinessForm {
-        BusinessForm {
-            object: "business",
-            id: business.id.to_string(),
-            name: business.name,
-            time_zone: business.zone,
-            day_start_minute: business.day_start_minute,
-            concurrency_limit: business.concurrency_limit,
-            targets: business.targets,
-        }
-    }
 }

@@ -7,8 +7,8 @@ use trunkline_core::id::{BusinessId, LinkId};
 use trunkline_stores::postgres::config::tv_links::TvLink;
 use utoipa::ToSchema;
 
-use super::form::moment;
-use super::webhook_endpoints::{read, refused};
+use super::form::{json, moment};
+use crate::configure::refused;
 use crate::error::{Problem, Written};
 use crate::identity::session::now;
 use crate::identity::{Caller, screen};
@@ -83,7 +83,7 @@ pub async fn list(caller: Caller, state: web::Data<AppState>) -> Result<web::Jso
     (status = 404, description = "No such business", body = Written), (status = 422, description = "A field is refused", body = Written)))]
 #[post("/v1/tv-links")]
 pub async fn create(caller: Caller, state: web::Data<AppState>, body: web::Bytes) -> Result<HttpResponse, Problem> {
-    let new: NewLink = read(&body)?;
+    let new: NewLink = json(&body)?;
     let (id, token) = make(&caller, &state, new).await?;
     let all = state.config.tv_links(caller.tenant).await;
     let made = all

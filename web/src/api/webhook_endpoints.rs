@@ -1,24 +1,17 @@
 //! `/v1/webhook-endpoints`: where this organisation wants to be told of its calls.
 
 use actix_web::{HttpResponse, delete, get, patch, post, web};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
-use trunkline_connectors::webhook::{Secret, checked_url};
-use trunkline_core::announcement::Topic;
-use trunkline_core::id::{BusinessId, EndpointId};
-use trunkline_stores::postgres::PostgresError;
-use trunkline_stores::postgres::config::webhooks::{NewWebhook, WebhookChange, WebhookEndpoint};
+use trunkline_core::access::Permission;
+use trunkline_stores::postgres::config::webhooks::WebhookEndpoint;
 use utoipa::ToSchema;
 
-use super::form::moment;
-use crate::error::{Kind, Problem, Written};
+use super::form::{json, moment};
+use crate::configure::endpoint::{self, Draft};
+use crate::error::{Problem, Written};
 use crate::identity::Caller;
-use crate::identity::session::now;
 use crate::state::AppState;
-use trunkline_core::access::Permission;
-
-/// An organisation needs few; more are a loop in somebody's script.
-const ENDPOINTS_MAX: usize = 50;
 
 /// All endpoints.
 #[derive(Debug, Serialize, ToSchema)]
@@ -48,7 +41,7 @@ pub struct EndpointForm {
     pub created_at: Option<String>,
     /// The first failure since the last success; after 120 hours it is switched off.
     pub failing_since: Option<String>,
-    /// What deliveries are signed with (Standard Webhooks); shown once, when the endpoint is made.
+    /// What deliveries are signed with (Standard Webhooks); shown once, when it is made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secret: Option<String>,
 }
@@ -86,11 +79,9 @@ pub struct EndpointChange {
     (status = 401, description = "No credential", body = Written), (status = 403, description = "Not allowed", body = Written)))]
 #[get("/v1/webhook-endpoints")]
 pub async fn list(caller: Caller, state: web::Data<AppState>) -> Result<web::Json<Endpoints>, Problem> {
-    caller.needs(Permission::Webhooks)?;
-    let found = state.config.webhooks(caller.tenant, None).await;
-    let found = found.map_err(|error| refused("list webhook endpoints", error))?;
+    let found = endpoint::all(&state, &caller).await?;
     Ok(web::Json(Endpoints {
-        data: found.into_iter().map(EndpointForm::of).collect(),
+        data: found.into_iter().map(|endpoint| EndpointForm::of(endpoint, None)).collect(),
     }))
 }
 
@@ -98,39 +89,21 @@ pub async fn list(caller: Caller, state: web::Data<AppState>) -> Result<web::Jso
 #[utoipa::path(tag = "webhooks", operation_id = "createWebhookEndpoint", request_body = NewEndpoint,
     responses((status = 201, description = "The endpoint, with its secret", body = EndpointForm),
     (status = 401, description = "No credential", body = Written), (status = 403, description = "Not allowed", body = Written),
-    (status = 422, description = "An address that must not be called, or an event that there is not", body = Written)))]
+    (status = 422, description = "An address that must not be called, or an event or business that there is not", body = Written)))]
 #[post("/v1/webhook-endpoints")]
 pub async fn create(caller: Caller, state: web::Data<AppState>, body: web::Bytes) -> Result<HttpResponse, Problem> {
     caller.needs(Permission::Webhooks)?;
-    let new: NewEndpoint = read(&body)?;
-    let topics = topics(&new.events)?;
-    let business = match &new.business_id {
-        None => None,
-        Some(text) => Some(business(&state, &caller, text)?),
+    let new: NewEndpoint = json(&body)?;
+    let draft = Draft {
+        url: new.url,
+        events: new.events,
+        business: new.business_id,
+        enabled: true,
     };
-    check_url(&state, &caller, &new.url)?;
-    let there = state.config.webhooks(caller.tenant, None).await;
-    if there.map_err(|error| refused("count webhook endpoints", error))?.len() >= ENDPOINTS_MAX {
-        let detail = format!("There are {ENDPOINTS_MAX} endpoints already; delete one first.");
-        return Err(Problem::new(Kind::Unprocessable, detail));
-    }
-    let secret = Secret::written(rand::random());
-    let endpoint = NewWebhook {
-        business,
-        url: new.url.trim(),
-        events: &topics,
-        secret: &secret,
-    };
-    let id = state
-        .config
-        .create_webhook(caller.tenant, &endpoint, now())
-        .await
-        .map_err(|error| refused("make a webhook endpoint", error))?;
-    let mut form = one(&state, &caller, id).await?;
-    form.secret = Some(secret.expose_secret().to_owned());
+    let (made, secret) = endpoint::create(&state, &caller, &draft).await?;
     Ok(HttpResponse::Created()
-        .insert_header(("location", format!("/v1/webhook-endpoints/{id}")))
-        .json(form))
+        .insert_header(("location", format!("/v1/webhook-endpoints/{}", made.id)))
+        .json(EndpointForm::of(made, Some(secret))))
 }
 
 /// One endpoint.
@@ -139,8 +112,8 @@ pub async fn create(caller: Caller, state: web::Data<AppState>, body: web::Bytes
     (status = 401, description = "No credential", body = Written), (status = 404, description = "Not there", body = Written)))]
 #[get("/v1/webhook-endpoints/{id}")]
 pub async fn show(caller: Caller, state: web::Data<AppState>, path: web::Path<String>) -> Result<web::Json<EndpointForm>, Problem> {
-    caller.needs(Permission::Webhooks)?;
-    one(&state, &caller, id(&path)?).await.map(web::Json)
+    let found = endpoint::find(&state, &caller, &path).await?;
+    Ok(web::Json(EndpointForm::of(found, None)))
 }
 
 /// Changes an endpoint, or switches it on or off.
@@ -155,25 +128,27 @@ pub async fn update(
     path: web::Path<String>,
     body: web::Bytes,
 ) -> Result<web::Json<EndpointForm>, Problem> {
-    caller.needs(Permission::Webhooks)?;
-    let id = id(&path)?;
-    let change: EndpointChange = read(&body)?;
-    let before = one(&state, &caller, id).await?;
-    let url = change.url.unwrap_or(before.url);
-    check_url(&state, &caller, &url)?;
-    let events = change.events.unwrap_or(before.events);
-    let topics = topics(&events)?;
-    let change = WebhookChange {
-        url: url.trim(),
-        events: &topics,
-        enabled: change.enabled.unwrap_or(before.enabled),
+    let before = endpoint::find(&state, &caller, &path).await?;
+    let change: EndpointChange = json(&body)?;
+    let draft = Draft {
+        url: change.url.unwrap_or(before.url),
+        events: change.events.unwrap_or(before.events),
+        business: None,
+        enabled: change.enabled.unwrap_or(before.disabled_at.is_none()),
     };
-    state
-        .config
-        .update_webhook(caller.tenant, id, &change, now())
-        .await
-        .map_err(|error| refused("change a webhook endpoint", error))?;
-    one(&state, &caller, id).await.map(web::Json)
+    let after = endpoint::change(&state, &caller, before.id, &draft).await?;
+    Ok(web::Json(EndpointForm::of(after, None)))
+}
+
+/// Gives an endpoint another secret. The answer holds it once; for 24 hours deliveries are signed with both, the new one first.
+#[utoipa::path(tag = "webhooks", operation_id = "rotateWebhookSecret", params(("id" = String, Path, description = "Its id")),
+    responses((status = 200, description = "The endpoint, with its new secret", body = EndpointForm),
+    (status = 401, description = "No credential", body = Written), (status = 404, description = "Not there", body = Written)))]
+#[post("/v1/webhook-endpoints/{id}/secret")]
+pub async fn rotate(caller: Caller, state: web::Data<AppState>, path: web::Path<String>) -> Result<web::Json<EndpointForm>, Problem> {
+    let found = endpoint::find(&state, &caller, &path).await?;
+    let secret = endpoint::rotate(&state, &caller, found.id).await?;
+    Ok(web::Json(EndpointForm::of(found, Some(secret))))
 }
 
 /// Removes an endpoint. What waits for it is not delivered.
@@ -182,84 +157,13 @@ pub async fn update(
     (status = 401, description = "No credential", body = Written), (status = 404, description = "Not there", body = Written)))]
 #[delete("/v1/webhook-endpoints/{id}")]
 pub async fn remove(caller: Caller, state: web::Data<AppState>, path: web::Path<String>) -> Result<HttpResponse, Problem> {
-    caller.needs(Permission::Webhooks)?;
-    state
-        .config
-        .delete_webhook(caller.tenant, id(&path)?, now())
-        .await
-        .map_err(|error| refused("remove a webhook endpoint", error))?;
+    let found = endpoint::find(&state, &caller, &path).await?;
+    endpoint::remove(&state, &caller, found.id).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// A body as JSON; what it is not is said.
-pub fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem> {
-    serde_json::from_slice(body).map_err(|error| {
-        if error.is_data() {
-            Problem::new(Kind::Unprocessable, format!("The body is not what is taken here: {error}."))
-        } else {
-            Problem::new(Kind::BadRequest, format!("The body is no JSON: {error}."))
-        }
-    })
-}
-
-fn id(path: &str) -> Result<EndpointId, Problem> {
-    path.parse().map_err(|_| Problem::not_found())
-}
-
-fn topics(events: &[String]) -> Result<Vec<&'static str>, Problem> {
-    let possible = Topic::ALL.map(Topic::as_str).join(", ");
-    if events.is_empty() {
-        let detail = format!("events names nothing; possible: {possible}.");
-        return Err(Problem::field("events", "empty", detail));
-    }
-    let mut topics = Vec::new();
-    for event in events {
-        let topic = Topic::parse(event).ok_or_else(|| {
-            let detail = format!("events has no value \"{event}\"; possible: {possible}.");
-            Problem::field("events", "unknown_value", detail)
-        })?;
-        if !topics.contains(&topic.as_str()) {
-            topics.push(topic.as_str());
-        }
-    }
-    Ok(topics)
-}
-
-fn business(state: &AppState, caller: &Caller, text: &str) -> Result<BusinessId, Problem> {
-    let id: BusinessId = text
-        .parse()
-        .map_err(|error| Problem::field("business_id", "unreadable", format!("business_id: {error}.")))?;
-    let directory = state.directory.borrow();
-    let ours = directory.businesses.get(&id).is_some_and(|entry| entry.tenant == caller.tenant);
-    if ours { Ok(id) } else { Err(Problem::not_found()) }
-}
-
-fn check_url(state: &AppState, caller: &Caller, url: &str) -> Result<(), Problem> {
-    checked_url(url, state.settings.webhooks.allow_private_networks)
-        .map(drop)
-        .map_err(|error| {
-            tracing::info!(target: "audit", event = "ssrf.block", tenant = %caller.tenant, request_id = %crate::request::current_id(), "refused");
-            Problem::field("url", "blocked_address", format!("url: {error}."))
-        })
-}
-
-async fn one(state: &AppState, caller: &Caller, id: EndpointId) -> Result<EndpointForm, Problem> {
-    let found = state.config.webhooks(caller.tenant, Some(id)).await;
-    let found = found.map_err(|error| refused("read a webhook endpoint", error))?;
-    found.into_iter().next().map(EndpointForm::of).ok_or_else(Problem::not_found)
-}
-
-/// What Postgres did not do, as an answer.
-pub fn refused(attempted: &'static str, error: PostgresError) -> Problem {
-    match error {
-        PostgresError::Missing { .. } => Problem::not_found(),
-        PostgresError::Unavailable { .. } => Problem::unavailable(attempted, error),
-        other => Problem::internal(attempted, other),
-    }
-}
-
 impl EndpointForm {
-    fn of(endpoint: WebhookEndpoint) -> EndpointForm {
+    fn of(endpoint: WebhookEndpoint, secret: Option<SecretString>) -> EndpointForm {
         EndpointForm {
             object: "webhook_endpoint",
             id: endpoint.id.to_string(),
@@ -270,7 +174,7 @@ impl EndpointForm {
             disabled_reason: endpoint.disabled_at.map(|_| endpoint.disabled_reason),
             created_at: moment(endpoint.created_at),
             failing_since: endpoint.failing_since.and_then(moment),
-            secret: None,
+            secret: secret.map(|secret| secret.expose_secret().to_owned()),
         }
     }
 }

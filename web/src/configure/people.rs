@@ -126,7 +126,7 @@ pub async fn check_grants(state: &AppState, caller: &Caller, grants: &mut [Grant
 
 /// Businesses of the organisation.
 pub async fn businesses(state: &AppState, caller: &Caller) -> Result<BTreeSet<BusinessId>, Problem> {
-    let found = state.config.businesses(caller.tenant).await;
+    let found = state.config.businesses(caller.tenant, None).await;
     let found = found.map_err(|error| refused("list businesses", error))?;
     Ok(found.into_iter().map(|business| business.id).collect())
 }

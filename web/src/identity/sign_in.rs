@@ -13,7 +13,7 @@ use trunkline_core::id::{TenantId, UserId};
 
 use super::password::PasswordError;
 use super::{Caller, Person, second_step, session};
-use crate::api::webhook_endpoints::refused;
+use crate::configure::refused;
 use crate::error::{Kind, Problem};
 use crate::request;
 use crate::state::AppState;

@@ -9,7 +9,7 @@ use trunkline_stores::postgres::PostgresError;
 use trunkline_stores::postgres::config::second_factor::{Proof, Proved};
 use uuid::Uuid;
 
-use crate::api::webhook_endpoints::refused;
+use crate::configure::refused;
 use crate::error::{Kind, Problem};
 use crate::identity::session::now;
 use crate::identity::{Caller, Person, second_factor, second_step, sign_in};

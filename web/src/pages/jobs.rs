@@ -7,7 +7,7 @@ use serde::Deserialize;
 use trunkline_core::id::JobId;
 use trunkline_stores::postgres::jobs::{JobState, ListedJob};
 
-use crate::api::webhook_endpoints::refused;
+use crate::configure::refused;
 use crate::error::Problem;
 use crate::identity::Caller;
 use crate::identity::session::now;

@@ -1,11 +1,16 @@
 //! The place of settings: what an organisation sets up, with a navigation of its own at the side.
 
 pub mod audit;
+pub mod business;
+pub mod businesses;
 pub mod keys;
 pub mod people;
 pub mod person;
 pub mod roles;
 pub mod screens;
+pub mod webhooks;
+pub mod workspace;
+pub mod workspaces;
 
 use actix_web::http::header;
 use actix_web::middleware::from_fn;
@@ -20,10 +25,13 @@ use crate::pages::{frame, problem};
 use crate::state::AppState;
 
 /// Parts of the settings in order: address, text, and the permission that opens it.
-const PARTS: [(&str, &str, Permission); 5] = [
+const PARTS: [(&str, &str, Permission); 8] = [
     ("/settings/people", "set-people", Permission::People),
     ("/settings/roles", "set-roles", Permission::Live),
     ("/settings/keys", "set-keys", Permission::Keys),
+    ("/settings/businesses", "set-businesses", Permission::Businesses),
+    ("/settings/workspaces", "set-workspaces", Permission::Workspaces),
+    ("/settings/webhooks", "set-webhooks", Permission::Webhooks),
     ("/settings/screens", "set-screens", Permission::Links),
     ("/settings/audit", "set-audit", Permission::Audit),
 ];
@@ -68,6 +76,30 @@ pub fn configure(config: &mut web::ServiceConfig) {
                 .route(web::post().to(screens::create)),
         )
         .service(page("/settings/screens/{id}/revoke").route(web::post().to(screens::revoke)))
+        .service(
+            page("/settings/businesses")
+                .route(web::get().to(businesses::show))
+                .route(web::post().to(businesses::create)),
+        )
+        .service(
+            page("/settings/businesses/{id}")
+                .route(web::get().to(business::show))
+                .route(web::post().to(business::save)),
+        )
+        .service(
+            page("/settings/workspaces")
+                .route(web::get().to(workspaces::show))
+                .route(web::post().to(workspaces::link)),
+        )
+        .service(page("/settings/workspaces/{id}").route(web::get().to(workspace::show)))
+        .service(page("/settings/workspaces/{id}/arrival").route(web::get().to(workspace::arrival)))
+        .service(page("/settings/workspaces/{id}/{act}").route(web::post().to(workspace::act)))
+        .service(
+            page("/settings/webhooks")
+                .route(web::get().to(webhooks::show))
+                .route(web::post().to(webhooks::create)),
+        )
+        .service(page("/settings/webhooks/{id}/{act}").route(web::post().to(webhooks::act)))
         .service(
             page("/settings/people")
                 .route(web::get().to(people::show))
@@ -167,4 +199,20 @@ fn go(address: &str) -> HttpResponse {
     HttpResponse::SeeOther()
         .insert_header((header::LOCATION, address.to_owned()))
         .finish()
+}
+
+/// Names of all time zones, for the list of suggestions.
+fn zones() -> Vec<String> {
+    jiff::tz::db().available().map(|name| name.to_string()).collect()
+}
+
+/// A number that may be left out; what is no number is refused with the field's name.
+fn number(text: &str, field: &str) -> Result<Option<u32>, Problem> {
+    match text.trim() {
+        "" => Ok(None),
+        text => text
+            .parse()
+            .map(Some)
+            .map_err(|_| Problem::field(&format!("/{field}"), "no_number", "Write a whole number, or leave it empty.")),
+    }
 }

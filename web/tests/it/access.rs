@@ -36,16 +36,19 @@ impl Ground {
         let line = app().line().await;
         let ours = line
             .config
-            .create_business(line.tenant, &NewBusiness::plain("Ours", "UTC"))
+            .create_business(line.tenant, &audit::By::operator(), &NewBusiness::plain("Ours", "UTC"))
             .await
             .unwrap();
         let theirs = line
             .config
-            .create_business(line.tenant, &NewBusiness::plain("Theirs", "UTC"))
+            .create_business(line.tenant, &audit::By::operator(), &NewBusiness::plain("Theirs", "UTC"))
             .await
             .unwrap();
         for (agent, business) in [("agent_o", ours), ("agent_p", ours), ("agent_t", theirs)] {
-            line.config.map_agent(line.tenant, agent, business, agent).await.unwrap();
+            line.config
+                .map_agent(line.tenant, &audit::By::operator(), agent, business, agent)
+                .await
+                .unwrap();
         }
         // The engine hears of the mapping a moment later; calls that came before would be of nobody.
         let key = line.api_key(&["live:read"]).await;

@@ -163,7 +163,7 @@ async fn s001_nothing_of_another_organisation_can_be_seen() {
             page["data"].as_array().is_some_and(|data| data.len() == 1)
         })
         .await;
-    let business = theirs.config.businesses(theirs.tenant).await.unwrap()[0].id;
+    let business = theirs.config.businesses(theirs.tenant, None).await.unwrap()[0].id;
     for path in [
         format!("/v1/calls/{id}"),
         format!("/v1/calls/{id}/turns"),

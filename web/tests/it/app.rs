@@ -12,6 +12,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use reqwest::{Client, Response, StatusCode};
 use secrecy::SecretString;
 use serde_json::Value;
+use trunkline_connectors::simulator::{StandIn, World};
 use trunkline_core::access::Permission;
 use trunkline_core::audit::By;
 use trunkline_core::id::{TenantId, WorkspaceId};
@@ -19,9 +20,10 @@ use trunkline_core::instant::Millis;
 use trunkline_core::signature::{SigningKey, sign};
 use trunkline_stores::keyring::Keyring;
 use trunkline_stores::postgres::config::second_factor::Whom;
-use trunkline_stores::postgres::row::NewWorkspace;
+use trunkline_stores::postgres::row::{NewWorkspace, Workspace};
 use trunkline_stores::postgres::{Config, Database, EmbeddedOptions, EmbeddedPostgres, PostgresOptions};
 use trunkline_web::identity::key;
+use trunkline_web::simulated_retell;
 
 use crate::mailbox;
 
@@ -50,8 +52,31 @@ pub fn app() -> &'static App {
         App::start(
             &tempfile::Builder::new().prefix("trunkline-web-").tempdir().unwrap().keep(),
             true,
-            &mailbox::settings().each_ref().map(|(name, value)| (*name, value.as_str())),
+            &[
+                &[("TRUNKLINE_RETELL__API_URL", retell())],
+                &mailbox::settings().each_ref().map(|(name, value)| (*name, value.as_str()))[..],
+            ]
+            .concat(),
         )
+    })
+}
+
+/// Retell's API as the simulator plays it: keys begin with `key_`.
+pub fn retell() -> &'static str {
+    static RETELL: OnceLock<String> = OnceLock::new();
+    RETELL.get_or_init(|| {
+        let (tell, told) = std::sync::mpsc::channel();
+        // A thread and runtime of its own, since each test's runtime ends with the test.
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let stand_in = StandIn::new(Arc::new(World::new()), Arc::default());
+                let address = simulated_retell::serve(stand_in, Arc::default(), (std::net::Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+                tell.send(format!("http://{address}")).unwrap();
+                std::future::pending::<()>().await;
+            });
+        });
+        told.recv().unwrap()
     })
 }
 
@@ -161,7 +186,7 @@ impl App {
             api_key: None,
             zone: "UTC".to_owned(),
         };
-        let workspace = config.create_workspace(tenant, &new).await.unwrap();
+        let workspace = config.create_workspace(tenant, &By::operator(), &new).await.unwrap();
         let line = Line {
             app: self,
             config,
@@ -240,6 +265,15 @@ impl Line {
     /// An API key of the organisation with these scopes.
     pub async fn api_key(&self, scopes: &[&str]) -> String {
         key_of(&self.config, self.tenant, scopes).await
+    }
+
+    /// Changes its workspace.
+    pub async fn change_workspace(&self, with: impl FnOnce(&mut Workspace)) {
+        let before = self.config.workspaces(self.tenant, Some(self.workspace)).await.unwrap().remove(0);
+        let mut after = before.clone();
+        with(&mut after);
+        let done = self.config.change_workspace(self.tenant, &By::operator(), &before, &after).await;
+        done.unwrap();
     }
 
     /// Asks the API, with all scopes to read.

@@ -211,14 +211,14 @@ async fn s134_the_operator_is_told_of_a_changed_entry() {
         (output.status.code(), ours.unwrap().clone())
     };
     let (code, ours) = verify();
-    assert_eq!((code, &ours["entries"]), (Some(0), &Value::from(4)));
+    assert_eq!((code, &ours["entries"]), (Some(0), &Value::from(5)));
     let server = EmbeddedPostgres::start_or_attach(&EmbeddedOptions::new(&app().data)).await.unwrap();
     let url = server.options().owner_url.unwrap();
     let (owner, connection) = tokio_postgres::connect(url.expose_secret(), tokio_postgres::NoTls).await.unwrap();
     tokio::spawn(connection);
     let tamper = format!(
         "ALTER TABLE audit_entries DISABLE TRIGGER append_only; ALTER TABLE audit_entries NO FORCE ROW LEVEL SECURITY;
-         UPDATE audit_entries SET object_id = '7' WHERE tenant = '{}' AND number = 3;
+         UPDATE audit_entries SET object_id = '7' WHERE tenant = '{}' AND number = 4;
          ALTER TABLE audit_entries ENABLE TRIGGER append_only; ALTER TABLE audit_entries FORCE ROW LEVEL SECURITY;",
         line.tenant.0
     );
@@ -226,7 +226,7 @@ async fn s134_the_operator_is_told_of_a_changed_entry() {
     let (code, ours) = verify();
     assert_eq!(code, Some(3));
     assert!(
-        ours["broken"].as_str().unwrap().starts_with("entry 3 is not what was written"),
+        ours["broken"].as_str().unwrap().starts_with("entry 4 is not what was written"),
         "{ours}"
     );
     // As it was, for the tests that verify after this one.

@@ -7,3 +7,4 @@ mod live;
 mod look;
 mod page;
 mod people;
+mod settings;

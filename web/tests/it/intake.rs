@@ -100,7 +100,7 @@ async fn a2_an_unknown_or_disabled_address_is_not_found_before_the_body_is_read(
         404,
         "the address comes before the method"
     );
-    line.config.enable_workspace(line.tenant, line.workspace, false).await.unwrap();
+    line.change_workspace(|workspace| workspace.enabled = false).await;
     line.until_intake_answers(StatusCode::NOT_FOUND).await;
     assert_eq!(
         line.send(event("call_ended", "call_x").to_string()).await.status(),
@@ -257,12 +257,8 @@ async fn a3_rx09_two_keys_are_valid_during_a_rotation() {
     let body = event("call_started", &fresh("call")).to_string().into_bytes();
     let signed = sign(&body, &SigningKey::new(&next), now());
     assert_eq!(with_headers(&line, &body, &[("x-retell-signature", &signed)]).await.as_u16(), 401);
-    // The key of line() is the text its SigningKey was made of; both are set now, as during a rotation.
-    let old = line.config.directory().await.unwrap().by_token[&line.token].signing_keys[0].clone();
-    line.config
-        .set_signing_keys(line.tenant, line.workspace, &[old, SecretString::from(next)])
-        .await
-        .unwrap();
+    line.change_workspace(|workspace| workspace.signing_keys.push(SecretString::from(next)))
+        .await;
     let begun = Instant::now();
     while with_headers(&line, &body, &[("x-retell-signature", &signed)]).await.as_u16() != 204 {
         assert!(begun.elapsed() < crate::app::PATIENCE);
@@ -301,10 +297,7 @@ async fn a5_a_rate_is_held_only_where_one_is_set() {
     for _ in 0..20 {
         line.keep(&event("call_started", &fresh("call"))).await;
     }
-    line.config
-        .limit_workspace(line.tenant, line.workspace, &[], Some(1))
-        .await
-        .unwrap();
+    line.change_workspace(|workspace| workspace.rate_per_second = Some(1)).await;
     let begun = Instant::now();
     loop {
         let answer = line.send(event("call_started", &fresh("call")).to_string()).await;
@@ -319,19 +312,15 @@ async fn a5_a_rate_is_held_only_where_one_is_set() {
 #[tokio::test]
 async fn a_source_list_lets_only_listed_networks_in_and_forwarded_headers_do_not_help() {
     let line = app().line().await;
-    line.config
-        .limit_workspace(line.tenant, line.workspace, &["192.0.2.0/24".to_owned()], None)
-        .await
-        .unwrap();
+    line.change_workspace(|workspace| workspace.allowed_sources = vec!["192.0.2.0/24".to_owned()])
+        .await;
     line.until_intake_answers(StatusCode::FORBIDDEN).await;
     let body = event("call_started", &fresh("call")).to_string().into_bytes();
     let signature = sign(&body, &line.key, now());
     let headers = [("x-retell-signature", signature.as_str()), ("x-forwarded-for", "192.0.2.7")];
     assert_eq!(with_headers(&line, &body, &headers).await.as_u16(), 403);
-    line.config
-        .limit_workspace(line.tenant, line.workspace, &["127.0.0.0/8".to_owned()], None)
-        .await
-        .unwrap();
+    line.change_workspace(|workspace| workspace.allowed_sources = vec!["127.0.0.0/8".to_owned()])
+        .await;
     line.until_intake_answers(StatusCode::METHOD_NOT_ALLOWED).await;
     line.keep(&event("call_started", &fresh("call"))).await;
 }

@@ -9,6 +9,7 @@ use reqwest::StatusCode;
 use secrecy::SecretString;
 use serde_json::Value;
 use tokio::sync::Notify;
+use trunkline_core::audit::By;
 use trunkline_core::signature::{SigningKey, sign};
 use trunkline_stores::postgres::row::NewWorkspace;
 
@@ -27,7 +28,7 @@ async fn own(data: &std::path::Path) -> (App, String, SigningKey, String) {
         api_key: None,
         zone: "UTC".to_owned(),
     };
-    config.create_workspace(tenant, &new).await.unwrap();
+    config.create_workspace(tenant, &By::operator(), &new).await.unwrap();
     let api_key = key_of(&config, tenant, &["live:read", "calls:read"]).await;
     (app, token, SigningKey::new(&key), api_key)
 }

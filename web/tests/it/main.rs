@@ -8,6 +8,7 @@ mod audit;
 mod audit_log;
 mod browser;
 mod command;
+mod configure;
 mod demo;
 mod hardening;
 mod house_rules;

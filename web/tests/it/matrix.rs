@@ -255,7 +255,7 @@ async fn s005_s006_every_operation_answers_everybody_as_the_table_says() {
     let line = app().line().await;
     let business = line
         .config
-        .create_business(line.tenant, &NewBusiness::plain("Ours", "UTC"))
+        .create_business(line.tenant, &By::system(), &NewBusiness::plain("Ours", "UTC"))
         .await
         .unwrap();
     let table: BTreeMap<&str, Opens> = TABLE.iter().copied().collect();
@@ -286,7 +286,7 @@ async fn s001_s003_the_owner_of_another_organisation_finds_nothing_and_changes_n
     let secret = fresh("Hidden Shop");
     let business = line
         .config
-        .create_business(line.tenant, &NewBusiness::plain(&secret, "UTC"))
+        .create_business(line.tenant, &By::system(), &NewBusiness::plain(&secret, "UTC"))
         .await
         .unwrap();
     let call = fresh("hidden");

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use reqwest::StatusCode;
+use reqwest::{Method, StatusCode};
 use serde_json::Value;
 
 use crate::app::{app, client};
@@ -46,19 +46,17 @@ fn every_operation_has_a_stable_name_and_says_how_it_refuses() {
 #[tokio::test]
 async fn s042_every_described_operation_exists_and_wants_a_credential() {
     let document: Value = serde_json::from_str(&committed()).unwrap();
-    let paths = document["paths"].as_object().unwrap();
-    let operations = paths
-        .iter()
-        .flat_map(|(path, methods)| methods.as_object().unwrap().keys().map(move |method| (method, path)));
-    for (method, path) in operations {
-        let address = app().url(&path.replace("{id}", "x"));
-        let method = method.to_uppercase().parse().unwrap();
-        let answer = client().request(method, address).send().await.unwrap();
-        assert_eq!(answer.status(), StatusCode::UNAUTHORIZED, "{path}");
-        assert_eq!(answer.headers()["content-type"], "application/problem+json");
-        let problem: Value = answer.json().await.unwrap();
-        assert_eq!(problem["code"], "unauthenticated");
-        assert_ne!(problem["request_id"], "");
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for method in methods.as_object().unwrap().keys() {
+            let method: Method = method.to_uppercase().parse().unwrap();
+            let request = client().request(method.clone(), app().url(&path.replace("{id}", "x")));
+            let answer = request.send().await.unwrap();
+            assert_eq!(answer.status(), StatusCode::UNAUTHORIZED, "{method} {path}");
+            assert_eq!(answer.headers()["content-type"], "application/problem+json");
+            let problem: Value = answer.json().await.unwrap();
+            assert_eq!(problem["code"], "unauthenticated");
+            assert_ne!(problem["request_id"], "");
+        }
     }
 }
 

@@ -74,7 +74,7 @@ async fn roles_are_given_and_taken_and_nobody_overwrites_a_change_unseen() {
     let (admin, ana) = (Somebody::with(&line, Role::Admin).await, Somebody::with(&line, Role::Viewer).await);
     let shop = line
         .config
-        .create_business(line.tenant, &NewBusiness::plain("Shop", "UTC"))
+        .create_business(line.tenant, &By::system(), &NewBusiness::plain("Shop", "UTC"))
         .await
         .unwrap();
     let path = format!("/v1/people/{}", ana.id);
@@ -173,7 +173,7 @@ async fn s002_s003_s004_another_organisation_is_neither_shown_nor_touched() {
     let (admin, stranger) = (Somebody::with(&line, Role::Admin).await, Somebody::with(&other, Role::Owner).await);
     let theirs = other
         .config
-        .create_business(other.tenant, &NewBusiness::plain("Theirs", "UTC"))
+        .create_business(other.tenant, &By::system(), &NewBusiness::plain("Theirs", "UTC"))
         .await
         .unwrap();
     let query = format!("/v1/people?tenant_id={}", other.tenant);

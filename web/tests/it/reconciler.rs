@@ -95,10 +95,7 @@ impl Retell {
 
 async fn with_key(line: &Line, key: &str) {
     let key = SecretString::from(key);
-    line.config
-        .set_retell_api_key(line.tenant, line.workspace, Some(&key))
-        .await
-        .unwrap();
+    line.change_workspace(|workspace| workspace.api_key = Some(key)).await;
 }
 
 /// How far the workspace is.

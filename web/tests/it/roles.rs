@@ -11,6 +11,7 @@ use reqwest::StatusCode;
 use rustix::process::{Pid, Signal, kill_process};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
+use trunkline_core::audit::By;
 use trunkline_core::signature::{SigningKey, sign};
 use trunkline_stores::clickhouse::door::{DoorOptions, Engine};
 use trunkline_stores::keyring::{Keyring, make_file, new_key};
@@ -200,7 +201,7 @@ async fn three_processes_do_together_what_one_does() {
         api_key: None,
         zone: "UTC".to_owned(),
     };
-    config.create_workspace(tenant, &new).await.unwrap();
+    config.create_workspace(tenant, &By::operator(), &new).await.unwrap();
     let scopes = ["live:read", "calls:read", "operate:read"];
     let api_key = key_of(&config, tenant, &scopes).await;
     let (address, key) = (format!("{}/v1/retell/{token}", intake.address("intake")), SigningKey::new(&key));

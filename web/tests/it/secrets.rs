@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use secrecy::SecretString;
 use serde_json::Value;
+use trunkline_core::audit::By;
 use trunkline_stores::keyring::Keyring;
 use trunkline_stores::postgres::row::NewWorkspace;
 use trunkline_stores::postgres::{Config, Database, EmbeddedOptions, EmbeddedPostgres};
@@ -38,7 +39,7 @@ async fn keep_a_workspace(data: &Path) {
         api_key: None,
         zone: "UTC".to_owned(),
     };
-    config.create_workspace(tenant, &new).await.unwrap();
+    config.create_workspace(tenant, &By::operator(), &new).await.unwrap();
     drop(config);
     server.close().await;
 }

@@ -44,12 +44,20 @@ async fn a_screen_shows_its_board_and_nothing_else_until_its_link_is_taken_back(
     let line = app().line().await;
     let ours = line
         .config
-        .create_business(line.tenant, &NewBusiness::plain("Ours", "UTC"))
+        .create_business(
+            line.tenant,
+            &trunkline_core::audit::By::operator(),
+            &NewBusiness::plain("Ours", "UTC"),
+        )
         .await
         .unwrap();
     let theirs = line
         .config
-        .create_business(line.tenant, &NewBusiness::plain("Theirs", "UTC"))
+        .create_business(
+            line.tenant,
+            &trunkline_core::audit::By::operator(),
+            &NewBusiness::plain("Theirs", "UTC"),
+        )
         .await
         .unwrap();
     let key = line.api_key(&["links:write", "live:read", "calls:read"]).await;
@@ -133,7 +141,11 @@ async fn nobody_gives_away_a_board_that_is_not_theirs() {
     let (line, other) = (app().line().await, app().line().await);
     let theirs = other
         .config
-        .create_business(other.tenant, &NewBusiness::plain("Theirs", "UTC"))
+        .create_business(
+            other.tenant,
+            &trunkline_core::audit::By::operator(),
+            &NewBusiness::plain("Theirs", "UTC"),
+        )
         .await
         .unwrap();
     let key = line.api_key(&["links:write", "live:read"]).await;

@@ -1,4 +1,5 @@
-//! Plays Retell's REST API for the simulated conversations: what `get-call`, `list-calls`, `list-agents` and `get-agent` would answer now.
+//! Plays Retell's REST API for the simulated conversations: what `get-call`, `list-calls`, `list-agents`, `get-agent` and
+//! `get-api-key-info` would answer now.
 //!
 //! Requests are checked against Retell's published schema (`schemas/request.list_calls.schema.json`), so that a client that passes
 //! here sends what Retell takes; tests hold that the answers pass the schemas of answers. No sockets here: `web` serves it.
@@ -150,6 +151,14 @@ impl StandIn {
             body["pagination_key"] = json!((from + limit).to_string());
         }
         Answer { status: 200, body }
+    }
+
+    /// `GET /get-api-key-info`.
+    pub fn key_info() -> Answer {
+        Answer {
+            status: 200,
+            body: json!({"org_id": "org_simulated", "org_name": "Simulated workspace", "api_key_name": "trunkline"}),
+        }
     }
 
     /// `GET /get-agent/{id}`: voice agents only; of chat agents Retell tells elsewhere. All but one send everything to the account's address.

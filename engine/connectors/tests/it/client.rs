@@ -157,3 +157,15 @@ fn agents_are_told_as_the_schemas_say() {
     }
     assert_eq!(seen, World::new().agents().count() + 1);
 }
+
+#[tokio::test]
+async fn a_person_who_waits_is_answered_after_one_attempt() {
+    let (base, asked) = server(vec![BUSY]).await;
+    let client = Client::probing(&base, SecretString::from("key_123")).expect("a client");
+    let error = client.key_info().await.expect_err("it is busy");
+    assert!(matches!(error, RetellError::Limited { .. }), "{error}");
+    let asked = asked.await.expect("the server ends");
+    assert!(asked[0].starts_with("GET /get-api-key-info HTTP/1.1"), "{}", asked[0]);
+    let nowhere = Client::probing("http://127.0.0.1:9", SecretString::from("key_123")).expect("a client");
+    assert!(matches!(nowhere.key_info().await, Err(RetellError::Unreachable(_))));
+}

@@ -1,6 +1,7 @@
 //! The configuration store: every question takes the tenant, but for those asked before a tenant can be known.
 
 mod audit;
+mod business;
 pub mod deeds;
 mod grants;
 pub mod idempotency;
@@ -16,7 +17,7 @@ pub mod sessions;
 pub mod tv_links;
 pub mod webhooks;
 mod whole;
-mod workspace;
+pub mod workspace;
 
 use std::sync::Arc;
 

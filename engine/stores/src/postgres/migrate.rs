@@ -48,6 +48,10 @@ const STEPS: &[(&str, &str)] = &[
     ("V0014__tv_links", include_str!("../../../../migrations/V0014__tv_links.sql")),
     ("V0015__people", include_str!("../../../../migrations/V0015__people.sql")),
     ("V0016__invitations", include_str!("../../../../migrations/V0016__invitations.sql")),
+    (
+        "V0017__workspace_screens",
+        include_str!("../../../../migrations/V0017__workspace_screens.sql"),
+    ),
 ];
 
 /// Applies what is missing and returns the names of the steps applied now. Refuses a database whose applied steps differ from

@@ -2,7 +2,7 @@
 
 mod invitation;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use trunkline_core::access::{Grant, Role};
 use trunkline_core::id::{BusinessId, KeyId, TenantId, UserId, WorkspaceId};
@@ -241,7 +241,7 @@ pub struct Business {
 }
 
 /// A business to be created.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub struct NewBusiness {
     /// Its name.
     pub name: String,
@@ -280,8 +280,8 @@ pub struct AgentMapping {
     pub name: String,
 }
 
-/// A workspace as listed: never its keys.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// A workspace with its keys, which must not be shown.
+#[derive(Debug, Clone)]
 pub struct Workspace {
     /// Its id.
     pub id: WorkspaceId,
@@ -295,6 +295,28 @@ pub struct Workspace {
     pub allowed_sources: Vec<String>,
     /// Ceiling on events a second; none unless set.
     pub rate_per_second: Option<u32>,
+    /// When it was linked.
+    pub created_at: Millis,
+    /// What its intake address ends in.
+    pub token: String,
+    /// Keys that sign its events; the newest last.
+    pub signing_keys: Vec<SecretString>,
+    /// Key for Retell's own API.
+    pub api_key: Option<SecretString>,
+}
+
+impl Workspace {
+    /// Whether nothing that can be changed differs.
+    pub fn same(&self, other: &Workspace) -> bool {
+        let keys = |workspace: &Workspace| -> Vec<String> {
+            let all = workspace.signing_keys.iter().map(Some).chain([workspace.api_key.as_ref()]);
+            all.map(|key| key.map(ExposeSecret::expose_secret).unwrap_or_default().to_owned())
+                .collect()
+        };
+        (self.id, &self.name, self.enabled, &self.allowed_sources, self.rate_per_second)
+            == (other.id, &other.name, other.enabled, &other.allowed_sources, other.rate_per_second)
+            && keys(self) == keys(other)
+    }
 }
 
 /// A workspace to be created, with its own Unassigned business.

@@ -8,7 +8,7 @@ use trunkline_core::access::Role;
 use trunkline_core::audit::By;
 use trunkline_core::id::{BusinessId, TenantId, UserId, WorkspaceId};
 use trunkline_core::instant::Millis;
-use trunkline_stores::postgres::row::{NewApiKey, NewBusiness, NewSession, NewUser, NewWorkspace, Sighting, Span};
+use trunkline_stores::postgres::row::{NewApiKey, NewBusiness, NewSession, NewUser, NewWorkspace, Sighting, Span, Workspace};
 use trunkline_stores::postgres::{Config, Database, PostgresError, PostgresOptions};
 
 use crate::server;
@@ -44,6 +44,14 @@ fn seen<'a>(workspace: WorkspaceId, kind: &'a str, subject: &'a str, times: u64,
     }
 }
 
+/// Changes a workspace that nobody else changes meanwhile.
+async fn change(config: &Config, tenant: TenantId, id: WorkspaceId, with: impl FnOnce(&mut Workspace)) -> Result<(), PostgresError> {
+    let before = config.workspaces(tenant, Some(id)).await?.remove(0);
+    let mut after = before.clone();
+    with(&mut after);
+    config.change_workspace(tenant, &By::operator(), &before, &after).await
+}
+
 async fn two_tenants(config: &Config) -> (TenantId, TenantId) {
     (
         config.ensure_organisation("Acme").await.unwrap(),
@@ -73,29 +81,40 @@ async fn one_tenant_sees_and_changes_nothing_of_another() {
     let config = server::config().await;
     let (acme, bolt) = two_tenants(&config).await;
     let theirs = config
-        .create_business(bolt, &NewBusiness::plain("Theirs", "Asia/Tokyo"))
+        .create_business(bolt, &By::operator(), &NewBusiness::plain("Theirs", "Asia/Tokyo"))
         .await
         .unwrap();
     config.create_user(bolt, &By::operator(), &user("bo@bolt.example")).await.unwrap();
-    let key = config.create_workspace(bolt, &workspace("token-of-bolt-0000")).await.unwrap();
-    config.map_agent(bolt, "agent_1", theirs, "One").await.unwrap();
+    let key = config
+        .create_workspace(bolt, &By::operator(), &workspace("token-of-bolt-0000"))
+        .await
+        .unwrap();
+    config.map_agent(bolt, &By::operator(), "agent_1", theirs, "One").await.unwrap();
 
-    assert_eq!(config.businesses(acme).await.unwrap(), []);
+    assert_eq!(config.businesses(acme, None).await.unwrap(), []);
     assert!(config.users(acme, Span::first(10)).await.unwrap().is_empty());
-    assert_eq!(config.workspaces(acme).await.unwrap(), []);
+    assert!(config.workspaces(acme, None).await.unwrap().is_empty());
     assert_eq!(config.agents(acme).await.unwrap(), []);
-    assert_eq!(config.intake_token(acme, key).await.unwrap(), None);
+    assert!(config.workspaces(acme, Some(key)).await.unwrap().is_empty());
+    let of_bolt = config.workspaces(bolt, Some(key)).await.unwrap().remove(0);
+    let theirs_as_it_is = config.businesses(bolt, Some(theirs)).await.unwrap().remove(0);
     let missing = |outcome: Result<(), PostgresError>| assert!(matches!(outcome, Err(PostgresError::Missing { .. })), "{outcome:?}");
-    missing(config.update_business(acme, theirs, &NewBusiness::plain("Mine", "UTC")).await);
-    missing(config.enable_workspace(acme, key, false).await);
-    missing(config.set_signing_keys(acme, key, &[SecretString::from("forged")]).await);
-    missing(config.unmap_agent(acme, "agent_1").await);
+    let mine = NewBusiness::plain("Mine", "UTC");
+    missing(config.change_business(acme, &By::operator(), &theirs_as_it_is, &mine).await);
+    let forged = Workspace {
+        enabled: false,
+        signing_keys: vec![SecretString::from("forged")],
+        ..of_bolt.clone()
+    };
+    missing(config.change_workspace(acme, &By::operator(), &of_bolt, &forged).await);
+    missing(config.unmap_agent(acme, &By::operator(), "agent_1").await);
     // A row that points to another tenant's row: foreign keys do not ask row-level security, so they name the tenant.
-    missing(config.map_agent(acme, "agent_2", theirs, "").await);
+    missing(config.map_agent(acme, &By::operator(), "agent_2", theirs, "").await);
     missing(config.note(acme, &seen(key, "unmapped_agent", "agent_9", 1, 1)).await);
 
-    assert_eq!(config.businesses(bolt).await.unwrap().len(), 2, "its own and Unassigned");
-    assert_eq!(config.intake_token(bolt, key).await.unwrap().as_deref(), Some("token-of-bolt-0000"));
+    assert_eq!(config.businesses(bolt, None).await.unwrap().len(), 2, "its own and Unassigned");
+    let kept = config.workspaces(bolt, Some(key)).await.unwrap().remove(0);
+    assert!(kept.same(&of_bolt) && kept.token == "token-of-bolt-0000");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -106,15 +125,21 @@ async fn a_connection_forgets_its_tenant() {
     };
     let config = server::config_of(&options).await;
     let (acme, bolt) = two_tenants(&config).await;
-    config.create_business(acme, &NewBusiness::plain("Of Acme", "UTC")).await.unwrap();
-    config.create_business(bolt, &NewBusiness::plain("Of Bolt", "UTC")).await.unwrap();
+    config
+        .create_business(acme, &By::operator(), &NewBusiness::plain("Of Acme", "UTC"))
+        .await
+        .unwrap();
+    config
+        .create_business(bolt, &By::operator(), &NewBusiness::plain("Of Bolt", "UTC"))
+        .await
+        .unwrap();
     for round in 0..300_u64 {
         let (tenant, name) = if round % 2 == 0 { (acme, "Of Acme") } else { (bolt, "Of Bolt") };
         // Some callers go away in the middle; the next borrower must not inherit anything.
-        let _ = tokio::time::timeout(Duration::from_micros(round * 7), config.businesses(tenant)).await;
+        let _ = tokio::time::timeout(Duration::from_micros(round * 7), config.businesses(tenant, None)).await;
         let other = if round % 3 == 0 { acme } else { tenant };
         let expected = if other == acme { "Of Acme" } else { name };
-        let found = config.businesses(other).await.unwrap();
+        let found = config.businesses(other, None).await.unwrap();
         assert_eq!(found.iter().map(|business| business.name.as_str()).collect::<Vec<_>>(), [expected]);
     }
 }
@@ -240,11 +265,16 @@ async fn what_cannot_be_true_is_refused() {
     let config = server::config().await;
     let (acme, _) = two_tenants(&config).await;
     let refused = |outcome: Result<BusinessId, PostgresError>| assert!(matches!(outcome, Err(PostgresError::Refused { .. })));
-    refused(config.create_business(acme, &NewBusiness::plain("Shop", "Mars/Olympus")).await);
+    refused(
+        config
+            .create_business(acme, &By::operator(), &NewBusiness::plain("Shop", "Mars/Olympus"))
+            .await,
+    );
     refused(
         config
             .create_business(
                 acme,
+                &By::operator(),
                 &NewBusiness {
                     day_start_minute: 1_440,
                     ..NewBusiness::plain("Shop", "UTC")
@@ -256,6 +286,7 @@ async fn what_cannot_be_true_is_refused() {
         config
             .create_business(
                 acme,
+                &By::operator(),
                 &NewBusiness {
                     concurrency_limit: Some(0),
                     ..NewBusiness::plain("Shop", "UTC")
@@ -263,28 +294,37 @@ async fn what_cannot_be_true_is_refused() {
             )
             .await,
     );
-    refused(config.create_business(acme, &NewBusiness::plain("", "UTC")).await);
+    refused(config.create_business(acme, &By::operator(), &NewBusiness::plain("", "UTC")).await);
     let list = NewBusiness {
         targets: serde_json::json!([1]),
         ..NewBusiness::plain("Shop", "UTC")
     };
-    refused(config.create_business(acme, &list).await);
-    let id = config.create_workspace(acme, &workspace("token-of-acme-0000")).await.unwrap();
-    let network = config.limit_workspace(acme, id, &["300.1.2.3/8".into()], None).await;
+    refused(config.create_business(acme, &By::operator(), &list).await);
+    let id = config
+        .create_workspace(acme, &By::operator(), &workspace("token-of-acme-0000"))
+        .await
+        .unwrap();
+    let network = change(&config, acme, id, |workspace| {
+        workspace.allowed_sources = vec!["300.1.2.3/8".into()]
+    })
+    .await;
     assert!(matches!(network, Err(PostgresError::Refused { .. })), "{network:?}");
     assert!(matches!(
-        config.create_workspace(acme, &workspace("short")).await,
+        config.create_workspace(acme, &By::operator(), &workspace("short")).await,
         Err(PostgresError::Refused { .. })
     ));
-    assert_eq!(config.workspaces(acme).await.unwrap().len(), 1, "half a workspace is none");
-    assert_eq!(config.businesses(acme).await.unwrap().len(), 1);
+    assert_eq!(config.workspaces(acme, None).await.unwrap().len(), 1, "half a workspace is none");
+    assert_eq!(config.businesses(acme, None).await.unwrap().len(), 1);
 }
 
 #[tokio::test]
 async fn notices_are_kept_once_and_counted() {
     let config = server::config().await;
     let (acme, bolt) = two_tenants(&config).await;
-    let workspace = config.create_workspace(acme, &workspace("token-of-acme-0000")).await.unwrap();
+    let workspace = config
+        .create_workspace(acme, &By::operator(), &workspace("token-of-acme-0000"))
+        .await
+        .unwrap();
     config
         .note(acme, &seen(workspace, "unmapped_agent", "agent_1", 1, 10))
         .await
@@ -320,16 +360,26 @@ async fn notices_are_kept_once_and_counted() {
 async fn the_directory_knows_all_tenants_and_its_secrets_stay_out_of_logs() {
     let config = server::config().await;
     let (acme, bolt) = two_tenants(&config).await;
-    let id = config.create_workspace(acme, &workspace("token-of-acme-0000")).await.unwrap();
-    config.create_workspace(bolt, &workspace("token-of-bolt-0000")).await.unwrap();
-    config.limit_workspace(acme, id, &["10.0.0.0/8".into()], Some(50)).await.unwrap();
+    let id = config
+        .create_workspace(acme, &By::operator(), &workspace("token-of-acme-0000"))
+        .await
+        .unwrap();
+    config
+        .create_workspace(bolt, &By::operator(), &workspace("token-of-bolt-0000"))
+        .await
+        .unwrap();
+    let limited = change(&config, acme, id, |workspace| {
+        workspace.allowed_sources = vec!["10.0.0.0/8".into()];
+        workspace.rate_per_second = Some(50);
+    });
+    limited.await.unwrap();
     let shop = NewBusiness {
         concurrency_limit: Some(20),
         day_start_minute: 240,
         ..NewBusiness::plain("Shop", "Europe/Madrid")
     };
-    let shop = config.create_business(acme, &shop).await.unwrap();
-    config.map_agent(acme, "agent_1", shop, "One").await.unwrap();
+    let shop = config.create_business(acme, &By::operator(), &shop).await.unwrap();
+    config.map_agent(acme, &By::operator(), "agent_1", shop, "One").await.unwrap();
 
     let directory = config.directory().await.unwrap();
     assert_eq!((directory.by_token.len(), directory.businesses.len()), (2, 3));
@@ -368,7 +418,10 @@ async fn a_change_reaches_every_process_within_a_second() {
     let stop = CancellationToken::new();
     let mut watched = there.watch(stop.clone()).await.unwrap();
     tokio::time::sleep(Duration::from_millis(300)).await;
-    let id = here.create_workspace(acme, &workspace("token-of-acme-0000")).await.unwrap();
+    let id = here
+        .create_workspace(acme, &By::operator(), &workspace("token-of-acme-0000"))
+        .await
+        .unwrap();
     let known = watched.wait_for(|directory| directory.by_token.contains_key("token-of-acme-0000"));
     tokio::time::timeout(Duration::from_secs(1), known)
         .await
@@ -376,13 +429,14 @@ async fn a_change_reaches_every_process_within_a_second() {
         .unwrap();
     // The listening session dies; the watcher listens again and misses nothing.
     end_listening_sessions(&options).await;
-    here.set_signing_keys(acme, id, &[SecretString::from("key_three")]).await.unwrap();
+    let keys = vec![SecretString::from("key_three")];
+    change(&here, acme, id, |workspace| workspace.signing_keys = keys).await.unwrap();
     let known = watched.wait_for(|directory| directory.by_token["token-of-acme-0000"].signing_keys.len() == 1);
     tokio::time::timeout(Duration::from_secs(5), known)
         .await
         .expect("after listening again")
         .unwrap();
-    here.enable_workspace(acme, id, false).await.unwrap();
+    change(&here, acme, id, |workspace| workspace.enabled = false).await.unwrap();
     let known = watched.wait_for(|directory| !directory.by_token["token-of-acme-0000"].enabled);
     tokio::time::timeout(Duration::from_secs(5), known)
         .await
@@ -399,4 +453,47 @@ async fn end_listening_sessions(options: &PostgresOptions) {
     let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
                WHERE datname = current_database() AND pid <> pg_backend_pid() AND query LIKE 'LISTEN%'";
     assert_eq!(client.query(sql, &[]).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_change_made_on_an_older_state_is_refused_and_every_change_is_noted() {
+    let config = server::config().await;
+    let (acme, _) = two_tenants(&config).await;
+    let by = By::operator();
+    let id = config.create_business(acme, &by, &NewBusiness::plain("Shop", "UTC")).await.unwrap();
+    let first = config.businesses(acme, Some(id)).await.unwrap().remove(0);
+    config
+        .change_business(acme, &by, &first, &NewBusiness::plain("Kiosk", "Europe/Madrid"))
+        .await
+        .unwrap();
+    let late = config.change_business(acme, &by, &first, &NewBusiness::plain("Stall", "UTC")).await;
+    assert!(matches!(late, Err(PostgresError::Changed { .. })), "{late:?}");
+    assert_eq!(config.businesses(acme, Some(id)).await.unwrap()[0].name, "Kiosk");
+
+    let workspace_id = config.create_workspace(acme, &by, &workspace("token-of-acme-0000")).await.unwrap();
+    let seen = config.workspaces(acme, Some(workspace_id)).await.unwrap().remove(0);
+    let rotated = Workspace {
+        signing_keys: vec![SecretString::from("key_two"), SecretString::from("key_three")],
+        ..seen.clone()
+    };
+    config.change_workspace(acme, &by, &seen, &rotated).await.unwrap();
+    let late = config
+        .change_workspace(
+            acme,
+            &by,
+            &seen,
+            &Workspace {
+                enabled: false,
+                ..seen.clone()
+            },
+        )
+        .await;
+    assert!(
+        matches!(late, Err(PostgresError::Changed { .. })),
+        "two who change at once do not undo each other: {late:?}"
+    );
+    config.map_agent(acme, &by, "agent_1", id, "One").await.unwrap();
+    config.unmap_agent(acme, &by, "agent_1").await.unwrap();
+    // Business, its change, workspace, its change, mapped, unmapped.
+    assert_eq!(config.verify_deeds(acme).await.unwrap().unwrap(), 6);
 }

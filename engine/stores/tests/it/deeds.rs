@@ -50,9 +50,18 @@ async fn a_person_has_the_roles_that_were_given_last() {
     let config = server::config().await;
     let acme = config.ensure_organisation("Acme").await.unwrap();
     let bolt = config.ensure_organisation("Bolt").await.unwrap();
-    let first = config.create_business(acme, &NewBusiness::plain("One", "UTC")).await.unwrap();
-    let second = config.create_business(acme, &NewBusiness::plain("Two", "UTC")).await.unwrap();
-    let theirs = config.create_business(bolt, &NewBusiness::plain("Theirs", "UTC")).await.unwrap();
+    let first = config
+        .create_business(acme, &By::operator(), &NewBusiness::plain("One", "UTC"))
+        .await
+        .unwrap();
+    let second = config
+        .create_business(acme, &By::operator(), &NewBusiness::plain("Two", "UTC"))
+        .await
+        .unwrap();
+    let theirs = config
+        .create_business(bolt, &By::operator(), &NewBusiness::plain("Theirs", "UTC"))
+        .await
+        .unwrap();
     let begin = vec![
         grant(first, Role::Analyst, &["agent_b", "agent_a"]),
         grant(second, Role::Viewer, &[]),

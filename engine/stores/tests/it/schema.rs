@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use secrecy::ExposeSecret as _;
 use tokio_postgres::{Client, NoTls};
+use trunkline_core::audit::By;
 use trunkline_stores::keyring::Keyring;
 use trunkline_stores::postgres::row::NewBusiness;
 use trunkline_stores::postgres::{Database, PostgresError, PostgresOptions, migrate};
@@ -52,7 +53,10 @@ async fn one_address_is_enough_when_its_role_may_become_the_application() {
     migrate(&options).await.unwrap();
     let config = server::config_of(&options).await;
     let tenant = config.ensure_organisation("Acme").await.unwrap();
-    config.create_business(tenant, &NewBusiness::plain("Shop", "UTC")).await.unwrap();
+    config
+        .create_business(tenant, &By::operator(), &NewBusiness::plain("Shop", "UTC"))
+        .await
+        .unwrap();
     let client = application(&options).await;
     for table in ["organisations", "businesses"] {
         let refused = client.query(&format!("SELECT id FROM {table}"), &[]).await.unwrap_err();

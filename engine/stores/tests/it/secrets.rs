@@ -12,7 +12,7 @@ use trunkline_core::instant::Millis;
 use trunkline_stores::keyring::{Keyring, OpenError, add_key, make_file, new_key};
 use trunkline_stores::postgres::config::secrets::{Resealed, SecretsUnder, secrets_by_key};
 use trunkline_stores::postgres::config::webhooks::NewWebhook;
-use trunkline_stores::postgres::row::{NewUser, NewWorkspace};
+use trunkline_stores::postgres::row::{NewUser, NewWorkspace, Workspace};
 use trunkline_stores::postgres::{Config, Database, PostgresError, PostgresOptions};
 
 use crate::server;
@@ -42,7 +42,7 @@ async fn keep(config: &Config, organisation: &str, mark: &str) -> Kept {
         api_key: Some(secret("api")),
         zone: "UTC".into(),
     };
-    let workspace = config.create_workspace(tenant, &new).await.unwrap();
+    let workspace = config.create_workspace(tenant, &By::operator(), &new).await.unwrap();
     let signing = secret("whsec");
     let new = NewWebhook {
         business: None,
@@ -50,7 +50,11 @@ async fn keep(config: &Config, organisation: &str, mark: &str) -> Kept {
         events: &["call.ended"],
         secret: &signing,
     };
-    let endpoint = config.create_webhook(tenant, &new, Millis(1)).await.unwrap();
+    let endpoint = config.create_webhook(tenant, &By::operator(), &new, Millis(1)).await.unwrap();
+    config
+        .rotate_webhook_secret(tenant, &By::operator(), endpoint, &secret("whsec_new"), Millis(1_000))
+        .await
+        .unwrap();
     Kept {
         tenant,
         workspace,
@@ -63,11 +67,19 @@ async fn read(config: &Config, kept: &Kept) -> (Vec<String>, Option<String>, Res
     let directory = config.directory().await.unwrap();
     let entry = directory.by_token.values().find(|entry| entry.workspace == kept.workspace).unwrap();
     let text = |secret: &SecretString| secret.expose_secret().to_owned();
-    let target = config.webhook_target(kept.tenant, kept.endpoint).await;
+    let target = config.webhook_target(kept.tenant, kept.endpoint, Millis(999)).await;
+    let later = config.webhook_target(kept.tenant, kept.endpoint, Millis(1_000)).await;
+    assert!(
+        later.is_err() || later.unwrap().unwrap().previous.is_none(),
+        "the old secret ends at its time"
+    );
     (
         entry.signing_keys.iter().map(text).collect(),
         entry.api_key.as_ref().map(text),
-        target.map(|target| text(&target.unwrap().secret)),
+        target.map(|target| {
+            let target = target.unwrap();
+            format!("{} {}", text(&target.secret), text(&target.previous.unwrap()))
+        }),
     )
 }
 
@@ -75,7 +87,7 @@ async fn assert_reads(config: &Config, kept: &Kept, mark: &str) {
     let (keys, api_key, secret) = read(config, kept).await;
     assert_eq!(keys, [format!("key_one_{mark}"), format!("key_two_{mark}")]);
     assert_eq!(api_key, Some(format!("api_{mark}")));
-    assert_eq!(secret.unwrap(), format!("whsec_{mark}"));
+    assert_eq!(secret.unwrap(), format!("whsec_new_{mark} whsec_{mark}"));
 }
 
 fn files_that_hold(directory: &Path, needle: &[u8], found: &mut Vec<PathBuf>) {
@@ -96,8 +108,13 @@ async fn a_stolen_database_holds_no_secret() {
     let config = server::config_of(&options).await;
     let mark = format!("canary{}", hex::encode(rand::random::<[u8; 12]>()));
     let kept = keep(&config, "Acme", &mark).await;
+    let before = config.workspaces(kept.tenant, Some(kept.workspace)).await.unwrap().remove(0);
+    let after = Workspace {
+        signing_keys: vec![SecretString::from(format!("key_three_{mark}"))],
+        ..before.clone()
+    };
     config
-        .set_signing_keys(kept.tenant, kept.workspace, &[SecretString::from(format!("key_three_{mark}"))])
+        .change_workspace(kept.tenant, &By::operator(), &before, &after)
         .await
         .unwrap();
     let client = root(&options).await;
@@ -115,7 +132,7 @@ async fn a_stolen_database_holds_no_secret() {
     let mut found = Vec::new();
     files_that_hold(Path::new(&files), format!("Visible {mark}").as_bytes(), &mut found);
     assert!(!found.is_empty(), "the search finds what is there");
-    for kind in ["key_one_", "key_two_", "key_three_", "api_", "whsec_"] {
+    for kind in ["key_one_", "key_two_", "key_three_", "api_", "whsec_", "whsec_new_"] {
         let mut found = Vec::new();
         files_that_hold(Path::new(&files), format!("{kind}{mark}").as_bytes(), &mut found);
         assert_eq!(found, Vec::<PathBuf>::new(), "{kind}");
@@ -161,7 +178,8 @@ async fn columns_called_encrypted_are() {
                 Some(&tokio_postgres::error::SqlState::CHECK_VIOLATION),
                 "{table}.{column}"
             );
-            let name = format!("{table}.{column}");
+            // Both secrets of an endpoint are one place.
+            let name = format!("{table}.{column}").replace(".previous", ".secret");
             let found: i64 = client
                 .query_one("SELECT count(*) FROM stored_secrets() WHERE place = $1", &[&name])
                 .await
@@ -188,7 +206,7 @@ async fn a_secret_does_not_open_in_another_row() {
         .await
         .unwrap();
     client
-        .batch_execute("UPDATE webhook_secrets AS a SET secret = b.secret FROM webhook_secrets AS b WHERE a.endpoint <> b.endpoint")
+        .batch_execute("UPDATE webhook_secrets AS a SET secret = b.secret, previous = b.previous FROM webhook_secrets AS b WHERE a.endpoint <> b.endpoint")
         .await
         .unwrap();
     for (kept, mark) in [(&acme, "a"), (&bolt, "b")] {
@@ -244,13 +262,13 @@ async fn master_keys_are_rotated_under_a_running_product() {
     assert_ne!(newest, old);
     let database = rotating.database().clone();
     let under = |key, secrets| SecretsUnder { key: Some(key), secrets };
-    assert_eq!(secrets_by_key(&database).await.unwrap(), [under(old, 20)]);
+    assert_eq!(secrets_by_key(&database).await.unwrap(), [under(old, 25)]);
     // The running one writes under the old key until it sees the new one, also while others rotate.
     let both = tokio::join!(rotating.rotate_secrets(), rotating.rotate_secrets(), keep(&running, "Late", "x"));
     let (first, second) = (both.0.unwrap(), both.1.unwrap());
     assert!(first.rows + second.rows >= 15, "{first:?} {second:?}");
     rotating.rotate_secrets().await.unwrap();
-    assert_eq!(secrets_by_key(&database).await.unwrap(), [under(newest, 24)]);
+    assert_eq!(secrets_by_key(&database).await.unwrap(), [under(newest, 30)]);
     assert_eq!(
         rotating.rotate_secrets().await.unwrap(),
         Resealed::default(),
@@ -263,7 +281,7 @@ async fn master_keys_are_rotated_under_a_running_product() {
     assert_eq!(running.keyring().newest(), newest, "it has read the file again");
     let late = keep(&running, "Later", "y").await;
     assert_reads(&rotating, &late, "y").await;
-    assert_eq!(secrets_by_key(&database).await.unwrap(), [under(newest, 28)]);
+    assert_eq!(secrets_by_key(&database).await.unwrap(), [under(newest, 35)]);
     let fresh = running.directory().await.unwrap();
     assert_ne!(fresh.version, version, "there is one workspace more");
 
@@ -287,15 +305,15 @@ async fn secrets_in_plain_text_are_encrypted_at_the_next_start() {
         .batch_execute(
             "SET session_replication_role = replica;
              UPDATE workspace_secrets SET signing_keys = '{key_one_old,key_two_old}', retell_api_key = 'api_old';
-             UPDATE webhook_secrets SET secret = 'whsec_old'",
+             UPDATE webhook_secrets SET secret = 'whsec_new_old', previous = 'whsec_old'",
         )
         .await
         .unwrap();
     assert_eq!(read(&config, &kept).await.0.len(), 0, "plain text is not taken for a key");
-    let plain = SecretsUnder { key: None, secrets: 4 };
+    let plain = SecretsUnder { key: None, secrets: 5 };
     assert_eq!(secrets_by_key(config.database()).await.unwrap(), [plain]);
     let done = config.seal_plain_secrets().await.unwrap();
-    assert_eq!((done.rows, done.secrets, done.unreadable.len()), (3, 4, 0));
+    assert_eq!((done.rows, done.secrets, done.unreadable.len()), (3, 5, 0));
     assert_reads(&config, &kept, "old").await;
     assert_eq!(config.seal_plain_secrets().await.unwrap(), Resealed::default());
 }

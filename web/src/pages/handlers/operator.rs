@@ -7,7 +7,7 @@ use trunkline_core::audit::Deed;
 use trunkline_stores::clickhouse::{EventPlace, Turning};
 
 use super::{raw_page, record};
-use crate::api::webhook_endpoints::refused;
+use crate::configure::refused;
 use crate::error::Problem;
 use crate::identity::Caller;
 use crate::pages::operator::{Figures, OperatorPage, Stored};

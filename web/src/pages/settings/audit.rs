@@ -17,7 +17,7 @@ use trunkline_stores::postgres::config::deeds::{DeedFilter, DeedPage};
 
 use super::{SideItem, shell, side};
 use crate::api::audit::{AuditEntry, actor};
-use crate::api::webhook_endpoints::refused;
+use crate::configure::refused;
 use crate::error::Problem;
 use crate::identity::Caller;
 use crate::pages::shell::Shell;

@@ -105,7 +105,10 @@ async fn a_little_of_everything(line: &Line) -> (String, String) {
         events: &["call.ended", "call.analyzed"],
         secret: &secret,
     };
-    line.config.create_webhook(line.tenant, &endpoint, now()).await.unwrap();
+    line.config
+        .create_webhook(line.tenant, &trunkline_core::audit::By::operator(), &endpoint, now())
+        .await
+        .unwrap();
     line.keep(&event("call_started", &running)).await;
     let mut growing = event("call_started", &running);
     growing["event"] = "transcript_updated".into();
@@ -136,7 +139,7 @@ async fn a_little_of_everything(line: &Line) -> (String, String) {
     (running, over)
 }
 
-async fn check(page: &Page, what: &str) {
+pub async fn check(page: &Page, what: &str) {
     let sideways = page
         .eval("return document.documentElement.scrollWidth - document.documentElement.clientWidth")
         .await;

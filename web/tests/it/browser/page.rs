@@ -256,7 +256,8 @@ impl Page {
         assert!(complaints.is_empty(), "{what}: {complaints:#?}");
     }
 
-    async fn tell(&self, command: &str, body: Value) -> Value {
+    /// A command of the driver that WebDriver itself does not have.
+    pub async fn tell(&self, command: &str, body: Value) -> Value {
         let answer = client()
             .post(format!("{}/{command}", self.session))
             .json(&body)

@@ -87,10 +87,10 @@ async fn an_open_board_follows_a_role_that_is_changed() {
     for (name, agent) in [("One", "agent_one"), ("Two", "agent_two")] {
         let id = line
             .config
-            .create_business(line.tenant, &NewBusiness::plain(name, "UTC"))
+            .create_business(line.tenant, &By::system(), &NewBusiness::plain(name, "UTC"))
             .await
             .unwrap();
-        line.config.map_agent(line.tenant, agent, id, name).await.unwrap();
+        line.config.map_agent(line.tenant, &By::system(), agent, id, name).await.unwrap();
         businesses.push(id);
     }
     let viewer = PersonState {

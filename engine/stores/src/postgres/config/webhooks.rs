@@ -1,12 +1,14 @@
 //! Endpoints of outbound webhooks. Their secrets go in here and come out only for a delivery.
 
 use secrecy::SecretString;
+use serde_json::json;
+use trunkline_core::audit::{By, Deed};
 use trunkline_core::id::{BusinessId, EndpointId, TenantId};
 use trunkline_core::instant::Millis;
 use uuid::Uuid;
 
 use super::secrets::WEBHOOK_SECRET;
-use super::{Config, column, must_exist, rows};
+use super::{Config, audit, column, must_exist, rows};
 use crate::postgres::{PostgresError, tenant};
 
 /// An endpoint as listed: never its secret.
@@ -61,13 +63,15 @@ pub struct WebhookTarget {
     pub url: String,
     /// What it is signed with.
     pub secret: SecretString,
+    /// What it is signed with as well, for a while after a rotation.
+    pub previous: Option<SecretString>,
     /// Nothing is to be sent.
     pub disabled: bool,
 }
 
 impl Config {
     /// Makes an endpoint.
-    pub async fn create_webhook(&self, tenant: TenantId, new: &NewWebhook<'_>, now: Millis) -> Result<EndpointId, PostgresError> {
+    pub async fn create_webhook(&self, tenant: TenantId, by: &By, new: &NewWebhook<'_>, now: Millis) -> Result<EndpointId, PostgresError> {
         let doing = "make a webhook endpoint";
         let id = Uuid::now_v7();
         let business = new.business.map(|business| business.0);
@@ -84,6 +88,9 @@ impl Config {
         let keep = include_str!("../sql/create_webhook_secret.sql");
         let secret = self.seal(tenant, WEBHOOK_SECRET, id, new.secret);
         rows(&transaction, doing, keep, &[&tenant.0, &id, &secret]).await?;
+        let deed = Deed::plain("webhook.create", "webhook_endpoint", EndpointId(id))
+            .after(&json!({ "url": new.url, "events": new.events, "business": new.business.map(|business| business.to_string()) }));
+        audit::append(&transaction, tenant, by, &deed).await?;
         transaction
             .commit()
             .await
@@ -115,28 +122,47 @@ impl Config {
     pub async fn update_webhook(
         &self,
         tenant: TenantId,
+        by: &By,
         id: EndpointId,
         change: &WebhookChange<'_>,
         now: Millis,
     ) -> Result<(), PostgresError> {
         let doing = "change a webhook endpoint";
         let sql = include_str!("../sql/update_webhook.sql");
+        let deed = Deed::plain("webhook.change", "webhook_endpoint", id)
+            .after(&json!({ "url": change.url, "events": change.events, "enabled": change.enabled }));
+        let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 5] = [&id.0, &change.url, &change.events, &change.enabled, &now.0];
+        must_exist(&self.change(tenant, (by, &deed), doing, sql, &parameters).await?, doing)
+    }
+
+    /// Gives an endpoint another secret. Until `until` deliveries are signed with both, so that the receiver can change at its own time.
+    pub async fn rotate_webhook_secret(
+        &self,
+        tenant: TenantId,
+        by: &By,
+        id: EndpointId,
+        secret: &SecretString,
+        until: Millis,
+    ) -> Result<(), PostgresError> {
+        let doing = "rotate the secret of a webhook endpoint";
+        let sealed = self.seal(tenant, WEBHOOK_SECRET, id.0, secret);
+        let sql = include_str!("../sql/rotate_webhook_secret.sql");
+        let deed = Deed::plain("webhook.rotate", "webhook_endpoint", id);
         must_exist(
-            &self
-                .ask_within(tenant, doing, sql, &[&id.0, &change.url, &change.events, &change.enabled, &now.0])
-                .await?,
+            &self.change(tenant, (by, &deed), doing, sql, &[&id.0, &sealed, &until.0]).await?,
             doing,
         )
     }
 
     /// Removes an endpoint; what waits for it is cancelled.
-    pub async fn delete_webhook(&self, tenant: TenantId, id: EndpointId, now: Millis) -> Result<(), PostgresError> {
+    pub async fn delete_webhook(&self, tenant: TenantId, by: &By, id: EndpointId, now: Millis) -> Result<(), PostgresError> {
         let doing = "remove a webhook endpoint";
         let mut client = self.client(doing).await?;
         let transaction = tenant::begin(&mut client, tenant, doing).await?;
         let gone = rows(&transaction, doing, include_str!("../sql/delete_webhook.sql"), &[&id.0]).await?;
         must_exist(&gone, doing)?;
         rows(&transaction, doing, include_str!("../sql/end_jobs_of.sql"), &[&id.0, &now.0]).await?;
+        audit::append(&transaction, tenant, by, &Deed::plain("webhook.delete", "webhook_endpoint", id)).await?;
         transaction
             .commit()
             .await
@@ -144,16 +170,20 @@ impl Config {
     }
 
     /// Where deliveries of an endpoint go; `None` when it is gone.
-    pub async fn webhook_target(&self, tenant: TenantId, id: EndpointId) -> Result<Option<WebhookTarget>, PostgresError> {
+    pub async fn webhook_target(&self, tenant: TenantId, id: EndpointId, now: Millis) -> Result<Option<WebhookTarget>, PostgresError> {
         let doing = "read where a webhook goes";
         let sql = include_str!("../sql/webhook_target.sql");
-        let found = self.ask_within(tenant, doing, sql, &[&id.0]).await?;
+        let found = self.ask_within(tenant, doing, sql, &[&id.0, &now.0]).await?;
+        let open = |stored: &str| {
+            let secret = self.open(tenant, WEBHOOK_SECRET, id.0, stored);
+            secret.map_err(|why| PostgresError::Unreadable { doing, why })
+        };
         let read = |row| {
-            let secret = self.open(tenant, WEBHOOK_SECRET, id.0, column(row, 1)?);
             Ok(WebhookTarget {
                 url: column(row, 0)?,
-                secret: secret.map_err(|why| PostgresError::Unreadable { doing, why })?,
-                disabled: column(row, 2)?,
+                secret: open(column(row, 1)?)?,
+                previous: column::<Option<&str>>(row, 2)?.map(open).transpose()?,
+                disabled: column(row, 3)?,
             })
         };
         found.first().map(read).transpose()

@@ -1,1 +1,1 @@
-SELECT url, secret, disabled FROM webhook_target($1)
+SELECT url, secret, previous, disabled FROM webhook_target($1, $2)

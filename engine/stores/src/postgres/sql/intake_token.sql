@@ -1,1 +1,0 @@
-SELECT intake_token_of($1)
