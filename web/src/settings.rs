@@ -3,14 +3,16 @@
 pub mod check;
 pub mod load;
 pub mod print;
+mod stores;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use ipnet::IpNet;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer};
+
+pub use stores::{ClickHouse, Kafka, Log, LogStore, Postgres};
 
 /// The defaults, compiled in; also the documentation of every setting.
 pub const DEFAULTS: &str = include_str!("../default.toml");
@@ -128,88 +130,6 @@ pub struct Spool {
     pub directory: PathBuf,
     /// Bytes on disk at most; 0: no spool.
     pub bytes_max: u64,
-}
-
-/// Which adapter keeps the log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LogStore {
-    /// Tables in Postgres.
-    Postgres,
-    /// Apache Kafka.
-    Kafka,
-}
-
-/// `[log]`
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Log {
-    /// Which adapter.
-    pub store: LogStore,
-    /// Partitions, fixed at creation.
-    pub partitions: u32,
-    /// Days that events are kept.
-    pub retention_days: u32,
-}
-
-/// `[kafka]`
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Kafka {
-    /// Bootstrap servers.
-    pub brokers: String,
-    /// Raw topic.
-    pub topic: String,
-    /// Replication factor.
-    pub replication: u16,
-    /// Name of this process in its groups; empty: none.
-    pub member: String,
-    /// Transport.
-    pub security_protocol: String,
-    /// SASL mechanism.
-    pub sasl_mechanism: String,
-    /// SASL user.
-    pub sasl_user: String,
-    /// SASL password.
-    pub sasl_password: SecretString,
-    /// File that holds it.
-    pub sasl_password_file: PathBuf,
-    /// Certificate authorities.
-    pub ca_file: PathBuf,
-}
-
-/// `[postgres]`
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Postgres {
-    /// Connection URL; empty: embedded.
-    pub url: SecretString,
-    /// File that holds it.
-    pub url_file: PathBuf,
-    /// Pool size.
-    pub pool_size: usize,
-    /// Directory of `initdb` and `postgres`.
-    pub binaries: PathBuf,
-}
-
-/// `[clickhouse]`
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ClickHouse {
-    /// HTTP URL; empty: embedded.
-    pub url: String,
-    /// Certificate authorities for https.
-    pub ca_file: PathBuf,
-    /// User.
-    pub user: String,
-    /// Password.
-    pub password: SecretString,
-    /// File that holds it.
-    pub password_file: PathBuf,
-    /// Database.
-    pub database: String,
-    /// libchdb, for use without a server.
-    pub library: PathBuf,
 }
 
 /// `[webhooks]`
@@ -342,13 +262,6 @@ pub struct Telemetry {
     pub level: String,
     /// Form.
     pub format: LogFormat,
-}
-
-impl Log {
-    /// How long events are kept.
-    pub fn retention(&self) -> Duration {
-        Duration::from_secs(u64::from(self.retention_days) * 86_400)
-    }
 }
 
 impl Server {

@@ -83,6 +83,7 @@ pub async fn list(caller: Caller, state: web::Data<AppState>) -> Result<web::Jso
     (status = 404, description = "No such business", body = Written), (status = 422, description = "A field is refused", body = Written)))]
 #[post("/v1/tv-links")]
 pub async fn create(caller: Caller, state: web::Data<AppState>, body: web::Bytes) -> Result<HttpResponse, Problem> {
+    caller.sight(Permission::Links)?;
     let new: NewLink = json(&body)?;
     let (id, token) = make(&caller, &state, new).await?;
     let all = state.config.tv_links(caller.tenant).await;
@@ -103,8 +104,9 @@ pub async fn create(caller: Caller, state: web::Data<AppState>, body: web::Bytes
     (status = 401, description = "No credential", body = Written), (status = 404, description = "Not there", body = Written)))]
 #[get("/v1/tv-links/{id}")]
 pub async fn show(caller: Caller, state: web::Data<AppState>, path: web::Path<String>) -> Result<web::Json<TvLinkForm>, Problem> {
+    let theirs = theirs(&caller, &state).await?;
     let id: LinkId = path.parse().map_err(|_| Problem::not_found())?;
-    let found = theirs(&caller, &state).await?.into_iter().find(|link| link.id == id);
+    let found = theirs.into_iter().find(|link| link.id == id);
     found
         .map(|link| web::Json(TvLinkForm::of(link, None)))
         .ok_or_else(Problem::not_found)
@@ -171,8 +173,9 @@ pub async fn theirs(caller: &Caller, state: &AppState) -> Result<Vec<TvLink>, Pr
 
 /// Takes a link back that the caller may give away; another one does not exist for them.
 pub async fn take_back(caller: &Caller, state: &AppState, id: &str) -> Result<(), Problem> {
+    let theirs = theirs(caller, state).await?;
     let id: LinkId = id.parse().map_err(|_| Problem::not_found())?;
-    if !theirs(caller, state).await?.iter().any(|link| link.id == id) {
+    if !theirs.iter().any(|link| link.id == id) {
         return Err(Problem::not_found());
     }
     let done = state.config.revoke_tv_link(caller.tenant, &caller.by(), id, now()).await;

@@ -61,6 +61,9 @@ async fn a_screen_shows_its_board_and_nothing_else_until_its_link_is_taken_back(
         .await
         .unwrap();
     let key = line.api_key(&["links:write", "live:read", "calls:read"]).await;
+    // The process hears of a new business a moment later.
+    let known = |board: &serde_json::Value| board["tiles"].is_array();
+    line.until(&key, &format!("/v1/board?business={theirs}"), known).await;
     let (status, made) = make(&line, &key, &json!({ "name": "Lobby", "business_id": ours.to_string() })).await;
     assert_eq!(status, StatusCode::CREATED, "{made:#}");
     let (address, id) = (made["url"].as_str().unwrap(), made["id"].as_str().unwrap());

@@ -10,6 +10,7 @@ use trunkline_core::audit::By;
 use trunkline_core::id::{EndpointId, TenantId, WorkspaceId};
 use trunkline_core::instant::Millis;
 use trunkline_stores::keyring::{Keyring, OpenError, add_key, make_file, new_key};
+use trunkline_stores::postgres::config::idempotency::{Answer, Asked, Known};
 use trunkline_stores::postgres::config::secrets::{Resealed, SecretsUnder, secrets_by_key};
 use trunkline_stores::postgres::config::webhooks::NewWebhook;
 use trunkline_stores::postgres::row::{NewUser, NewWorkspace, Workspace};
@@ -155,6 +156,21 @@ async fn columns_called_encrypted_are() {
     let ana = config.create_user(acme, &By::operator(), &new).await.unwrap();
     let secret = SecretString::from("GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ");
     config.begin_second_factor(acme, ana, &secret, Millis(1)).await.unwrap();
+    let asked = Asked {
+        tenant: acme,
+        actor: ana.0,
+        key: [1; 32],
+        request: [2; 32],
+    };
+    let Known::Fresh(begun) = config.begin_request(&asked, Millis(1)).await.unwrap() else {
+        panic!("nothing was asked before")
+    };
+    let answer = Answer {
+        status: 201,
+        location: None,
+        body: SecretString::from("{}"),
+    };
+    config.answer_request(begun, &answer).await.unwrap();
     let client = root(&options).await;
     let text = include_str!("../../../../migrations/columns.toml");
     let classified: std::collections::BTreeMap<String, std::collections::BTreeMap<String, String>> = toml::from_str(text).unwrap();
@@ -178,6 +194,11 @@ async fn columns_called_encrypted_are() {
                 Some(&tokio_postgres::error::SqlState::CHECK_VIOLATION),
                 "{table}.{column}"
             );
+            columns += 1;
+            // Forgotten within a day, so a rotation leaves them where they are.
+            if table == "idempotent_requests" {
+                continue;
+            }
             // Both secrets of an endpoint are one place.
             let name = format!("{table}.{column}").replace(".previous", ".secret");
             let found: i64 = client
@@ -186,7 +207,6 @@ async fn columns_called_encrypted_are() {
                 .unwrap()
                 .get(0);
             assert!(found > 0, "{name}: a rotation does not reach it");
-            columns += 1;
         }
     }
     assert!(columns >= 3, "{columns}");

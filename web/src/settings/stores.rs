@@ -1,0 +1,96 @@
+//! Settings of what is kept outside the process: the log, Postgres, ClickHouse.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use secrecy::SecretString;
+use serde::Deserialize;
+
+/// Which adapter keeps the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogStore {
+    /// Tables in Postgres.
+    Postgres,
+    /// Apache Kafka.
+    Kafka,
+}
+
+/// `[log]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Log {
+    /// Which adapter.
+    pub store: LogStore,
+    /// Partitions, fixed at creation.
+    pub partitions: u32,
+    /// Days that events are kept.
+    pub retention_days: u32,
+}
+
+/// `[kafka]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Kafka {
+    /// Bootstrap servers.
+    pub brokers: String,
+    /// Raw topic.
+    pub topic: String,
+    /// Replication factor.
+    pub replication: u16,
+    /// Name of this process in its groups; empty: none.
+    pub member: String,
+    /// Transport.
+    pub security_protocol: String,
+    /// SASL mechanism.
+    pub sasl_mechanism: String,
+    /// SASL user.
+    pub sasl_user: String,
+    /// SASL password.
+    pub sasl_password: SecretString,
+    /// File that holds it.
+    pub sasl_password_file: PathBuf,
+    /// Certificate authorities.
+    pub ca_file: PathBuf,
+}
+
+/// `[postgres]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Postgres {
+    /// Connection URL; empty: embedded.
+    pub url: SecretString,
+    /// File that holds it.
+    pub url_file: PathBuf,
+    /// Pool size.
+    pub pool_size: usize,
+    /// Directory of `initdb` and `postgres`.
+    pub binaries: PathBuf,
+}
+
+/// `[clickhouse]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClickHouse {
+    /// HTTP URL; empty: embedded.
+    pub url: String,
+    /// Certificate authorities for https.
+    pub ca_file: PathBuf,
+    /// User.
+    pub user: String,
+    /// Password.
+    pub password: SecretString,
+    /// File that holds it.
+    pub password_file: PathBuf,
+    /// Database.
+    pub database: String,
+    /// libchdb, for use without a server.
+    pub library: PathBuf,
+}
+
+impl Log {
+    /// How long events are kept.
+    pub fn retention(&self) -> Duration {
+        Duration::from_secs(u64::from(self.retention_days) * 86_400)
+    }
+}
