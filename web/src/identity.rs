@@ -134,8 +134,7 @@ impl Caller {
 
     /// Whether the caller has the permission for one call.
     pub fn sees(&self, permission: Permission, business: Option<BusinessId>, agent: Option<&str>) -> bool {
-        let sight = self.access.sight(permission);
-        business.map_or(sight == Sight::All, |business| sight.holds(business, agent))
+        self.access.sight(permission).sees(business, agent)
     }
 
     /// Who acts, for the record of deeds.

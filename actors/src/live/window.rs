@@ -47,7 +47,7 @@ impl CallScope {
 
     fn holds(&self, row: &Row) -> bool {
         let glance = &row.glance;
-        seen(&self.sight, row.business, glance.agent.as_deref())
+        self.sight.sees(row.business, glance.agent.as_deref())
             && self.business.is_none_or(|business| row.business == Some(business))
             && self.agent.as_deref().is_none_or(|agent| glance.agent.as_deref() == Some(agent))
             && self.direction.is_none_or(|direction| glance.direction == direction)
@@ -156,7 +156,7 @@ impl Live {
     pub fn call(&self, key: &CallKey, sight: &Sight) -> Option<(Arc<LiveCall>, Arc<[Item]>)> {
         let view = self.hub.tenant(key.tenant);
         let row = view.row(key)?;
-        if !seen(sight, row.business, row.glance.agent.as_deref()) {
+        if !sight.sees(row.business, row.glance.agent.as_deref()) {
             return None;
         }
         Some((view.live_call(&row), row.call.transcript()))
@@ -234,14 +234,6 @@ impl Live {
     /// Set-aside events by reason within the horizon; `None`: of all tenants.
     pub fn set_aside_counts(&self, tenant: Option<TenantId>) -> BTreeMap<&'static str, u64> {
         self.hub.set_asides.counts(tenant)
-    }
-}
-
-/// A call whose business is not known yet is seen by those only who see everything.
-fn seen(sight: &Sight, business: Option<BusinessId>, agent: Option<&str>) -> bool {
-    match business {
-        Some(business) => sight.holds(business, agent),
-        None => *sight == Sight::All,
     }
 }
 

@@ -346,6 +346,11 @@ impl Sight {
         }
     }
 
+    /// Whether one call is seen. A call whose business is not known yet is seen by those only who see everything.
+    pub fn sees(&self, business: Option<BusinessId>, agent: Option<&str>) -> bool {
+        business.map_or(*self == Sight::All, |business| self.holds(business, agent))
+    }
+
     /// The agents of a business that are seen; `None`: nothing of it.
     pub fn agents(&self, business: BusinessId) -> Option<&Agents> {
         match self {
@@ -448,5 +453,12 @@ mod tests {
         assert!(access.may_in(Permission::Live, business(1)) && !access.may(Permission::Live));
         assert!(!access.may_somewhere(Permission::People));
         assert!(Access::of_program(wanted, &[]).may(Permission::People));
+    }
+
+    #[test]
+    fn a_call_of_no_known_business_is_for_those_who_see_everything() {
+        let local = Access::of_person(None, &[grant(1, Role::Owner, &[])]).sight(Permission::Live);
+        assert!(local.sees(Some(business(1)), None) && !local.sees(Some(business(2)), None) && !local.sees(None, Some("a")));
+        assert!(Sight::All.sees(None, None) && Sight::All.sees(Some(business(2)), None));
     }
 }

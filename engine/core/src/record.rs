@@ -73,18 +73,7 @@ impl SetAside {
 
     /// The reason of a word.
     pub fn parse(word: &str) -> Option<SetAside> {
-        let all = [
-            SetAside::NotUtf8,
-            SetAside::NotJson,
-            SetAside::NotAnObject,
-            SetAside::TooDeep,
-            SetAside::NoEventName,
-            SetAside::NoId,
-            SetAside::NoAlert,
-            SetAside::Damaged,
-            SetAside::Poisoned,
-        ];
-        all.into_iter().find(|reason| reason.as_str() == word)
+        REASONS.into_iter().find(|reason| reason.as_str() == word)
     }
 }
 

@@ -291,8 +291,7 @@ impl Call {
 impl CallDetail {
     /// A call as somebody sees who may see the numbers of `numbers`; of others, they are masked.
     pub fn seen(facts: &CallFacts, business: Option<BusinessId>, numbers: &Sight) -> CallDetail {
-        let agent = facts.agent_id.as_deref();
-        if business.map_or(*numbers == Sight::All, |business| numbers.holds(business, agent)) {
+        if numbers.sees(business, facts.agent_id.as_deref()) {
             return CallDetail::of(facts, business);
         }
         CallDetail::of(&without_numbers(facts), business)

@@ -74,6 +74,6 @@ pub async fn check(state: &AppState, sight: &Sight, key: &CallKey) -> Result<(),
             (Some(stored.business), stored.facts.agent_id)
         }
     };
-    let theirs = business.is_some_and(|business| sight.holds(business, agent.as_deref()));
+    let theirs = sight.sees(business, agent.as_deref());
     theirs.then_some(()).ok_or_else(Problem::not_found)
 }

@@ -116,8 +116,7 @@ impl LiveRow {
     /// The row as somebody sees who may read the calls of `words`: of others, not what was said.
     pub fn seen(call: &LiveCall, prices: &Prices, words: &Sight) -> LiveRow {
         let mut row = LiveRow::of(&call.facts, prices);
-        let may = |business| words.holds(business, call.facts.agent_id.as_deref());
-        if !call.business.map_or(*words == Sight::All, may) {
+        if !words.sees(call.business, call.facts.agent_id.as_deref()) {
             row.said.clear();
             row.who = None;
         }

@@ -12,7 +12,7 @@ pub mod webhooks;
 pub mod workspace;
 pub mod workspaces;
 
-use actix_web::http::header;
+use actix_web::http::{StatusCode, header};
 use actix_web::middleware::from_fn;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
@@ -183,6 +183,15 @@ impl Wrong {
     /// Whether anything is wrong.
     pub fn any(&self) -> bool {
         !self.0.is_empty()
+    }
+
+    /// Status of a page that shows this beside its form.
+    pub fn status(&self) -> StatusCode {
+        if self.any() {
+            StatusCode::UNPROCESSABLE_ENTITY
+        } else {
+            StatusCode::OK
+        }
     }
 }
 

@@ -69,10 +69,7 @@ impl Config {
         let mut client = self.client(doing).await?;
         let transaction = super::tenant::begin(&mut client, tenant, doing).await?;
         let found = rows(&transaction, doing, sql, parameters).await?;
-        transaction
-            .commit()
-            .await
-            .map_err(|error| PostgresError::from_driver(doing, &error))?;
+        super::tenant::commit(transaction, doing).await?;
         Ok(found)
     }
 }

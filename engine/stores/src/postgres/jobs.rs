@@ -178,10 +178,7 @@ impl Config {
                 rows(&transaction, doing, finish, &[&job.id.0, &worker, &state, &at, &error]).await?
             }
         };
-        transaction
-            .commit()
-            .await
-            .map_err(|error| PostgresError::from_driver(doing, &error))?;
+        tenant::commit(transaction, doing).await?;
         Ok(!settled.is_empty())
     }
 

@@ -25,3 +25,11 @@ pub(super) async fn enter(transaction: &Transaction<'_>, tenant: TenantId, doing
     transaction.execute(&statement, &[&tenant.0.to_string()]).await.map_err(failed)?;
     Ok(())
 }
+
+/// Makes the changes of a transaction last.
+pub(super) async fn commit(transaction: Transaction<'_>, doing: &'static str) -> Result<(), PostgresError> {
+    transaction
+        .commit()
+        .await
+        .map_err(|error| PostgresError::from_driver(doing, &error))
+}

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 use serde_json::{Map, Value, json};
@@ -111,11 +110,7 @@ fn revision_of(business: &Business) -> String {
 
 fn page(caller: &Caller, s: Shell, business: &Business, filled: &Filled, done: String, wrong: Wrong) -> Result<HttpResponse, Problem> {
     let value = |field: &str| filled.get(field).cloned().unwrap_or_default();
-    let status = if wrong.any() {
-        StatusCode::UNPROCESSABLE_ENTITY
-    } else {
-        StatusCode::OK
-    };
+    let status = wrong.status();
     let targets = aimed().map(|definition| TargetLine::of(definition, filled, &s)).collect();
     html(
         status,

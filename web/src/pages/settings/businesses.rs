@@ -1,6 +1,5 @@
 //! `/settings/businesses`: all of them, and a form for another one.
 
-use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 use serde::Deserialize;
@@ -100,11 +99,7 @@ async fn page(state: &AppState, caller: &Caller, s: Shell, done: String, wrong: 
             .concurrency_limit
             .map_or_else(|| format::DASH.to_owned(), |limit| format::count(u64::from(limit))),
     });
-    let status = if wrong.any() {
-        StatusCode::UNPROCESSABLE_ENTITY
-    } else {
-        StatusCode::OK
-    };
+    let status = wrong.status();
     let lines = lines.collect();
     html(
         status,

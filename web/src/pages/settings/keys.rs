@@ -1,6 +1,5 @@
 //! `/settings/keys`: API keys of the organisation, and a form for another one.
 
-use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 use trunkline_core::access::Permission;
@@ -158,11 +157,7 @@ async fn page(
     for business in &mut businesses {
         business.selected = all(form, "businesses").any(|id| id == business.value);
     }
-    let status = if wrong.any() {
-        StatusCode::UNPROCESSABLE_ENTITY
-    } else {
-        StatusCode::OK
-    };
+    let status = wrong.status();
     html(
         status,
         &KeysPage {

@@ -1,6 +1,5 @@
 //! `/settings/people`: who works here, who is invited, and a form to invite somebody.
 
-use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 use serde::Deserialize;
@@ -247,11 +246,7 @@ async fn page(state: &AppState, caller: &Caller, s: Shell, said: Said, filled: F
     // Those that were accepted are people now.
     let open = invited.into_iter().filter(|listed| listed.accepted_at.is_none());
     let invitations = open.rev().map(invitation).collect();
-    let status = if said.wrong.any() {
-        StatusCode::UNPROCESSABLE_ENTITY
-    } else {
-        StatusCode::OK
-    };
+    let status = said.wrong.status();
     let chosen = filled.role.parse().ok();
     html(
         status,

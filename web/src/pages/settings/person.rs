@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 use trunkline_core::access::{Agents, Grant, Permission, Role};
@@ -201,11 +200,7 @@ async fn page(
         }
     };
     let lines = businesses(state, caller, "").await?.into_iter().map(line).collect();
-    let status = if wrong.any() {
-        StatusCode::UNPROCESSABLE_ENTITY
-    } else {
-        StatusCode::OK
-    };
+    let status = wrong.status();
     html(
         status,
         &PersonPage {

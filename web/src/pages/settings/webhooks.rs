@@ -1,6 +1,5 @@
 //! `/settings/webhooks`: whom we tell of calls, with secrets that are shown once.
 
-use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -222,11 +221,7 @@ async fn page(state: &AppState, caller: &Caller, s: Shell, told: Told, typed: &D
         })
         .collect();
     businesses.sort_by_key(|choice| choice.name.to_lowercase());
-    let status = if wrong.any() {
-        StatusCode::UNPROCESSABLE_ENTITY
-    } else {
-        StatusCode::OK
-    };
+    let status = wrong.status();
     let (secret_of, secret) = fresh
         .map(|(url, secret)| (url, secret.expose_secret().to_owned()))
         .unwrap_or_default();

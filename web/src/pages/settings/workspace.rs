@@ -267,11 +267,7 @@ async fn page(
     let agents = agents?;
     let typed = |field: &str, kept: String| filled.get(field).cloned().unwrap_or(kept);
     let businesses = businesses(state, caller, workspace);
-    let status = if wrong.any() {
-        StatusCode::UNPROCESSABLE_ENTITY
-    } else {
-        StatusCode::OK
-    };
+    let status = wrong.status();
     let rate = workspace.rate_per_second.map(|rate| rate.to_string()).unwrap_or_default();
     let unmapped = agents.all.iter().filter(|agent| agent.business.is_none()).count();
     let lines = agents.all.iter().map(|agent| AgentLine::of(agent, &businesses, &s)).collect();

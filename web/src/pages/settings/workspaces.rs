@@ -1,6 +1,5 @@
 //! `/settings/workspaces`: linked Retell workspaces, and the form that links another one.
 
-use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 use secrecy::SecretString;
@@ -114,11 +113,7 @@ async fn page(
         keys: workspace.signing_keys.iter().map(shown).collect::<Vec<_>>().join(" "),
         api_key: workspace.api_key.as_ref().map(shown).unwrap_or_default(),
     });
-    let status = if wrong.any() {
-        StatusCode::UNPROCESSABLE_ENTITY
-    } else {
-        StatusCode::OK
-    };
+    let status = wrong.status();
     let lines = lines.collect();
     html(
         status,

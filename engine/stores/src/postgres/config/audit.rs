@@ -19,10 +19,7 @@ impl Config {
         let mut client = self.client(doing).await?;
         let transaction = tenant::begin(&mut client, tenant, doing).await?;
         append(&transaction, tenant, by, deed).await?;
-        transaction
-            .commit()
-            .await
-            .map_err(|error| PostgresError::from_driver(doing, &error))
+        tenant::commit(transaction, doing).await
     }
 
     /// Walks the whole chain of a tenant: how many entries it has, or where it does not hold.
@@ -70,10 +67,7 @@ impl Config {
             return Ok(found);
         }
         append(&transaction, tenant, by, deed).await?;
-        transaction
-            .commit()
-            .await
-            .map_err(|error| PostgresError::from_driver(doing, &error))?;
+        tenant::commit(transaction, doing).await?;
         Ok(found)
     }
 }

@@ -55,10 +55,7 @@ impl Config {
         .await?;
         let deed = Deed::plain("business.change", "business", before.id).before(before).after(new);
         audit::append(&transaction, tenant, by, &deed).await?;
-        transaction
-            .commit()
-            .await
-            .map_err(|error| PostgresError::from_driver(doing, &error))
+        tenant::commit(transaction, doing).await
     }
 
     /// Mapped agents of a tenant, by agent id.

@@ -91,10 +91,7 @@ impl Config {
             }
             false => Vec::new(),
         };
-        transaction
-            .commit()
-            .await
-            .map_err(|error| PostgresError::from_driver(doing, &error))?;
+        tenant::commit(transaction, doing).await?;
         if !claimed.is_empty() {
             let begun = Begun { tenant: asked.tenant, id };
             return Ok(Known::Fresh(begun));

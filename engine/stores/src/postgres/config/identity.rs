@@ -27,10 +27,7 @@ impl Config {
         let mut client = self.client(doing).await?;
         let transaction = tenant::begin(&mut client, tenant, doing).await?;
         let id = insert_user(&transaction, tenant, by, new).await?;
-        transaction
-            .commit()
-            .await
-            .map_err(|error| PostgresError::from_driver(doing, &error))?;
+        tenant::commit(transaction, doing).await?;
         Ok(id)
     }
 
@@ -41,10 +38,7 @@ impl Config {
         let transaction = tenant::begin(&mut client, tenant, doing).await?;
         sessions::insert(&transaction, tenant, new).await?;
         audit::append(&transaction, tenant, by, &Deed::plain("session.begin", "user", new.user)).await?;
-        transaction
-            .commit()
-            .await
-            .map_err(|error| PostgresError::from_driver(doing, &error))
+        tenant::commit(transaction, doing).await
     }
 
     /// The living session with this token, which counts as seen now.

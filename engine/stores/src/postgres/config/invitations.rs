@@ -124,10 +124,7 @@ impl Config {
         }
         let deed = Deed::plain("person.invite", "invitation", id).after(&shown(new.role, &new.grants));
         audit::append(&transaction, tenant, by, &deed).await?;
-        transaction
-            .commit()
-            .await
-            .map_err(|error| PostgresError::from_driver(doing, &error))?;
+        tenant::commit(transaction, doing).await?;
         Ok(id)
     }
 
@@ -152,10 +149,7 @@ impl Config {
         }
         let deed = Deed::plain("person.invite_again", "invitation", id);
         audit::append(&transaction, tenant, by, &deed).await?;
-        transaction
-            .commit()
-            .await
-            .map_err(|error| PostgresError::from_driver(doing, &error))
+        tenant::commit(transaction, doing).await
     }
 
     /// Takes an open invitation back.
@@ -247,10 +241,7 @@ impl Config {
         let user = insert_user(&transaction, tenant, by, &new).await?;
         let deed = Deed::plain("person.accept", "invitation", id);
         audit::append(&transaction, tenant, by, &deed).await?;
-        transaction
-            .commit()
-            .await
-            .map_err(|error| PostgresError::from_driver(doing, &error))?;
+        tenant::commit(transaction, doing).await?;
         Ok(user)
     }
 
@@ -281,10 +272,7 @@ impl Config {
         }
         post(&transaction, tenant, id, Matter::PasswordReset, now).await?;
         audit::append(&transaction, tenant, by, &Deed::plain("person.forgot", "user", user)).await?;
-        transaction
-            .commit()
-            .await
-            .map_err(|error| PostgresError::from_driver(doing, &error))?;
+        tenant::commit(transaction, doing).await?;
         Ok(true)
     }
 
@@ -325,10 +313,7 @@ impl Config {
         must_exist(&set, doing)?;
         let deed = Deed::plain("person.password_reset", "user", user);
         audit::append(&transaction, admitted.tenant, by, &deed).await?;
-        transaction
-            .commit()
-            .await
-            .map_err(|error| PostgresError::from_driver(doing, &error))
+        tenant::commit(transaction, doing).await
     }
 
     /// What the mail of a job has to say; `None`: nobody waits for it any more.

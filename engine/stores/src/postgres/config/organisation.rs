@@ -26,10 +26,7 @@ impl Config {
             &[&fresh.0, &name],
         )
         .await?;
-        transaction
-            .commit()
-            .await
-            .map_err(|error| PostgresError::from_driver(doing, &error))?;
+        tenant::commit(transaction, doing).await?;
         Ok(fresh)
     }
 

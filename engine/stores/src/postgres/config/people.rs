@@ -63,10 +63,7 @@ impl Config {
         for deed in deeds(user, before, after) {
             audit::append(&transaction, tenant, by, &deed).await?;
         }
-        transaction
-            .commit()
-            .await
-            .map_err(|error| PostgresError::from_driver(doing, &error))
+        tenant::commit(transaction, doing).await
     }
 
     /// Removes a person who is still as `before` says. Their sessions end; keys that they made stay, because they are the
@@ -80,10 +77,7 @@ impl Config {
         check_owners(&transaction, before, doing).await?;
         let deed = Deed::plain("person.remove", "user", user).before(&shown(before.role, &before.grants));
         audit::append(&transaction, tenant, by, &deed).await?;
-        transaction
-            .commit()
-            .await
-            .map_err(|error| PostgresError::from_driver(doing, &error))
+        tenant::commit(transaction, doing).await
     }
 
     /// Ends every session of a person; says how many there were.

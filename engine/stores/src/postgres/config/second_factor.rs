@@ -154,10 +154,7 @@ impl Config {
             let deed = Deed::plain("second_factor.enable", "user", user);
             audit::append(&transaction, tenant, by, &deed).await?;
         }
-        transaction
-            .commit()
-            .await
-            .map_err(|error| PostgresError::from_driver(doing, &error))?;
+        tenant::commit(transaction, doing).await?;
         Ok(proved)
     }
 
@@ -240,10 +237,7 @@ impl Config {
             let deed = Deed::plain("session.begin", "user", user).after(&json!({ "second": second }));
             audit::append(&transaction, tenant, by, &deed).await?;
         }
-        transaction
-            .commit()
-            .await
-            .map_err(|error| PostgresError::from_driver(doing, &error))?;
+        tenant::commit(transaction, doing).await?;
         Ok(proved)
     }
 

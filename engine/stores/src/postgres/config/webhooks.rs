@@ -91,10 +91,7 @@ impl Config {
         let deed = Deed::plain("webhook.create", "webhook_endpoint", EndpointId(id))
             .after(&json!({ "url": new.url, "events": new.events, "business": new.business.map(|business| business.to_string()) }));
         audit::append(&transaction, tenant, by, &deed).await?;
-        transaction
-            .commit()
-            .await
-            .map_err(|error| PostgresError::from_driver(doing, &error))?;
+        tenant::commit(transaction, doing).await?;
         Ok(EndpointId(id))
     }
 
@@ -163,10 +160,7 @@ impl Config {
         must_exist(&gone, doing)?;
         rows(&transaction, doing, include_str!("../sql/end_jobs_of.sql"), &[&id.0, &now.0]).await?;
         audit::append(&transaction, tenant, by, &Deed::plain("webhook.delete", "webhook_endpoint", id)).await?;
-        transaction
-            .commit()
-            .await
-            .map_err(|error| PostgresError::from_driver(doing, &error))
+        tenant::commit(transaction, doing).await
     }
 
     /// Where deliveries of an endpoint go; `None` when it is gone.

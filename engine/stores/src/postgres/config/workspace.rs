@@ -62,10 +62,7 @@ impl Config {
             "name": new.name, "signing_keys": last_fours(&new.signing_keys), "api_key": new.api_key.as_ref().map(last_four),
         }));
         audit::append(&transaction, tenant, by, &deed).await?;
-        transaction
-            .commit()
-            .await
-            .map_err(|error| PostgresError::from_driver(doing, &error))?;
+        tenant::commit(transaction, doing).await?;
         Ok(WorkspaceId(id))
     }
 
@@ -99,10 +96,7 @@ impl Config {
             .before(&shown(before))
             .after(&shown(after));
         audit::append(&transaction, tenant, by, &deed).await?;
-        transaction
-            .commit()
-            .await
-            .map_err(|error| PostgresError::from_driver(doing, &error))
+        tenant::commit(transaction, doing).await
     }
 
     fn sealed_keys(&self, tenant: TenantId, id: Uuid, keys: &[SecretString]) -> Vec<String> {

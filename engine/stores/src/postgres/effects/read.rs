@@ -123,10 +123,7 @@ impl Effects {
         let mut client = self.database.client(doing).await?;
         let transaction = tenant::begin(&mut client, tenant, doing).await?;
         let found = rows(&transaction, doing, sql, parameters).await?;
-        transaction
-            .commit()
-            .await
-            .map_err(|error| PostgresError::from_driver(doing, &error))?;
+        tenant::commit(transaction, doing).await?;
         Ok(found)
     }
 }
