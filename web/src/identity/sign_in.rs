@@ -18,27 +18,41 @@ use crate::error::{Kind, Problem};
 use crate::request;
 use crate::state::AppState;
 
-/// Stands for all accounts together, where wrong tries from one address are counted (S-098).
-const ANY_ACCOUNT: [u8; 32] = [0; 32];
-
 /// Wrong tries are forgotten after this.
 const WINDOW: Duration = Duration::from_secs(15 * 60);
 
 /// Accounts and addresses remembered; the oldest are dropped beyond, so that a flood cannot eat memory.
 const REMEMBERED_MAX: usize = 50_000;
 
-/// In the place of an account: mails that were asked for, whoever they were for.
-const MAILS: [u8; 32] = [0; 32];
+/// What is counted of an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Counted {
+    /// Wrong tries for one account, by the hash of its address.
+    Account([u8; 32]),
+    /// Wrong tries for all accounts together (S-098).
+    AllAccounts,
+    /// Mails that were asked for, whoever they were for.
+    Mails,
+}
 
-/// Wrong tries by account and address: a stranger's tries from elsewhere do not lock the owner out (S-100).
+impl Counted {
+    fn account(email: &str) -> Counted {
+        Counted::Account(Sha256::digest(email.trim().to_lowercase().as_bytes()).into())
+    }
+}
+
+/// What is counted, and from where.
+type Count = (Counted, Option<IpAddr>);
+
+/// Tries by what they are of and their address: a stranger's tries from elsewhere do not lock the owner out (S-100).
 #[derive(Default)]
 pub struct Attempts {
-    wrong: DashMap<([u8; 32], Option<IpAddr>), (u32, Instant)>,
+    wrong: DashMap<Count, (u32, Instant)>,
 }
 
 impl Attempts {
     /// Seconds to wait, if any.
-    fn wait(&self, key: &([u8; 32], Option<IpAddr>), max: u32) -> Option<u32> {
+    fn wait(&self, key: &Count, max: u32) -> Option<u32> {
         let entry = self.wrong.get(key)?;
         let age = entry.1.elapsed();
         (entry.0 >= max && age < WINDOW).then(|| (WINDOW - age).as_secs() as u32 + 1)
@@ -46,16 +60,16 @@ impl Attempts {
 
     /// Seconds to wait before further mails may be asked for from an address.
     pub fn wait_for_mail(&self, source: Option<IpAddr>, max: u32) -> Option<u32> {
-        self.wait(&(MAILS, source), max)
+        self.wait(&(Counted::Mails, source), max)
     }
 
     /// Notes that a mail was asked for.
     pub fn note_mail(&self, source: Option<IpAddr>) {
-        self.note((MAILS, source));
+        self.note((Counted::Mails, source));
     }
 
     /// Counts one more; says how many there are.
-    fn note(&self, key: ([u8; 32], Option<IpAddr>)) -> u32 {
+    fn note(&self, key: Count) -> u32 {
         if self.wrong.len() >= REMEMBERED_MAX {
             self.wrong.retain(|_, (_, since)| since.elapsed() < WINDOW);
         }
@@ -86,14 +100,13 @@ pub async fn sign_in(state: &AppState, request: &HttpRequest, email: &str, passw
         state.limits.check_address(address)?;
         if let Some(seconds) = state
             .attempts
-            .wait(&(ANY_ACCOUNT, Some(*address)), state.settings.sign_in.address_attempts_max)
+            .wait(&(Counted::AllAccounts, Some(*address)), state.settings.sign_in.address_attempts_max)
         {
             audit("authn.stuffing", Some(*address));
             return Err(Problem::new(Kind::TooMany, "Too many wrong tries from this address; wait a while.").retry_after(seconds));
         }
     }
-    let account: [u8; 32] = Sha256::digest(email.trim().to_lowercase().as_bytes()).into();
-    let key = (account, address);
+    let key = (Counted::account(email), address);
     if let Some(seconds) = state.attempts.wait(&key, state.settings.sign_in.attempts_max) {
         audit("authn.lock", address);
         return Err(Problem::new(Kind::TooMany, "Too many wrong tries; wait a while.").retry_after(seconds));
@@ -109,7 +122,7 @@ pub async fn sign_in(state: &AppState, request: &HttpRequest, email: &str, passw
     let fits = state.passwords.fits(&password, hash).await.map_err(unchecked)?;
     let Some(user) = usable.filter(|_| fits) else {
         let wrong = state.attempts.note(key);
-        state.attempts.note((ANY_ACCOUNT, address));
+        state.attempts.note((Counted::AllAccounts, address));
         audit("authn.fail", address);
         if let Some((tenant, user)) = known {
             note_refusal(state, tenant, user, address, wrong);
@@ -140,8 +153,7 @@ pub async fn sign_in(state: &AppState, request: &HttpRequest, email: &str, passw
 /// Refuses unless this is the person's password: for what somebody at an open screen must not be able to do (S-117).
 pub async fn prove_again(state: &AppState, caller: &Caller, person: &Person, password: &SecretString) -> Result<(), Problem> {
     let refused = || Problem::new(Kind::FreshSignIn, "Type your password to do this.");
-    let account: [u8; 32] = Sha256::digest(person.email.as_bytes()).into();
-    let key = (account, caller.source);
+    let key = (Counted::account(&person.email), caller.source);
     if let Some(seconds) = state.attempts.wait(&key, state.settings.sign_in.attempts_max) {
         audit("authn.lock", caller.source);
         return Err(Problem::new(Kind::TooMany, "Too many wrong tries; wait a while.").retry_after(seconds));
@@ -211,13 +223,28 @@ mod tests {
     #[test]
     fn wrong_tries_from_one_address_do_not_lock_another() {
         let attempts = Attempts::default();
-        let here = ([1; 32], Some(IpAddr::from([127, 0, 0, 1])));
-        let there = ([1; 32], Some(IpAddr::from([192, 0, 2, 1])));
+        let here = (Counted::Account([1; 32]), Some(IpAddr::from([127, 0, 0, 1])));
+        let there = (Counted::Account([1; 32]), Some(IpAddr::from([192, 0, 2, 1])));
         for _ in 0..3 {
             assert_eq!(attempts.wait(&here, 3), None);
             let _ = attempts.note(here);
         }
         assert!(attempts.wait(&here, 3).is_some_and(|seconds| seconds <= 901));
         assert_eq!(attempts.wait(&there, 3), None);
+    }
+
+    #[test]
+    fn wrong_passwords_and_mails_that_were_asked_for_are_counted_apart() {
+        let attempts = Attempts::default();
+        let here = Some(IpAddr::from([127, 0, 0, 1]));
+        for _ in 0..3 {
+            let _ = attempts.note((Counted::AllAccounts, here));
+        }
+        assert_eq!(attempts.wait_for_mail(here, 3), None);
+        for _ in 0..3 {
+            attempts.note_mail(here);
+        }
+        assert!(attempts.wait_for_mail(here, 3).is_some());
+        assert_eq!(attempts.wait(&(Counted::AllAccounts, here), 4), None, "three, not six");
     }
 }
