@@ -15,6 +15,7 @@ pub mod idempotency;
 pub mod invitations;
 pub mod live;
 pub mod me;
+pub mod media_type;
 pub mod paging;
 pub mod people;
 pub mod permissions;

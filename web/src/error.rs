@@ -334,3 +334,27 @@ impl ResponseError for Problem {
             .body(body)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use actix_web::body::to_bytes;
+
+    use super::*;
+
+    #[actix_rt::test]
+    async fn s041_a_failure_of_ours_tells_its_request_and_nothing_of_its_cause() {
+        let cause = "relation \"users\" does not exist at /srv/trunkline/src/x.rs:12: SELECT password_hash FROM users";
+        for problem in [Problem::internal("read users", cause), Problem::unavailable("read users", cause)] {
+            let answer = crate::request::carrying("request-7".to_owned(), async { problem.error_response() }).await;
+            assert!(answer.status().is_server_error());
+            let body = to_bytes(answer.into_body()).await.expect("a body in memory");
+            let text = String::from_utf8_lossy(&body);
+            assert!(text.contains("request-7"), "{text}");
+            for part in ["SELECT", "users", "/srv", ".rs", BUILD_VERSION] {
+                assert!(!text.contains(part), "{text}");
+            }
+        }
+    }
+
+    const BUILD_VERSION: &str = env!("CARGO_PKG_VERSION");
+}

@@ -20,13 +20,14 @@ use std::pin::Pin;
 
 use actix_web::dev::Payload;
 use actix_web::http::header;
-use actix_web::{FromRequest, HttpRequest, web};
+use actix_web::{FromRequest, HttpMessage as _, HttpRequest, web};
 use trunkline_core::access::{Access, Permission, Role, Sight};
 use trunkline_core::audit::{Actor, By};
 use trunkline_core::id::{BusinessId, KeyId, LinkId, TenantId, UserId};
 use trunkline_stores::postgres::{BusinessEntry, PostgresError};
 
 use crate::error::{Kind, Problem};
+use crate::request::Asked;
 use crate::state::AppState;
 
 /// Paths that are open to somebody who has to set up a second factor first.
@@ -152,6 +153,19 @@ impl Caller {
         }
     }
 
+    /// Who acts, for the request's line in the log: ids, no names.
+    fn asked(&self) -> Asked {
+        let actor = match &self.who {
+            Who::Person(person) => format!("person {}", person.user),
+            Who::Program { key, .. } => format!("key {key}"),
+            Who::Screen { link, .. } => format!("screen {link}"),
+        };
+        Asked {
+            tenant: self.tenant,
+            actor,
+        }
+    }
+
     /// The person, if it is one.
     pub fn person(&self) -> Option<&Person> {
         match &self.who {
@@ -204,7 +218,11 @@ impl FromRequest for Caller {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let request = request.clone();
-        Box::pin(async move { identify(&request).await })
+        Box::pin(async move {
+            let caller = identify(&request).await?;
+            request.extensions_mut().insert(caller.asked());
+            Ok(caller)
+        })
     }
 }
 

@@ -40,6 +40,9 @@ pub fn admin(config: &mut web::ServiceConfig) {
 }
 
 async fn unknown(request: HttpRequest) -> Result<HttpResponse, Problem> {
+    if let Some(methods) = api::documents::methods(request.path()) {
+        return Err(Problem::new(Kind::Method, format!("This address takes {methods}.")).allow(methods));
+    }
     if pages::problem::wants_page(&request) {
         return Ok(pages::problem::refusal(&request, StatusCode::NOT_FOUND));
     }

@@ -4,6 +4,7 @@ pub mod check;
 pub mod load;
 pub mod print;
 mod stores;
+mod tls;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer};
 
 pub use stores::{ClickHouse, Kafka, Log, LogStore, Postgres};
+pub use tls::Tls;
 
 /// The defaults, compiled in; also the documentation of every setting.
 pub const DEFAULTS: &str = include_str!("../default.toml");
@@ -72,12 +74,17 @@ pub struct Server {
     /// Networks whose `X-Forwarded-For` counts.
     #[serde(deserialize_with = "networks")]
     pub trusted_proxies: Vec<IpNet>,
+    /// Names besides `public_url`'s that requests may ask for.
+    #[serde(deserialize_with = "names")]
+    pub other_names: Vec<String>,
     /// Most open streams.
     pub streams_max: usize,
     /// Readiness off before streams close.
     pub drain_seconds: u64,
     /// Deadline of the rest of a stop.
     pub shutdown_seconds: u64,
+    /// TLS of our own.
+    pub tls: Tls,
 }
 
 /// `[intake]`
@@ -96,6 +103,8 @@ pub struct Intake {
     pub bytes_in_flight_max: usize,
     /// Rate per workspace, 0 for none (rule A5).
     pub events_per_second: u32,
+    /// TLS of our own.
+    pub tls: Tls,
 }
 
 /// `[admin]`
@@ -262,17 +271,19 @@ pub struct Telemetry {
     pub level: String,
     /// Form.
     pub format: LogFormat,
+    /// Lines a second at most; what is worse than a warning always passes.
+    pub lines_per_second: u32,
 }
 
 impl Server {
     /// Scheme, host and port that browsers see, without a trailing slash.
     pub fn origin(&self) -> String {
-        origin(&self.public_url, self.bind)
+        origin(&self.public_url, self.bind, &self.tls)
     }
 
     /// True when browsers reach us over https: cookies are Secure, HSTS is sent.
     pub fn secure(&self) -> bool {
-        self.public_url.starts_with("https://")
+        self.origin().starts_with("https://")
     }
 }
 
@@ -290,19 +301,20 @@ impl Settings {
 impl Intake {
     /// What to paste at Retell in front of `/v1/retell/{token}`.
     pub fn origin(&self) -> String {
-        origin(&self.public_url, self.bind)
+        origin(&self.public_url, self.bind, &self.tls)
     }
 }
 
-fn origin(public_url: &str, bind: SocketAddr) -> String {
+fn origin(public_url: &str, bind: SocketAddr, tls: &Tls) -> String {
     match public_url.trim_end_matches('/') {
+        "" if tls.is_set() => format!("https://{bind}"),
         "" => format!("http://{bind}"),
         url => url.to_owned(),
     }
 }
 
 /// A list in TOML, or one text with commas (as environment variables give it).
-fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D::Error> {
+fn names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
     enum Written {
@@ -313,10 +325,14 @@ fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D:
         Written::List(parts) => parts,
         Written::Text(text) => text.split(',').map(str::to_owned).collect(),
     };
+    let trimmed = parts.iter().map(|part| part.trim().to_owned());
+    Ok(trimmed.filter(|part| !part.is_empty()).collect())
+}
+
+fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D::Error> {
+    let parts = names(deserializer)?;
     parts
         .iter()
-        .map(|part| part.trim())
-        .filter(|part| !part.is_empty())
         .map(|part| {
             part.parse::<IpNet>()
                 .or_else(|_| part.parse::<std::net::IpAddr>().map(IpNet::from))

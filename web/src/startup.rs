@@ -6,6 +6,7 @@ mod lookup;
 pub mod roles;
 pub mod secrets;
 pub mod stores;
+pub mod tls;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -81,8 +82,12 @@ pub async fn start(settings: Settings, roles: &[ProcessRole]) -> anyhow::Result<
     let has = |role| roles.contains(&role);
     let settings = Arc::new(settings);
     let metrics = telemetry::start_metrics().context("start metrics")?;
-    let stores = Stores::open(&settings, roles).await?;
     let tasks = CancellationToken::new();
+    let tls_of = |role, listener, tls| if has(role) { tls::open(listener, tls, &tasks) } else { Ok(None) };
+    // Before the stores: files that do not fit are refused at once.
+    let site_tls = tls_of(ProcessRole::Web, "server", &settings.server.tls)?;
+    let intake_tls = tls_of(ProcessRole::Intake, "intake", &settings.intake.tls)?;
+    let stores = Stores::open(&settings, roles).await?;
     tokio::spawn(
         tasks
             .clone()
@@ -177,8 +182,13 @@ pub async fn start(settings: Settings, roles: &[ProcessRole]) -> anyhow::Result<
     let senders = intake.as_ref().map(|intake| intake.senders.clone());
     let mut listeners = Vec::new();
     let admin = listen_admin(&settings, operation, metrics, &mut listeners)?;
-    let intake = intake.map(|intake| listen_intake(&settings, intake, &mut listeners)).transpose()?;
-    let site = state.as_ref().map(|state| listen_site(state, &mut listeners)).transpose()?;
+    let intake = intake
+        .map(|intake| listen_intake(&settings, intake, intake_tls, &mut listeners))
+        .transpose()?;
+    let site = state
+        .as_ref()
+        .map(|state| listen_site(state, site_tls, &mut listeners))
+        .transpose()?;
     lifecycle.enter(Phase::Ready);
     tracing::info!(site = site.map(display), intake = intake.map(display), %admin, ?roles, "serving");
     Ok(Product {

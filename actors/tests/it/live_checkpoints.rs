@@ -265,7 +265,7 @@ async fn words_of_restored_calls_come_back_and_grow_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_read_is_refused_and_the_log_is_read_instead() {
+async fn s133_what_cannot_be_read_is_refused_and_the_log_is_read_instead() {
     type Bend = fn(u32, &[u8], &mut Vec<u8>);
     let bent: [(&str, Bend); 3] = [
         ("a call", |_, key, value| {

@@ -177,4 +177,56 @@ mod tests {
         assert_eq!(refused.downcast_ref(), Some(&BlockedAddress::Inner));
         assert!(resolve(true).await.unwrap().all(|address| address.ip().is_loopback()));
     }
+
+    #[tokio::test]
+    async fn s026_a_redirect_is_a_failure_and_leads_nowhere() {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        use tokio::net::TcpListener;
+
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let (inner, receiver) = (
+            TcpListener::bind("127.0.0.1:0").await.unwrap(),
+            TcpListener::bind("127.0.0.1:0").await.unwrap(),
+        );
+        let url = format!("http://{}/hook", receiver.local_addr().unwrap());
+        let to = format!("http://{}/secret", inner.local_addr().unwrap());
+        let answering = tokio::spawn(async move {
+            for status in [
+                "301 Moved Permanently",
+                "302 Found",
+                "307 Temporary Redirect",
+                "308 Permanent Redirect",
+            ] {
+                let (mut socket, _) = receiver.accept().await.unwrap();
+                let mut request = vec![0; 4_096];
+                let _ = socket.read(&mut request).await.unwrap();
+                let answer = format!("HTTP/1.1 {status}\r\nLocation: {to}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+                socket.write_all(answer.as_bytes()).await.unwrap();
+            }
+        });
+        let sender = Sender::new(SenderOptions {
+            allow_private_networks: true,
+            timeout: Duration::from_secs(10),
+        })
+        .unwrap();
+        let secret = Secret::written([7; SECRET_BYTES]);
+        for status in [301, 302, 307, 308] {
+            let delivery = Delivery {
+                url: &url,
+                secret: &secret,
+                previous: None,
+                id: "msg_1",
+                timestamp: 1_764_000_000,
+                body: "{}",
+            };
+            let refused = sender.deliver(&delivery).await;
+            assert!(
+                matches!(refused, Err(DeliveryError::Refused(found)) if found == status),
+                "{refused:?}"
+            );
+        }
+        answering.await.unwrap();
+        let followed = tokio::time::timeout(Duration::from_millis(200), inner.accept()).await;
+        assert!(followed.is_err(), "the inner address was asked");
+    }
 }

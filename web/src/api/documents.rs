@@ -80,6 +80,33 @@ static JSON: LazyLock<String> = LazyLock::new(|| format!("{:#}\n", description()
 static PAGE: LazyLock<String> = LazyLock::new(|| page(&description()));
 static ERRORS: LazyLock<String> = LazyLock::new(errors_page);
 
+/// Paths cut at their slashes, with the methods that each takes, as `Allow` lists them.
+static METHODS: LazyLock<Vec<(Vec<String>, String)>> = LazyLock::new(|| {
+    let paths = description()["paths"].as_object().cloned().unwrap_or_default();
+    let of = |(path, operations): (String, Value)| {
+        let words = operations
+            .as_object()
+            .into_iter()
+            .flatten()
+            .map(|(method, _)| method.to_uppercase());
+        let parts = path.split('/').map(str::to_owned).collect();
+        (parts, words.collect::<Vec<_>>().join(", "))
+    };
+    paths.into_iter().map(of).collect()
+});
+
+/// The methods that an address of the API takes; `None` where there is nothing.
+pub fn methods(path: &str) -> Option<&'static str> {
+    let fits = |parts: &[String]| {
+        let mut asked = path.split('/');
+        let all = parts
+            .iter()
+            .all(|part| asked.next().is_some_and(|asked| part.starts_with('{') || part == asked));
+        all && asked.next().is_none()
+    };
+    METHODS.iter().find(|(parts, _)| fits(parts)).map(|(_, methods)| methods.as_str())
+}
+
 /// The document, as committed in `web/openapi.json`.
 pub fn description_text() -> &'static str {
     &JSON

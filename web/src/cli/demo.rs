@@ -33,6 +33,10 @@ pub struct Demo {
 
 /// Runs until SIGTERM or SIGINT.
 pub fn run(context: Context, args: Demo) -> anyhow::Result<ExitCode> {
+    anyhow::ensure!(
+        !context.settings.server.tls.is_set() && !context.settings.intake.tls.is_set(),
+        "the demo's own simulator speaks plain HTTP; leave server.tls and intake.tls out, or use trunkline serve"
+    );
     telemetry::start_logs(&context.settings.telemetry, false);
     let data = context.settings.data.directory.clone();
     serve::runtime()?.block_on(async {

@@ -4,13 +4,15 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use jiff::Timestamp;
 use serde::Serialize;
 use trunkline_stores::postgres::Database;
 
 use super::{CHECK_FAILED, Context, serve};
-use crate::settings::{LogStore, Settings};
+use crate::settings::{LogStore, Settings, Tls};
 use crate::startup::secrets::describe;
 use crate::startup::stores::{ClickHouse, Postgres, Whose, library, open_log};
+use crate::startup::tls;
 use crate::telemetry;
 
 /// A check that takes longer has failed.
@@ -21,6 +23,10 @@ const CLOCK_SKEW_MS: i64 = 60_000;
 
 /// Free space below this is a warning of a full disk.
 const DISK_FREE_BYTES: u64 = 1_000_000_000;
+
+/// A certificate that ends sooner should have been renewed: usual authorities and their programs renew a month or, with certificates of
+/// six days, three days before.
+const RENEWED_BEFORE_DAYS: i64 = 2;
 
 /// What one check found.
 #[derive(Debug, Serialize)]
@@ -73,6 +79,8 @@ async fn examine(settings: &Settings) -> Vec<Finding> {
         )),
     }
     findings.push(analytics(settings).await);
+    findings.extend(certificate("server TLS", &settings.server.tls));
+    findings.extend(certificate("intake TLS", &settings.intake.tls));
     findings
 }
 
@@ -160,6 +168,33 @@ async fn analytics(settings: &Settings) -> Finding {
             "check that clickhouse.url is reachable from here",
         ),
     }
+}
+
+/// The certificate of a listener that speaks TLS itself.
+fn certificate(name: &'static str, tls: &Tls) -> Option<Finding> {
+    const RENEW: &str = "renew it; the new files are taken without a restart";
+    if !tls.is_set() {
+        return None;
+    }
+    let now = Timestamp::now();
+    Some(match tls::read(tls) {
+        Ok(found) if found.begins > now => bad(name, format!("its certificate is valid from {} only", found.begins), RENEW),
+        Ok(found) if found.ends <= now => bad(name, format!("its certificate ended at {}", found.ends), RENEW),
+        Ok(found) => {
+            let days = (found.ends.as_second() - now.as_second()) / 86_400;
+            let text = format!("its certificate ends at {}, in {days} days", found.ends);
+            if days < RENEWED_BEFORE_DAYS {
+                bad(name, text, RENEW)
+            } else {
+                good(name, text)
+            }
+        }
+        Err(error) => bad(
+            name,
+            format!("{error:#}"),
+            "mend or replace the file; the listener does not start with it",
+        ),
+    })
 }
 
 /// Free space by `df`, which every system has; the standard library does not tell.

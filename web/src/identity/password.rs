@@ -142,7 +142,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn only_the_right_password_fits() {
+    async fn s059_only_the_right_password_fits() {
         let passwords = Passwords::new(1).unwrap();
         let right = SecretString::from("correct horse battery".to_owned());
         let hash = passwords.hash(&right).await.unwrap();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use secrecy::ExposeSecret;
 use trunkline_connectors::mail::Mailer;
 
-use super::{LogStore, Settings};
+use super::{LogStore, Settings, tls};
 
 /// Most partitions a log may have: each costs a reader task and a row of every board.
 const PARTITIONS_MAX: u32 = 1024;
@@ -98,6 +98,7 @@ pub fn refusals(settings: &Settings) -> Vec<String> {
         settings.data.directory.as_os_str().is_empty(),
         "data.directory is empty; name a directory".to_owned(),
     );
+    tls::refusals(settings, &mut refuse);
     kafka(settings, &mut refuse);
     stores(settings, &mut refuse);
     refuse(
@@ -150,6 +151,13 @@ pub fn refusals(settings: &Settings) -> Vec<String> {
         ),
     );
     retell(settings, &mut refuse);
+    refuse(
+        settings.telemetry.lines_per_second < 10,
+        format!(
+            "telemetry.lines_per_second = {} would hide what happens; set at least 10",
+            settings.telemetry.lines_per_second
+        ),
+    );
     refuse(
         tracing_subscriber::EnvFilter::try_new(&settings.telemetry.level).is_err(),
         format!(

@@ -31,12 +31,14 @@ pub fn redacted(settings: &Settings) -> Value {
         "server": {
             "bind": server.bind, "public_url": server.origin(), "workers": server.workers,
             "trusted_proxies": server.trusted_proxies.iter().map(ToString::to_string).collect::<Vec<_>>(),
-            "streams_max": server.streams_max, "drain_seconds": server.drain_seconds, "shutdown_seconds": server.shutdown_seconds,
+            "other_names": server.other_names, "streams_max": server.streams_max, "drain_seconds": server.drain_seconds, "shutdown_seconds": server.shutdown_seconds,
+            "tls": { "certificate": server.tls.certificate, "key": server.tls.key },
         },
         "intake": {
             "bind": intake.bind, "public_url": intake.origin(), "workers": intake.workers,
             "requests_in_flight_max": intake.requests_in_flight_max, "bytes_in_flight_max": intake.bytes_in_flight_max,
             "events_per_second": intake.events_per_second,
+            "tls": { "certificate": intake.tls.certificate, "key": intake.tls.key },
         },
         "admin": { "bind": admin.bind },
         "data": { "directory": data.directory },
@@ -70,7 +72,7 @@ pub fn redacted(settings: &Settings) -> Value {
         "sign_in": { "attempts_max": sign_in.attempts_max, "address_attempts_max": sign_in.address_attempts_max, "parallel_max": sign_in.parallel_max,
             "invitation_days": sign_in.invitation_days, "reset_minutes": sign_in.reset_minutes },
         "telemetry": {
-            "level": telemetry.level,
+            "level": telemetry.level, "lines_per_second": telemetry.lines_per_second,
             "format": match telemetry.format { LogFormat::Auto => "auto", LogFormat::Json => "json", LogFormat::Pretty => "pretty" },
         },
     })

@@ -129,13 +129,14 @@ async fn s013_an_edited_or_borrowed_cursor_is_refused() {
 }
 
 #[tokio::test]
-async fn what_is_asked_wrongly_is_refused_with_the_parameters_name() {
+async fn s086_what_is_asked_wrongly_is_refused_with_the_parameters_name() {
     let line = app().line().await;
     let key = line.api_key(&READ).await;
     for (path, pointer) in [
         ("/v1/calls?limit=0", "limit"),
         ("/v1/calls?limit=101", "limit"),
         ("/v1/calls?limit=many", "limit"),
+        ("/v1/calls?limit=1000000000", "limit"),
         ("/v1/calls?direction=sideways", "direction"),
         ("/v1/calls?opened_at[gte]=yesterday", "opened_at[gte]"),
         ("/v1/calls?tenant_id=org_x", "tenant_id"),
@@ -153,7 +154,7 @@ async fn what_is_asked_wrongly_is_refused_with_the_parameters_name() {
 }
 
 #[tokio::test]
-async fn s001_nothing_of_another_organisation_can_be_seen() {
+async fn s001_s010_s014_nothing_of_another_organisation_can_be_seen() {
     let (ours, theirs) = (app().line().await, app().line().await);
     let (key, their_key) = (ours.api_key(&READ).await, theirs.api_key(&READ).await);
     let id = fresh("call");
@@ -261,7 +262,7 @@ async fn who_has_an_answer_is_not_sent_it_again() {
 }
 
 #[tokio::test]
-async fn s037_every_answer_is_protected_and_named() {
+async fn s021_s037_every_answer_is_protected_and_named() {
     for path in ["/v1/board", "/openapi.json", "/nowhere"] {
         let answer = client()
             .get(app().url(path))

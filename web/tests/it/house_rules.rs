@@ -184,7 +184,7 @@ fn files_have_one_job() {
 }
 
 #[test]
-fn sql_lives_in_sql_files() {
+fn s071_sql_lives_in_sql_files() {
     let mut found = Vec::new();
     for (path, text) in sources(&["engine/stores", "engine/connectors", "actors", "web"]) {
         for (number, line) in code(&text).lines().enumerate() {
@@ -209,7 +209,7 @@ fn sql_lives_in_sql_files() {
 }
 
 #[test]
-fn logs_and_metrics_carry_no_personal_data() {
+fn s136_logs_and_metrics_carry_no_personal_data() {
     const FIELDS: [&str; 10] = [
         "from_number",
         "to_number",

@@ -164,7 +164,7 @@ async fn a2_rx05_a_body_of_almost_ten_mebibytes_is_kept() {
 }
 
 #[tokio::test]
-async fn a2_a_content_coding_is_refused() {
+async fn s089_a2_a_content_coding_is_refused() {
     let line = app().line().await;
     let body = event("call_started", &fresh("call")).to_string().into_bytes();
     let signature = sign(&body, &line.key, now());
@@ -209,7 +209,7 @@ async fn a2_the_media_type_is_not_looked_at() {
 }
 
 #[tokio::test]
-async fn a2_broken_framing_is_a_bad_request_and_nothing_else_is() {
+async fn s047_a2_broken_framing_is_a_bad_request_and_nothing_else_is() {
     let line = app().line().await;
     let wait = Duration::from_secs(3);
     for broken in [
@@ -223,7 +223,7 @@ async fn a2_broken_framing_is_a_bad_request_and_nothing_else_is() {
 }
 
 #[tokio::test]
-async fn a3_only_the_workspaces_own_signature_of_this_body_and_time_is_believed() {
+async fn s125_s126_a3_only_the_workspaces_own_signature_of_this_body_and_time_is_believed() {
     let line = app().line().await;
     let body = event("call_started", &fresh("call")).to_string().into_bytes();
     let good = sign(&body, &line.key, now());
@@ -268,7 +268,7 @@ async fn a3_rx09_two_keys_are_valid_during_a_rotation() {
 }
 
 #[tokio::test]
-async fn a4_rx11_a_slow_head_is_cut_off_after_five_seconds() {
+async fn s092_a4_rx11_a_slow_head_is_cut_off_after_five_seconds() {
     let line = app().line().await;
     let begun = Instant::now();
     let answer = raw(
@@ -282,7 +282,7 @@ async fn a4_rx11_a_slow_head_is_cut_off_after_five_seconds() {
 }
 
 #[tokio::test]
-async fn a4_a_slow_body_is_cut_off_after_ten_seconds() {
+async fn s092_a4_a_slow_body_is_cut_off_after_ten_seconds() {
     let line = app().line().await;
     let begun = Instant::now();
     let answer = raw((head(&line, "Content-Length: 100\r\n") + "{").as_bytes(), Duration::from_secs(20)).await;
@@ -310,7 +310,7 @@ async fn a5_a_rate_is_held_only_where_one_is_set() {
 }
 
 #[tokio::test]
-async fn a_source_list_lets_only_listed_networks_in_and_forwarded_headers_do_not_help() {
+async fn s131_a_source_list_lets_only_listed_networks_in_and_forwarded_headers_do_not_help() {
     let line = app().line().await;
     line.change_workspace(|workspace| workspace.allowed_sources = vec!["192.0.2.0/24".to_owned()])
         .await;
@@ -436,7 +436,7 @@ async fn a11_an_inbound_hook_gets_its_own_answer_and_creates_no_call() {
 }
 
 #[tokio::test]
-async fn a13_the_token_alone_says_whose_event_it_is() {
+async fn s130_a13_the_token_alone_says_whose_event_it_is() {
     let (ours, theirs) = (app().line().await, app().line().await);
     let id = fresh("call");
     let mut body = event("call_started", &id);

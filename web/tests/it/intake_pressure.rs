@@ -290,7 +290,7 @@ async fn a5_more_bytes_than_the_cap_are_refused() {
 }
 
 #[tokio::test]
-async fn a5_rx04_senders_that_hang_up_leave_no_permit_behind_and_at_most_one_record() {
+async fn s147_a5_rx04_senders_that_hang_up_leave_no_permit_behind_and_at_most_one_record() {
     let door = Door::open(0, 1_000, 1 << 24).await;
     for n in 0..100 {
         let body = event("call_ended", &format!("call_{n}")).to_string();
@@ -315,7 +315,7 @@ async fn a5_rx04_senders_that_hang_up_leave_no_permit_behind_and_at_most_one_rec
 }
 
 #[tokio::test]
-async fn a7_the_log_gets_the_calls_own_id_as_key_and_else_the_bodys_hash() {
+async fn s081_a7_the_log_gets_the_calls_own_id_as_key_and_else_the_bodys_hash() {
     let door = Door::open(100, 10, 1 << 20).await;
     let call = event("call_ended", "call_abc").to_string();
     let (key, record) = door.kept(&call).await;

@@ -44,7 +44,7 @@ async fn enter(app: &App, email: &str) -> Response {
 }
 
 #[tokio::test]
-async fn s084_a_key_that_asks_too_often_waits_and_others_do_not() {
+async fn s085_s084_a_key_that_asks_too_often_waits_and_others_do_not() {
     let line = limited().line().await;
     let (hasty, calm) = (line.api_key(&["live:read"]).await, line.api_key(&["live:read"]).await);
     let answers = join_all((0..80).map(|_| {

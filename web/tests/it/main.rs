@@ -34,5 +34,6 @@ mod sequences;
 mod signer;
 mod simulated;
 mod stream;
+mod tls;
 mod tv_links;
 mod webhooks;

@@ -69,7 +69,7 @@ fn first_code(problem: &Value) -> &str {
 }
 
 #[tokio::test]
-async fn roles_are_given_and_taken_and_nobody_overwrites_a_change_unseen() {
+async fn s109_roles_are_given_and_taken_and_nobody_overwrites_a_change_unseen() {
     let line = app().line().await;
     let (admin, ana) = (Somebody::with(&line, Role::Admin).await, Somebody::with(&line, Role::Viewer).await);
     let shop = line
@@ -357,7 +357,7 @@ async fn s068_s095_s124_a_key_is_shown_once_holds_what_its_maker_has_and_is_made
 }
 
 #[tokio::test]
-async fn a_password_is_changed_by_whoever_knows_it_and_other_sessions_end() {
+async fn s109_a_password_is_changed_by_whoever_knows_it_and_other_sessions_end() {
     let line = app().line().await;
     let ana = Somebody::with(&line, Role::Viewer).await;
     let elsewhere = Somebody {

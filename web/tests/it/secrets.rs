@@ -46,7 +46,7 @@ async fn keep_a_workspace(data: &Path) {
 
 /// S-064 and S-145: without a key that fits nothing starts, and what to do is said.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_start_makes_a_key_once_and_refuses_one_that_does_not_fit() {
+async fn s064_s145_a_start_makes_a_key_once_and_refuses_one_that_does_not_fit() {
     let place = tempfile::Builder::new().prefix("trunkline-secrets-").tempdir().unwrap();
     let data = place.path().join("data");
     let first = begin(&data);
@@ -98,7 +98,7 @@ async fn a_start_makes_a_key_once_and_refuses_one_that_does_not_fit() {
 
 /// S-062 over the whole product: events are taken before, while and after master keys are rotated.
 #[tokio::test(flavor = "multi_thread")]
-async fn keys_are_rotated_while_events_arrive() {
+async fn s062_keys_are_rotated_while_events_arrive() {
     let line = app().line().await;
     let rotate = || {
         let data = app().data.clone();

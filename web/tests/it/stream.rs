@@ -183,7 +183,7 @@ async fn lv04_a_quiet_stream_shows_signs_of_life() {
 }
 
 #[tokio::test]
-async fn lv06_a_stream_ends_when_its_credential_does() {
+async fn s011_lv06_a_stream_ends_when_its_credential_does() {
     let line = app().line().await;
     let key = line.api_key(&["live:read"]).await;
     let mut stream = Listener::open(&line, &key, "calls", None).await;

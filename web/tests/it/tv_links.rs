@@ -21,7 +21,7 @@ fn screen() -> Client {
 }
 
 async fn make(line: &Line, key: &str, link: &Value) -> (StatusCode, Value) {
-    let sent = client().post(line.app.url("/v1/tv-links")).bearer_auth(key).body(link.to_string());
+    let sent = client().post(line.app.url("/v1/tv-links")).bearer_auth(key).json(link);
     let answer = sent.send().await.unwrap();
     (answer.status(), answer.json().await.unwrap_or_default())
 }

@@ -82,7 +82,7 @@ fn a6_of_repeated_keys_the_last_counts() {
 }
 
 #[test]
-fn a6_512_levels_are_read_and_513_are_set_aside_whatever_brackets_stand_in_text() {
+fn s078_a6_512_levels_are_read_and_513_are_set_aside_whatever_brackets_stand_in_text() {
     let nested = |levels: usize, open: &str, close: &str| {
         let inner = levels - 1;
         format!(
@@ -138,7 +138,7 @@ fn a7_shared_and_unknown_names_read_the_object_that_is_there_the_call_first() {
 }
 
 #[test]
-fn a7_an_id_is_a_text_of_1_to_256_bytes_without_control_characters_and_lone_surrogates() {
+fn s081_a7_an_id_is_a_text_of_1_to_256_bytes_without_control_characters_and_lone_surrogates() {
     let with = |id: &str| lands(&format!(r#"{{"event":"call_started","call":{{"call_id":{id}}}}}"#));
     let aside = Some(SetAside::NoId);
     assert_eq!(with(r#""\u00e9\ud83d\ude42""#), ("é🙂".into(), Some(Kind::Call), None));

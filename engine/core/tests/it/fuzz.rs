@@ -95,7 +95,7 @@ proptest! {
     }
 
     #[test]
-    fn a7_door_and_reader_agree_on_damaged_bodies(bits in prop::collection::vec(prop::sample::select(BITS[33..].to_vec()), 0..6), at: prop::sample::Index, byte: u8) {
+    fn s083_a7_door_and_reader_agree_on_damaged_bodies(bits in prop::collection::vec(prop::sample::select(BITS[33..].to_vec()), 0..6), at: prop::sample::Index, byte: u8) {
         let members: Vec<&str> = bits.into_iter().filter(|bit| bit.starts_with('"')).collect();
         let whole = format!("{{\"event\":\"call_ended\",\"call\":{{\"call_id\":\"c\",\"access_token\":\"secret\",{}}}}}", members.join(","));
         let mut bytes = whole.replace(",}", "}").into_bytes();

@@ -17,7 +17,7 @@ fn canonical(text: &str) -> String {
 }
 
 #[test]
-fn a6_every_fault_is_found() {
+fn s078_a6_every_fault_is_found() {
     for text in [
         "",
         " ",
@@ -192,7 +192,7 @@ proptest! {
     }
 
     #[test]
-    fn a6_broken_text_is_judged_as_others_judge_it(value in any_json(), at in any::<prop::sample::Index>(), with in "[\\[\\]{}\",:0-9a-z\\\\ .+-]{0,2}") {
+    fn s078_a6_broken_text_is_judged_as_others_judge_it(value in any_json(), at in any::<prop::sample::Index>(), with in "[\\[\\]{}\",:0-9a-z\\\\ .+-]{0,2}") {
         let mut text: Vec<char> = value.to_string().chars().collect();
         let at = at.index(text.len());
         text.splice(at..at + 1, with.chars());

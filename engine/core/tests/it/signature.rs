@@ -43,7 +43,7 @@ fn a3_the_reason_of_a_refusal_is_told_apart_for_counters() {
 }
 
 #[test]
-fn a3_a_second_header_is_refused_even_when_it_is_equal() {
+fn s129_a3_a_second_header_is_refused_even_when_it_is_equal() {
     let (key, now) = (SigningKey::from("k"), Millis(1_767_225_600_000));
     let header = sign(b"{}", &key, now);
     assert_eq!(verify(&[header.as_bytes()], b"{}", std::slice::from_ref(&key), now), Ok(0));
@@ -54,7 +54,7 @@ fn a3_a_second_header_is_refused_even_when_it_is_equal() {
 }
 
 #[test]
-fn a3_leading_zeros_white_space_and_too_many_digits_are_malformed() {
+fn s129_a3_leading_zeros_white_space_and_too_many_digits_are_malformed() {
     let key = SigningKey::from("k");
     let digest = "0".repeat(64);
     for header in [
@@ -88,4 +88,30 @@ fn a3_every_active_key_is_tried_and_the_one_that_fits_is_named() {
 #[test]
 fn a_signing_key_never_shows_itself() {
     assert!(!format!("{:?}", SigningKey::from("secret-value")).contains("secret"));
+}
+
+/// Body and time are signed one behind the other without anything between: digits that wander over the seam give the same text (S-128).
+#[test]
+fn s128_digits_that_wander_between_body_and_time_gain_nothing() {
+    let key = SigningKey::from("key");
+    let now = Millis(1_764_000_000_000);
+    let body = "{\"a\":12345}";
+    let header = sign(body.as_bytes(), &key, now);
+    assert!(verify(&[header.as_bytes()], body.as_bytes(), std::slice::from_ref(&key), now).is_ok());
+    let digest = header.split("d=").nth(1).unwrap();
+    let whole = format!("{body}{}", now.0);
+    for seam in 1..whole.len() {
+        let (forged, time) = whole.split_at(seam);
+        if forged == body || !time.bytes().all(|byte| byte.is_ascii_digit()) {
+            continue;
+        }
+        let header = format!("v={time},d={digest}");
+        let answer = verify(&[header.as_bytes()], forged.as_bytes(), std::slice::from_ref(&key), now);
+        assert!(answer.is_err(), "{forged} at {time}");
+    }
+    // A body that ends in digits is no JSON object, so what a longer time would take from it is nothing that is sent.
+    let header = sign(b"{}1", &key, now);
+    let digest = header.split("d=").nth(1).unwrap();
+    let shifted = format!("v=1{},d={digest}", now.0);
+    assert!(verify(&[shifted.as_bytes()], b"{}", &[key], now).is_err());
 }

@@ -144,7 +144,7 @@ mod tests {
 
     /// S-064.
     #[test]
-    fn weak_short_and_exposed_keys_are_refused_with_what_to_do() {
+    fn s064_weak_short_and_exposed_keys_are_refused_with_what_to_do() {
         let directory = tempfile::tempdir().unwrap();
         let (one, two) = (new_key(), new_key());
         let (one, two) = (one.expose_secret(), two.expose_secret());

@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_byte_costs_its_own_frame_only() {
+    fn s133_a_damaged_byte_costs_its_own_frame_only() {
         let stored = segment(3);
         let one = (stored.len() - HEAD_BYTES) / 3;
         for place in HEAD_BYTES + one..HEAD_BYTES + 2 * one {

@@ -42,7 +42,7 @@ async fn https_door(directory: &Path) -> u16 {
 }
 
 #[tokio::test]
-async fn a_server_is_used_over_https_and_must_prove_who_it_is() {
+async fn s066_a_server_is_used_over_https_and_must_prove_who_it_is() {
     let directory = tempfile::tempdir().unwrap();
     certificates(directory.path());
     let port = https_door(directory.path()).await;

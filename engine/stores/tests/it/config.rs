@@ -118,7 +118,7 @@ async fn one_tenant_sees_and_changes_nothing_of_another() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_connection_forgets_its_tenant() {
+async fn s030_a_connection_forgets_its_tenant() {
     let options = PostgresOptions {
         pool_size: 1,
         ..server::database().await

@@ -58,7 +58,7 @@ async fn every_type_we_store_comes_back_as_it_went() {
 }
 
 #[tokio::test]
-async fn values_are_bound_and_never_read_as_sql() {
+async fn s070_values_are_bound_and_never_read_as_sql() {
     let client = database("door_parameters").await;
     client.query(SAMPLES).execute().await.unwrap();
     let mut insert = client.insert::<Sample>("samples").await.unwrap();
@@ -288,7 +288,7 @@ async fn a_statement_stops_when_its_client_gives_up() {
 }
 
 #[tokio::test]
-async fn settings_of_one_statement_do_not_reach_the_next() {
+async fn s048_settings_of_one_statement_do_not_reach_the_next() {
     let client = client();
     let read = "SELECT toUInt64(getSetting('max_block_size'))";
     let before: u64 = client.query(read).fetch_one().await.unwrap();
@@ -314,7 +314,7 @@ async fn readonly_means_it() {
 }
 
 #[tokio::test]
-async fn nobody_enters_without_the_password() {
+async fn s040_nobody_enters_without_the_password() {
     let address = engine().url.strip_prefix("http://").unwrap();
     assert!(address.starts_with("127.0.0.1:"));
     for client in [

@@ -64,7 +64,7 @@ async fn a_server_starts_from_nothing_stops_and_starts_again() {
 }
 
 #[tokio::test]
-async fn nobody_else_gets_in() {
+async fn s040_nobody_else_gets_in() {
     let place = Place::new();
     let server = EmbeddedPostgres::start(&quick(place.path())).await.unwrap();
     let _sweeper = place.sweeper(&server);

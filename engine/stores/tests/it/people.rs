@@ -65,7 +65,7 @@ async fn the_last_owner_stays_also_when_two_go_at_the_same_moment() {
 }
 
 #[tokio::test]
-async fn whoever_is_disabled_or_removed_is_out_and_their_keys_stay() {
+async fn s109_whoever_is_disabled_or_removed_is_out_and_their_keys_stay() {
     let config = server::config().await;
     let acme = config.ensure_organisation("Acme").await.unwrap();
     let owner = person(&config, acme, "owner@acme.example", Role::Owner).await;

@@ -69,7 +69,7 @@ async fn one_address_is_enough_when_its_role_may_become_the_application() {
 }
 
 #[tokio::test]
-async fn a_changed_step_is_refused() {
+async fn s135_a_changed_step_is_refused() {
     let options = server::database().await;
     owner(&options)
         .await
@@ -81,7 +81,7 @@ async fn a_changed_step_is_refused() {
 }
 
 #[tokio::test]
-async fn a_role_above_row_security_is_refused() {
+async fn s029_a_role_above_row_security_is_refused() {
     let options = server::database().await;
     // Nothing but the application's own role passes; here one that cannot become it.
     let url = options.url.expose_secret().replace("trunkline_app", "trunkline_root");
@@ -106,7 +106,7 @@ async fn a_role_above_row_security_is_refused() {
 }
 
 #[tokio::test]
-async fn every_table_is_guarded_or_of_the_platform() {
+async fn s029_every_table_is_guarded_or_of_the_platform() {
     /// Tables without a tenant: the log's, whose records and values name their tenant inside, offsets in it, and the migration tool's.
     const PLATFORM: [&str; 10] = [
         "effects_offsets",
@@ -150,7 +150,7 @@ async fn every_table_is_guarded_or_of_the_platform() {
 }
 
 #[tokio::test]
-async fn functions_that_look_across_tenants_cannot_be_misled() {
+async fn s029_functions_that_look_across_tenants_cannot_be_misled() {
     let client = owner(&server::database().await).await;
     let sql = "SELECT p.proname::text, pg_get_userbyid(p.proowner)::text, coalesce(array_to_string(p.proconfig, ' '), ''),
                       has_function_privilege('public', p.oid, 'EXECUTE')
@@ -219,5 +219,23 @@ async fn the_application_cannot_read_secrets_of_workspaces_even_within_the_tenan
             Some(&tokio_postgres::error::SqlState::INSUFFICIENT_PRIVILEGE),
             "{column}"
         );
+    }
+}
+
+/// Checks of foreign keys see past row-level security, so the tenant has to be part of each (S-032).
+#[tokio::test]
+async fn s032_a_row_can_only_point_into_its_own_tenant() {
+    let client = owner(&server::database().await).await;
+    let sql = "SELECT k.conrelid::regclass::text, k.confrelid::regclass::text, pg_get_constraintdef(k.oid)
+               FROM pg_constraint k
+               WHERE k.contype = 'f'
+                 AND EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = k.conrelid AND a.attname = 'tenant' AND NOT a.attisdropped)
+                 AND EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = k.confrelid AND a.attname = 'tenant' AND NOT a.attisdropped)";
+    let rows = client.query(sql, &[]).await.unwrap();
+    assert!(rows.len() > 5, "{}", rows.len());
+    for row in rows {
+        let (from, to, rule): (String, String, String) = (row.get(0), row.get(1), row.get(2));
+        let columns = rule.split('(').nth(1).and_then(|rest| rest.split(')').next()).unwrap();
+        assert!(columns.split(',').any(|column| column.trim() == "tenant"), "{from} -> {to}: {rule}");
     }
 }

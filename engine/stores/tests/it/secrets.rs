@@ -104,7 +104,7 @@ fn files_that_hold(directory: &Path, needle: &[u8], found: &mut Vec<PathBuf>) {
 
 /// S-060: neither a dump nor the files of the server, its write-ahead log among them, hold what was kept.
 #[tokio::test]
-async fn a_stolen_database_holds_no_secret() {
+async fn s060_a_stolen_database_holds_no_secret() {
     let options = server::database().await;
     let config = server::config_of(&options).await;
     let mark = format!("canary{}", hex::encode(rand::random::<[u8; 12]>()));
@@ -214,7 +214,7 @@ async fn columns_called_encrypted_are() {
 
 /// S-061: what somebody copies between rows, tenants or columns does not open, and costs nobody else anything.
 #[tokio::test]
-async fn a_secret_does_not_open_in_another_row() {
+async fn s061_a_secret_does_not_open_in_another_row() {
     let options = server::database().await;
     let config = server::config_of(&options).await;
     let (acme, bolt) = (keep(&config, "Acme", "a").await, keep(&config, "Bolt", "b").await);
@@ -259,7 +259,7 @@ async fn a_secret_does_not_open_in_another_row() {
 
 /// S-062: old values stay readable, new ones are under the new key, and a process that runs meanwhile notices nothing.
 #[tokio::test]
-async fn master_keys_are_rotated_under_a_running_product() {
+async fn s062_master_keys_are_rotated_under_a_running_product() {
     let options = server::database().await;
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("secrets.key");

@@ -80,7 +80,7 @@ impl Drop for Given {
 }
 
 #[tokio::test]
-async fn a_given_server_is_used_over_tls_and_must_prove_who_it_is() {
+async fn s066_a_given_server_is_used_over_tls_and_must_prove_who_it_is() {
     let given = Given::start().await;
     for mode in ["", "?sslmode=require"] {
         let options = given.options(mode, "authority.crt");

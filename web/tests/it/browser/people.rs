@@ -78,7 +78,7 @@ async fn somebody_is_invited_on_the_screen_and_joins_by_the_mail() {
 }
 
 #[tokio::test]
-async fn an_open_board_follows_a_role_that_is_changed() {
+async fn s011_an_open_board_follows_a_role_that_is_changed() {
     let line = app().line().await;
     let email = person(&line, Role::Viewer).await;
     let user = line.config.user_by_email(&email).await.unwrap().unwrap().id;

@@ -24,7 +24,7 @@ fn a6_integers_may_be_written_as_floats_and_halves_go_up() {
 }
 
 #[test]
-fn a6_a_number_outside_its_type_makes_the_field_unreadable_not_the_body() {
+fn s148_a6_a_number_outside_its_type_makes_the_field_unreadable_not_the_body() {
     let body = r#"{"event":"call_ended","call":{"call_id":"c","agent_version":1e400,"duration_ms":9e30,"agent_name":"Ava"}}"#;
     let call = crate::given::call_of(&[event_of(body, 0)]);
     let facts = call.facts();
@@ -95,7 +95,7 @@ fn a8_missing_never_erases_what_is_known() {
 }
 
 #[test]
-fn a8_costs_are_usable_from_0_to_10_to_the_12_cents() {
+fn s148_a8_costs_are_usable_from_0_to_10_to_the_12_cents() {
     let cost = |cents: Value| {
         of(json!({"call_cost": {"combined_cost": cents}}))
             .cost

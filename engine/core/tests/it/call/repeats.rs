@@ -75,7 +75,7 @@ fn b1_a_transfer_event_for_two_agents_is_one_event_and_the_earlier_one_names_the
 }
 
 #[test]
-fn b2_a_repeat_counts_at_its_earliest_stamp_and_changes_nothing_else() {
+fn s127_b2_a_repeat_counts_at_its_earliest_stamp_and_changes_nothing_else() {
     let body = voice("call_ended", json!({"agent_name": "Ava"}));
     let call = call_of(&[event(&body, 9000), event(&body, 4000), event(&body, 12_000)]);
     let facts = call.facts();

@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn settings_and_names_cannot_leave_their_quotes() {
+    fn s048_settings_and_names_cannot_leave_their_quotes() {
         let address = Address::read("database=a%60b&max_threads=1&insert_deduplication_token=x'%2C%20readonly%3D0%5C").unwrap();
         let statement = address.with_body(None, None, vec![Bytes::from_static(b"SELECT 1")]).unwrap();
         assert_eq!(statement.use_database().unwrap(), r"USE `a\`b`");
