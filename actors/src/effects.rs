@@ -5,6 +5,7 @@
 //! ([`trunkline_core::usage::Evidence`]); a call's contribution is a function of that set, and days change by the difference, so no
 //! order and no repetition of events changes a bill. It asks nobody else: ClickHouse may be away.
 
+pub(crate) mod again;
 mod fold;
 mod moves;
 mod state;

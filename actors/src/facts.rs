@@ -4,13 +4,14 @@
 //! the records in the events table. So it may die anywhere: the log delivers again, the same rows come out, and the tables keep
 //! each once; what it is about to write is noted before, and repeated to the letter ([`intent`]). ClickHouse away means that it waits and its offsets stay; nothing else notices.
 
+pub(crate) mod again;
 pub(crate) mod batch;
 mod cache;
 mod elsewhere;
 mod fold;
 mod intent;
 mod moves;
-mod reading;
+pub(crate) mod reading;
 mod rows;
 mod staging;
 mod state;

@@ -9,6 +9,7 @@ pub mod post;
 pub mod reconciler;
 pub mod system;
 
+pub use audit::{AuditSummary, Auditor, AuditorOptions};
 pub use effects::{Effects, EffectsOptions, EffectsState, EffectsWatcher};
 pub use facts::{Facts, FactsOptions, FactsState, FactsWatcher};
 pub use jobs::{Jobs, JobsOptions};

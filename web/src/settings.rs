@@ -45,6 +45,8 @@ pub struct Settings {
     pub clickhouse: ClickHouse,
     /// The live group.
     pub live: Live,
+    /// The comparison of log, facts and ledger.
+    pub auditor: Auditor,
     /// Retell's API.
     pub retell: Retell,
     /// Outbound webhooks.
@@ -243,6 +245,16 @@ impl Live {
     pub fn checkpoint_ms(&self) -> Option<i64> {
         (self.checkpoint_seconds > 0).then(|| i64::from(self.checkpoint_seconds) * 1_000)
     }
+}
+
+/// `[auditor]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Auditor {
+    /// From one comparison to the next; 0 for none.
+    pub every_seconds: u32,
+    /// Old records of each partition that each comparison looks at once more.
+    pub again_records: u32,
 }
 
 /// `[retell]`

@@ -19,14 +19,17 @@ use roles::ProcessRole;
 use stores::Stores;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use trunkline_actors::audit::{self, watch_audited};
 use trunkline_actors::facts::watch_elsewhere;
 use trunkline_actors::post::Post;
 use trunkline_actors::reconciler::{Ground, watch_reconciled};
 use trunkline_actors::{
-    Effects, EffectsOptions, Engine, EngineOptions, Facts, FactsOptions, Jobs, JobsOptions, Limits, Reconciler, ReconcilerOptions, Roles,
+    Auditor, AuditorOptions, Effects, EffectsOptions, Engine, EngineOptions, Facts, FactsOptions, Jobs, JobsOptions, Limits, Reconciler,
+    ReconcilerOptions, Roles,
 };
 use trunkline_connectors::mail::Mailer;
 use trunkline_connectors::webhook::{Sender, SenderOptions};
+use trunkline_stores::postgres::auditor::AuditBook;
 use trunkline_stores::postgres::{Config, Directory, effects};
 use trunkline_stores::spool::{Keeper, SpoolOptions};
 
@@ -70,6 +73,7 @@ pub struct Product {
     effects: Option<Effects>,
     jobs: Option<Jobs>,
     reconciler: Option<Reconciler>,
+    auditor: Option<Auditor>,
     keeper: Option<Arc<Keeper>>,
     stores: Stores,
     tasks: CancellationToken,
@@ -124,8 +128,27 @@ pub async fn start(settings: Settings, roles: &[ProcessRole]) -> anyhow::Result<
         };
         Reconciler::start(ground, &registry)
     });
+    let audits = AuditBook::new(stores.config.database().clone(), stores.log.identity());
+    let audits_here = has(ProcessRole::Facts) && settings.auditor.every_seconds > 0;
+    let auditor = stores.analytics.clone().filter(|_| audits_here).map(|analytics| {
+        let ground = audit::Ground {
+            log: stores.log.clone(),
+            log_name: stores.log.identity().to_owned(),
+            facts: analytics,
+            ledger: ledger.clone(),
+            book: audits.clone(),
+            directory: directory.clone(),
+            rules: FactsOptions::new("").rules,
+            options: AuditorOptions {
+                every: Duration::from_secs(settings.auditor.every_seconds.into()),
+                again_records: settings.auditor.again_records,
+            },
+        };
+        Auditor::start(ground, &registry)
+    });
     if let Some(engine) = &engine {
         watch_reconciled(stores.config.clone(), engine.live(), tasks.clone());
+        watch_audited(audits.clone(), engine.live(), stores.log.partitions(), tasks.clone());
     }
     let keeper = match has(ProcessRole::Intake) {
         true => Some(Arc::new(open_spool(&settings, &stores)?)),
@@ -140,6 +163,7 @@ pub async fn start(settings: Settings, roles: &[ProcessRole]) -> anyhow::Result<
             },
             effects: effects.as_ref().map(Effects::watcher),
             ledger,
+            audits,
             live: engine.live(),
             streams: Arc::new(Streams::new(settings.server.streams_max, tokio::runtime::Handle::current())),
             cursors: CursorKey::load(&settings.data.directory)?,
@@ -206,6 +230,7 @@ pub async fn start(settings: Settings, roles: &[ProcessRole]) -> anyhow::Result<
         effects,
         jobs,
         reconciler,
+        auditor,
         keeper,
         stores,
         tasks,
@@ -322,7 +347,12 @@ impl Product {
                     reconciler.stop().await;
                 }
             };
-            tokio::join!(engine, facts, effects, jobs, reconciler);
+            let auditor = async {
+                if let Some(auditor) = self.auditor {
+                    auditor.stop().await;
+                }
+            };
+            tokio::join!(engine, facts, effects, jobs, reconciler, auditor);
             if let Some(keeper) = &self.keeper {
                 keeper.close();
             }

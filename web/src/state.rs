@@ -6,6 +6,7 @@ use tokio::sync::watch;
 use trunkline_actors::{EffectsWatcher, FactsWatcher, Live};
 use trunkline_stores::clickhouse::Analytics;
 use trunkline_stores::log::EventLog;
+use trunkline_stores::postgres::auditor::AuditBook;
 use trunkline_stores::postgres::effects::Effects;
 use trunkline_stores::postgres::{Config, Directory};
 use trunkline_stores::spool::Keeper;
@@ -67,6 +68,8 @@ pub struct AppState {
     pub facts: FactsWatcher,
     /// How far the effects group is, when it is in this process.
     pub effects: Option<EffectsWatcher>,
+    /// What the auditor found, wherever it runs.
+    pub audits: AuditBook,
     /// What calls used, and how far the effects group is over all processes.
     pub ledger: Effects,
     /// Open streams.

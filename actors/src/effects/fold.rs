@@ -25,7 +25,7 @@ const AGENT_BYTES_MAX: usize = 256;
 const NO_ZONE: &str = "UTC";
 
 /// The local date of a moment; in UTC where the zone is not known.
-fn day_of(at: Millis, zone: &str) -> String {
+pub(super) fn day_of(at: Millis, zone: &str) -> String {
     let zone = TimeZone::get(zone).unwrap_or(TimeZone::UTC);
     let at = Timestamp::from_millisecond(at.0).unwrap_or_default();
     at.to_zoned(zone).date().to_string()
@@ -88,16 +88,24 @@ pub(super) fn folded(
     for event in &events {
         changed |= evidence.note(event);
     }
-    if !changed {
-        return Ok(None);
-    }
+    Ok(changed.then(|| settled(key, known, (before, evidence), (partition, &events), directory)))
+}
+
+/// A call as it follows from its evidence: as it was before these events, and with them.
+pub(super) fn settled(
+    key: &CallKey,
+    known: Option<&UsageCall>,
+    (before, mut evidence): (Evidence, Evidence),
+    (partition, events): (u32, &[Event]),
+    directory: &Directory,
+) -> Folded {
     let mut poisoned = 0;
     let facts = match facts_of(&evidence, key) {
         Some(facts) => facts,
         None => {
             // One of them panics when it is applied: it is left out, as the other groups do.
             evidence = before;
-            for event in &events {
+            for event in events {
                 let mut with = evidence.clone();
                 with.note(event);
                 if facts_of(&with, key).is_some() {
@@ -129,7 +137,7 @@ pub(super) fn folded(
     call.standing.partition = partition;
     call.standing.usage = used.unwrap_or_default();
     place(&mut call, directory);
-    Ok(Some(Folded { call, facts, poisoned }))
+    Folded { call, facts, poisoned }
 }
 
 /// The facts; `None` when folding panics.

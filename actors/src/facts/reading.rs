@@ -10,7 +10,7 @@ use trunkline_stores::clickhouse::EventRow;
 use trunkline_stores::log::LogRecord;
 
 /// One record of the log, read.
-pub(super) struct Entry {
+pub(crate) struct Entry {
     /// What is stored of it.
     pub row: EventRow,
     /// The event, if it is one of a call.
@@ -18,7 +18,7 @@ pub(super) struct Entry {
 }
 
 /// Reads a record. Whatever is in it, there is a row.
-pub(super) fn entry(log: &Arc<str>, stored: &LogRecord) -> Entry {
+pub(crate) fn entry(log: &Arc<str>, stored: &LogRecord) -> Entry {
     let position = stored.position;
     let Ok(record) = Record::decode(&stored.bytes) else {
         return Entry {

@@ -8,6 +8,7 @@ use trunkline_core::instant::Millis;
 use trunkline_stores::postgres::reconciler::Summary;
 
 use super::lag::{LagSum, LagWindow};
+use crate::audit::AuditSummary;
 
 /// Holes remembered per partition; more than these means that a person must look anyway.
 const GAPS_MAX: usize = 100;
@@ -97,7 +98,7 @@ pub struct Completeness {
     pub lag_p95_ms: Option<i64>,
     /// 95th percentile from receipt at the door to the log's acknowledgement, last minute; upper end of its bucket.
     pub intake_lag_p95_ms: Option<i64>,
-    /// Offsets that were not delivered.
+    /// Offsets that were not delivered, or that the auditor found wrong and has not repaired.
     pub gaps: Vec<Gap>,
     /// Calls in progress that have been silent for longer than usual: their end may be missing.
     pub open_without_end: u64,
@@ -107,6 +108,8 @@ pub struct Completeness {
     pub set_aside: BTreeMap<&'static str, u64>,
     /// How far calls are compared with Retell's own list, and what was filled in within the last day; `None` without a key for Retell's API.
     pub reconciled: Option<Summary>,
+    /// How far log, facts and ledger are compared, and what differs; `None` while that is not known here.
+    pub audited: Option<AuditSummary>,
 }
 
 #[derive(Debug)]
@@ -301,6 +304,7 @@ impl ProgressBook {
             presumed_ended: 0,
             set_aside: BTreeMap::new(),
             reconciled: None,
+            audited: None,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use dashmap::DashMap;
 use serde::Serialize;
 use tokio::sync::watch;
@@ -19,6 +19,7 @@ use super::board_cache::BoardCache;
 use super::completeness::ProgressBook;
 use super::glance::{Fresh, Glance};
 use super::set_aside::SetAsideBook;
+use crate::audit::AuditSummary;
 
 /// Removals remembered per tenant, so that a reader can go on from its version; an older reader takes all rows anew.
 const GONE_MAX: usize = 4_096;
@@ -201,6 +202,8 @@ pub(crate) struct Hub {
     pub(crate) set_asides: SetAsideBook,
     /// What the reconciler has done, as last seen; none of a tenant without a key for Retell's API.
     pub(crate) reconciled: ArcSwap<HashMap<TenantId, Summary>>,
+    /// What the auditor has found, as last seen; none before it was seen once.
+    pub(crate) audited: ArcSwapOption<AuditSummary>,
     version: AtomicU64,
 }
 

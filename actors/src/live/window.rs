@@ -16,6 +16,7 @@ use super::board_cache::{BoardScope, Making};
 use super::completeness::{Completeness, PartitionState};
 use super::hub::{Hub, LiveCall, Row, TenantView};
 use super::set_aside::SetAsideNote;
+use crate::audit::AuditSummary;
 use crate::system::{Clock, RoleState, Roles};
 
 /// Which calls of a tenant.
@@ -112,7 +113,7 @@ impl Live {
             directory: &directory,
             rules: &self.rules,
             now: self.clock.now(),
-            completeness: &|| self.hub.progress.read(self.clock.now(), self.partitions),
+            completeness: &|| self.with_audit(self.hub.progress.read(self.clock.now(), self.partitions)),
         };
         view.boards.board(scope, &making)
     }
@@ -191,7 +192,20 @@ impl Live {
         completeness.presumed_ended = presumed;
         completeness.set_aside = self.hub.set_asides.counts(Some(tenant));
         completeness.reconciled = self.hub.reconciled.load().get(&tenant).copied();
+        self.with_audit(completeness)
+    }
+
+    /// What the auditor found and could not repair is missing somewhere, as an offset is that was not delivered.
+    fn with_audit(&self, mut completeness: Completeness) -> Completeness {
+        completeness.audited = self.hub.audited.load_full().map(|audited| (*audited).clone());
+        let gaps = completeness.audited.as_ref().map(|audited| audited.gaps.clone());
+        completeness.gaps.extend(gaps.unwrap_or_default());
         completeness
+    }
+
+    /// Takes what the auditor has found by now.
+    pub(crate) fn note_audited(&self, found: AuditSummary) {
+        self.hub.audited.store(Some(Arc::new(found)));
     }
 
     /// Takes what the reconciler has done by now, of all tenants.
@@ -203,7 +217,7 @@ impl Live {
     pub fn completeness_of_all(&self) -> Completeness {
         let mut completeness = self.hub.progress.read(self.clock.now(), self.partitions);
         completeness.set_aside = self.hub.set_asides.counts(None);
-        completeness
+        self.with_audit(completeness)
     }
 
     /// How far each partition is.

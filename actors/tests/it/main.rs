@@ -1,6 +1,7 @@
 //! One binary for all integration tests of the actors.
 
 mod audit;
+mod auditor;
 mod effects;
 mod facts;
 mod facts_faults;

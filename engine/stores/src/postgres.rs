@@ -3,6 +3,7 @@
 //! [`embedded`] starts a server of our own when no address is set; [`database`] connects to either; [`migrate`] brings the
 //! schema up to date; [`config`] holds the questions the product asks. One function, [`tenant::begin`], sets the tenant.
 
+pub mod auditor;
 pub mod config;
 pub mod database;
 pub mod directory;
@@ -14,6 +15,7 @@ pub mod migrate;
 pub mod reconciler;
 pub mod row;
 mod tenant;
+mod turn;
 mod watch;
 
 pub use config::Config;
@@ -22,3 +24,11 @@ pub use directory::{BusinessEntry, Directory, WorkspaceEntry};
 pub use embedded::{EmbeddedOptions, EmbeddedPostgres};
 pub use error::PostgresError;
 pub use migrate::migrate;
+
+/// Most characters of a reason that are kept.
+const REASON_CHARS: usize = 500;
+
+/// A reason as it may be kept: short, and of one line.
+fn shown(reason: &str) -> String {
+    reason.chars().filter(|letter| !letter.is_control()).take(REASON_CHARS).collect()
+}

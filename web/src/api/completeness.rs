@@ -33,7 +33,7 @@ pub struct CompletenessForm {
     pub lag_p95_ms: Option<i64>,
     /// 95th percentile from receipt at our door to the log, last minute.
     pub intake_lag_p95_ms: Option<i64>,
-    /// Offsets that should be in the log and were not delivered.
+    /// Offsets that should be in the log and were not delivered, or that the auditor found wrong and could not repair.
     pub gaps: Vec<GapForm>,
     /// Calls in progress that have been silent for longer than usual: their end may be missing.
     pub open_without_end: u64,
@@ -43,6 +43,8 @@ pub struct CompletenessForm {
     pub set_aside: BTreeMap<String, u64>,
     /// How calls compare with Retell's own list; null without an API key for Retell.
     pub reconciled: Option<ReconciledForm>,
+    /// How log, stored calls and usage ledger compare; null until that is known.
+    pub audited: Option<AuditedForm>,
 }
 
 /// A run of missing offsets.
@@ -67,6 +69,17 @@ pub struct ReconciledForm {
     pub open: u64,
     /// Workspaces whose last comparison failed.
     pub waiting: u64,
+}
+
+/// What the auditor has found.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct AuditedForm {
+    /// What the log took before this was compared, of all partitions; null while one of them never was.
+    pub to: Option<i64>,
+    /// Differences repaired within the last 24 hours.
+    pub repaired: u64,
+    /// Differences that are not; where they are stands among the gaps.
+    pub open: u64,
 }
 
 impl From<Completeness> for CompletenessForm {
@@ -95,6 +108,11 @@ impl From<Completeness> for CompletenessForm {
                 healed: reconciled.healed,
                 open: reconciled.open,
                 waiting: reconciled.waiting,
+            }),
+            audited: of.audited.map(|audited| AuditedForm {
+                to: audited.to.map(|at| at.0),
+                repaired: audited.repaired,
+                open: audited.open,
             }),
         }
     }

@@ -173,6 +173,7 @@ fn fresh(completeness: &Completeness, s: &Shell) -> Fresh {
     };
     let open = said("fresh-open", completeness.open_without_end);
     let healed = said("fresh-healed", completeness.reconciled.map_or(0, |reconciled| reconciled.healed));
+    let repaired = said("fresh-audit", completeness.audited.as_ref().map_or(0, |audited| audited.repaired));
     let rebuilding = if completeness.rebuilding {
         format!("· {}", l.t("fresh-rebuilding"))
     } else {
@@ -185,7 +186,7 @@ fn fresh(completeness: &Completeness, s: &Shell) -> Fresh {
             "ok"
         },
         complete: l.t1("fresh-complete", "time", format::clock(complete_to, &s.zone)),
-        more: [open, more, healed, rebuilding]
+        more: [open, more, healed, repaired, rebuilding]
             .into_iter()
             .filter(|part| !part.is_empty())
             .collect::<Vec<_>>()

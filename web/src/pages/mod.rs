@@ -10,11 +10,13 @@ use crate::error::Problem;
 pub mod account;
 pub mod alert;
 pub mod assets;
+pub mod auditor;
 pub mod call;
 pub mod capacity;
 pub mod csv;
 pub mod detail;
 pub mod device;
+mod findings;
 pub mod format;
 pub mod frame;
 pub mod handlers;
@@ -59,6 +61,7 @@ pub fn configure(config: &mut web::ServiceConfig) {
         .service(page("/usage.csv").route(web::get().to(usage::file)))
         .service(page("/operator").route(web::get().to(handlers::operator)))
         .service(page("/operator/figures").route(web::get().to(handlers::operator_figures)))
+        .service(page("/operator/auditor").route(web::get().to(auditor::auditor)))
         .service(page("/operator/jobs").route(web::get().to(jobs::jobs)))
         .service(page("/operator/jobs/{id}/retry").route(web::post().to(jobs::retry)))
         .service(page("/operator/jobs/{id}/cancel").route(web::post().to(jobs::cancel)))

@@ -1,5 +1,6 @@
 //! The operator page: how complete figures are, how far each partition is, what roles say of themselves, what was set aside.
 
+mod compared;
 mod partition;
 
 use askama::Template;
@@ -7,7 +8,6 @@ use trunkline_actors::facts::FactsState;
 use trunkline_actors::{Completeness, PartitionState, RoleState};
 use trunkline_core::instant::Millis;
 use trunkline_stores::clickhouse::{AgentReceipts, ClassCount, StoredOddity, StoredSetAside};
-use trunkline_stores::postgres::reconciler::Summary;
 use trunkline_stores::spool::SpoolState;
 
 use crate::l10n::Texts;
@@ -50,6 +50,7 @@ pub struct Figures {
     /// Frame.
     pub s: Shell,
     figures: Vec<Figure>,
+    partitions_note: String,
     partition_heads: Vec<String>,
     partitions: Vec<Vec<String>>,
     roles: Vec<RoleLine>,
@@ -67,10 +68,12 @@ impl Figures {
     ) -> Figures {
         let l = s.l;
         let mut figures = figures(completeness, partitions, facts, &s);
-        figures.extend(completeness.reconciled.map(|reconciled| healed(&reconciled, &s)));
+        figures.extend(completeness.audited.as_ref().map(|audited| compared::agrees(audited, &s)));
+        figures.extend(completeness.reconciled.map(|reconciled| compared::healed(&reconciled, &s)));
         figures.extend(spool.map(|spool| spooled(spool, completeness.as_of, l)));
         Figures {
             figures,
+            partitions_note: l.t("partitions-note"),
             partition_heads: partition::HEADS.map(|key| l.t(key)).into(),
             partitions: partitions
                 .iter()
@@ -145,6 +148,7 @@ pub struct Stored {
 pub struct OperatorPage {
     s: Shell,
     figures: Vec<Figure>,
+    partitions_note: String,
     partition_heads: Vec<String>,
     partitions: Vec<Vec<String>>,
     roles: Vec<RoleLine>,
@@ -163,6 +167,7 @@ impl OperatorPage {
         let Figures {
             s,
             figures,
+            partitions_note,
             partition_heads,
             partitions,
             roles,
@@ -180,6 +185,7 @@ impl OperatorPage {
             undocumented: stored.undocumented.iter().map(|found| odd_line(found, &s)).collect(),
             receipts: stored.receipts.iter().map(|of| receipt_line(of, s.l)).collect(),
             figures,
+            partitions_note,
             partition_heads,
             partitions,
             roles,
@@ -259,24 +265,6 @@ fn figures(c: &Completeness, partitions: &[PartitionState], facts: &FactsState, 
             l.t("fig-horizon"),
         ),
     ]
-}
-
-/// What was filled in from Retell's own list of calls.
-fn healed(reconciled: &Summary, s: &Shell) -> Figure {
-    let (state, note) = if reconciled.waiting > 0 {
-        ("watch", s.l.t("fig-healed-waits"))
-    } else if reconciled.open > 0 {
-        ("watch", s.l.t1("fig-healed-open", "n", format::count(reconciled.open)))
-    } else {
-        let to = reconciled.to.map_or_else(|| DASH.to_owned(), |to| format::clock(to, &s.zone));
-        ("ok", s.l.t1("fig-healed-note", "time", to))
-    };
-    Figure {
-        name: s.l.t("fig-healed"),
-        value: format::count(reconciled.healed),
-        state,
-        note,
-    }
 }
 
 /// What waits on our own disk for the log.

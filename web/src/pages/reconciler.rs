@@ -15,13 +15,13 @@ use uuid::Uuid;
 
 use crate::error::Problem;
 use crate::identity::Caller;
+use crate::pages::findings::{Choice, Findings, Line, SHOWN, link};
 use crate::pages::format::{self, DASH};
 use crate::pages::shell::{Place, Shell};
 use crate::pages::{frame, html};
 use crate::state::AppState;
 
-/// Findings of one page.
-const SHOWN: u32 = 100;
+const BASE: &str = "/operator/reconciler";
 /// Agents named with one kind of blind spot; more than these are counted.
 const NAMED: usize = 20;
 
@@ -32,12 +32,6 @@ pub struct FindingsQuery {
     workspace: String,
     open: bool,
     before: String,
-}
-
-struct Choice {
-    name: String,
-    href: String,
-    selected: bool,
 }
 
 struct WorkspaceLine {
@@ -57,18 +51,6 @@ struct Spot {
     more: String,
 }
 
-struct FindingLine {
-    machine: String,
-    found: String,
-    call: String,
-    href: String,
-    agent: String,
-    what: String,
-    mark: &'static str,
-    state: String,
-    done: String,
-}
-
 /// The page.
 #[derive(Template)]
 #[template(path = "reconciler.html")]
@@ -76,10 +58,7 @@ pub struct ReconcilerPage {
     s: Shell,
     workspaces: Vec<WorkspaceLine>,
     spots: Vec<Spot>,
-    choices: Vec<Choice>,
-    findings: Vec<FindingLine>,
-    newest: Option<String>,
-    older: Option<String>,
+    found: Findings,
 }
 
 /// `GET /operator/reconciler`.
@@ -147,42 +126,28 @@ impl ReconcilerPage {
             .collect();
         let has_older = findings.len() > SHOWN as usize;
         findings.truncate(SHOWN as usize);
-        let older = findings
-            .last()
-            .filter(|_| has_older)
-            .map(|last| link(&query.workspace, query.open, Some(last.id)));
-        let newest = (!query.before.is_empty()).then(|| link(&query.workspace, query.open, None));
+        let last = findings.last().filter(|_| has_older);
         ReconcilerPage {
             workspaces,
             spots: spots(notices, compared, &s),
-            choices: choices(compared, query, &s),
-            findings: findings.iter().map(|finding| finding_line(finding, &s)).collect(),
-            newest,
-            older,
+            found: Findings {
+                title: s.l.t("findings"),
+                none: s.l.t("findings-none"),
+                heads: [s.l.t("col-call"), s.l.t("col-agent")],
+                choices: choices(compared, query, &s),
+                lines: findings.iter().map(|finding| finding_line(finding, &s)).collect(),
+                newest: (!query.before.is_empty()).then(|| link(BASE, &query.workspace, query.open, None)),
+                older: last.map(|last| link(BASE, &query.workspace, query.open, Some(last.id))),
+            },
             s,
         }
-    }
-}
-
-fn link(workspace: &str, open: bool, before: Option<Uuid>) -> String {
-    let mut parts = Vec::new();
-    if !workspace.is_empty() {
-        parts.push(format!("workspace={}", format::path_segment(workspace)));
-    }
-    if open {
-        parts.push("open=true".to_owned());
-    }
-    parts.extend(before.map(|before| format!("before={before}")));
-    match parts.is_empty() {
-        true => "/operator/reconciler".to_owned(),
-        false => format!("/operator/reconciler?{}", parts.join("&")),
     }
 }
 
 fn choices(compared: &[(WorkspaceId, String)], query: &FindingsQuery, s: &Shell) -> Vec<Choice> {
     let choice = |name: String, workspace: &str, open: bool| Choice {
         name,
-        href: link(workspace, open, None),
+        href: link(BASE, workspace, open, None),
         selected: query.workspace == workspace && query.open == open,
     };
     let mut choices = vec![choice(s.l.t("find-all"), "", false), choice(s.l.t("find-not-healed"), "", true)];
@@ -247,14 +212,10 @@ fn spots(notices: &[Notice], compared: &[(WorkspaceId, String)], s: &Shell) -> V
     kinds.into_iter().map(spot).collect()
 }
 
-fn finding_line(finding: &Finding, s: &Shell) -> FindingLine {
+fn finding_line(finding: &Finding, s: &Shell) -> Line {
     let what = finding
         .difference
         .map_or_else(|| DASH.to_owned(), |difference| s.l.t(&format!("find-{}", difference.as_str())));
-    let (mark, state) = match finding.healed_at {
-        Some(_) => ("ok", s.l.t("find-healed")),
-        None => ("watch", s.l.t("find-open")),
-    };
     let filled = match finding.filled.is_empty() {
         true => String::new(),
         false => s.l.t1("find-filled", "words", finding.filled.join(", ")),
@@ -264,19 +225,16 @@ fn finding_line(finding: &Finding, s: &Shell) -> FindingLine {
         (None, false, _) => finding.problem.clone(),
         _ => filled,
     };
-    FindingLine {
-        machine: format::machine(finding.found_at),
-        found: format::full(finding.found_at, &s.zone),
-        call: format::short_id(&finding.call_id),
-        href: format!("/calls/call/{}", format::path_segment(&finding.call_id)),
-        agent: if finding.agent_id.is_empty() {
+    Line {
+        place: format::short_id(&finding.call_id),
+        href: Some(format!("/calls/call/{}", format::path_segment(&finding.call_id))),
+        detail: if finding.agent_id.is_empty() {
             DASH.to_owned()
         } else {
             format::short_id(&finding.agent_id)
         },
         what,
-        mark,
-        state,
         done,
+        ..Line::at(finding.found_at, finding.healed_at.is_some(), s)
     }
 }

@@ -3,6 +3,7 @@
 
 mod contrast;
 mod fixture;
+mod fixture_auditor;
 mod fixture_call;
 mod fixture_log;
 mod fixture_reconciler;

@@ -181,6 +181,13 @@ fn retell(settings: &Settings, refuse: &mut impl FnMut(bool, String)) {
         "retell.ask_after_minutes = 0 would ask for every call all the time; set at least 1".to_owned(),
     );
     refuse(
+        settings.auditor.every_seconds > 86_400,
+        format!(
+            "auditor.every_seconds = {} is more than a day; set at most 86400, or 0 for no comparison",
+            settings.auditor.every_seconds
+        ),
+    );
+    refuse(
         retell.reconcile_every_seconds > 86_400,
         format!(
             "retell.reconcile_every_seconds = {} is more than a day; set at most 86400, or 0 for no comparison",

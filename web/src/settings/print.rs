@@ -19,6 +19,7 @@ pub fn redacted(settings: &Settings) -> Value {
         postgres,
         clickhouse,
         live,
+        auditor,
         retell,
         webhooks,
         mail,
@@ -57,6 +58,7 @@ pub fn redacted(settings: &Settings) -> Value {
             "database": clickhouse.database, "library": clickhouse.library,
         },
         "live": { "checkpoint_seconds": live.checkpoint_seconds },
+        "auditor": { "every_seconds": auditor.every_seconds, "again_records": auditor.again_records },
         "retell": { "api_url": retell.api_url, "ask_after_minutes": retell.ask_after_minutes },
         "webhooks": {
             "allow_private_networks": webhooks.allow_private_networks, "timeout_seconds": webhooks.timeout_seconds,

@@ -17,6 +17,7 @@ const RECEIPTS: &str = include_str!("../../../../clickhouse/queries/receipts_by_
 const RECEIPTS_AGENTS: u32 = 100;
 const DENSITY: &str = include_str!("../../../../clickhouse/queries/density.sql");
 const MISSING: &str = include_str!("../../../../clickhouse/queries/missing.sql");
+const DENSITY_OF_NEWEST: &str = include_str!("../../../../clickhouse/queries/density_of_newest.sql");
 const CALLS_OF_PARTITION: &str = include_str!("../../../../clickhouse/queries/calls_of_partition.sql");
 
 /// Records of one class in an interval.
@@ -147,6 +148,15 @@ impl Analytics {
     /// Which offsets of a log are here, by partition, over all tenants.
     pub async fn density(&self, log: &str) -> Result<Vec<Density>, AnalyticsError> {
         answer("check the offsets of the log", self.limited(DENSITY).param("log", log).fetch_all()).await
+    }
+
+    /// Which offsets are here of those between the bounds of each partition (from the first, to before the end; by number), over all
+    /// tenants. A partition of which nothing is here is left out.
+    pub async fn density_between(&self, log: &str, bounds: &[(i64, i64)]) -> Result<Vec<Density>, AnalyticsError> {
+        let (firsts, ends): (Vec<i64>, Vec<i64>) = bounds.iter().copied().unzip();
+        let query = self.limited(DENSITY_OF_NEWEST).param("log", log);
+        let query = query.param("firsts", firsts).param("ends", ends);
+        answer("check the newest offsets of the log", query.fetch_all()).await
     }
 
     /// Which offsets of a partition are not here, from `first` to before `end`; the first hundred ranges.

@@ -76,7 +76,7 @@ struct IdRow {
     log_partition: u32,
 }
 
-fn kind_of(word: &str) -> Kind {
+pub(super) fn kind_of(word: &str) -> Kind {
     if word == Kind::Chat.as_str() { Kind::Chat } else { Kind::Call }
 }
 

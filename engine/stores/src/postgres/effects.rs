@@ -2,6 +2,7 @@
 
 mod offsets;
 mod read;
+mod repost;
 mod write;
 
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use super::Database;
 
 pub use offsets::{Advance, Claim, PartitionOffset};
 pub use read::{DayUsage, UsageOwner};
+pub use repost::{BusinessDay, SummedDay};
 pub use write::{Announcement, Written, differences};
 
 /// A handle over the pool; cheap to clone.

@@ -52,6 +52,7 @@ const STEPS: &[(&str, &str)] = &[
         "V0017__workspace_screens",
         include_str!("../../../../migrations/V0017__workspace_screens.sql"),
     ),
+    ("V0018__auditor", include_str!("../../../../migrations/V0018__auditor.sql")),
 ];
 
 /// Applies what is missing and returns the names of the steps applied now. Refuses a database whose applied steps differ from

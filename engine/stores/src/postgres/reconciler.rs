@@ -9,11 +9,9 @@ use trunkline_core::reconcile::Difference;
 use uuid::Uuid;
 
 use super::config::{column, must_exist};
-use super::database::OwnConnection;
-use super::{Config, PostgresError};
+use super::{Config, PostgresError, shown};
 
-/// Most characters of a reason that are kept.
-const REASON_CHARS: usize = 500;
+pub use super::turn::Turn;
 
 /// How far a workspace has been compared with Retell's list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -107,34 +105,12 @@ pub struct Summary {
     pub waiting: u64,
 }
 
-/// The right to compare one workspace. It ends when this is dropped, and with the session if the process dies.
-pub struct Turn {
-    connection: OwnConnection,
-}
-
-impl Turn {
-    /// False once the session has ended: another process may have the turn.
-    pub fn holds(&self) -> bool {
-        !self.connection.ended.is_cancelled()
-    }
-}
-
-fn shown(reason: &str) -> String {
-    reason.chars().filter(|letter| !letter.is_control()).take(REASON_CHARS).collect()
-}
-
 impl Config {
     /// Takes the turn to compare a workspace; `None` while another process has it.
     pub async fn reconciler_turn(&self, workspace: WorkspaceId) -> Result<Option<Turn>, PostgresError> {
-        let doing = "take a turn of the reconciler";
-        let connection = self.database().own_connection(|_| ()).await?;
-        let found = connection
-            .client
-            .query_one(include_str!("sql/reconciler_turn.sql"), &[&workspace.0.to_string()])
+        self.database()
+            .turn("take a turn of the reconciler", &format!("reconciler {workspace}"))
             .await
-            .map_err(|error| PostgresError::from_driver(doing, &error))?;
-        let won: bool = column(&found, 0)?;
-        Ok(won.then_some(Turn { connection }))
     }
 
     /// How far the workspaces of a tenant are; those that were never compared are left out.

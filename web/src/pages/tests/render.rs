@@ -6,7 +6,7 @@ use trunkline_actors::{Checkpointed, Completeness, PartitionState, Rebuild};
 use trunkline_core::instant::Millis;
 use trunkline_stores::clickhouse::{AgentReceipts, CallPage, ClassCount, StoredOddity, StoredSetAside, Total};
 
-use super::{fixture, fixture_call, fixture_log, fixture_reconciler};
+use super::{fixture, fixture_auditor, fixture_call, fixture_log, fixture_reconciler};
 use crate::l10n;
 use crate::pages::call;
 use crate::pages::live::LivePage;
@@ -198,6 +198,7 @@ fn pages(l: &'static l10n::Texts, theme: Option<&'static str>) -> Vec<(&'static 
             "reconciler",
             fixture_reconciler::page(shell(Place::Operator, &l.t("reconciler"))).render(),
         ),
+        ("auditor", fixture_auditor::page(shell(Place::Operator, &l.t("auditor"))).render()),
         ("signin", sign_in("")),
         ("signin-wrong", sign_in(&l.t("sign-in-wrong"))),
         ("not-found", problem(StatusCode::NOT_FOUND)),
@@ -254,6 +255,12 @@ fn operator(s: Shell) -> OperatorPage {
             healed: 3,
             open: 1,
             waiting: 0,
+        }),
+        audited: Some(trunkline_actors::AuditSummary {
+            to: Some(Millis(fixture::NOW - 4_000)),
+            open: 0,
+            repaired: 2,
+            gaps: Vec::new(),
         }),
     };
     let aside = StoredSetAside {

@@ -36,6 +36,7 @@ const MADE: &[&str] = &[
     "signal-",
     "actor-",
     "find-",
+    "aud-",
     "spot-",
     "repair-",
     "done-",

@@ -43,6 +43,7 @@ async fn every_page_is_accessible_at_every_size_in_both_themes() {
         "/settings/audit".to_owned(),
         "/settings/audit?q=nothing+like+this".to_owned(),
         "/operator/reconciler".to_owned(),
+        "/operator/auditor".to_owned(),
         "/nowhere".to_owned(),
         "/signin".to_owned(),
     ];

@@ -119,7 +119,13 @@ impl Effects {
         found.iter().map(|row| key(owner.tenant, row)).collect()
     }
 
-    async fn ask(&self, tenant: TenantId, doing: &'static str, sql: &str, parameters: Parameters<'_>) -> Result<Vec<Row>, PostgresError> {
+    pub(super) async fn ask(
+        &self,
+        tenant: TenantId,
+        doing: &'static str,
+        sql: &str,
+        parameters: Parameters<'_>,
+    ) -> Result<Vec<Row>, PostgresError> {
         let mut client = self.database.client(doing).await?;
         let transaction = tenant::begin(&mut client, tenant, doing).await?;
         let found = rows(&transaction, doing, sql, parameters).await?;
@@ -169,7 +175,7 @@ fn call(tenant: TenantId, row: &Row) -> Result<UsageCall, PostgresError> {
     })
 }
 
-fn day(row: &Row) -> Result<DayUsage, PostgresError> {
+pub(super) fn day(row: &Row) -> Result<DayUsage, PostgresError> {
     Ok(DayUsage {
         business: BusinessId(column(row, 0)?),
         day: column(row, 1)?,

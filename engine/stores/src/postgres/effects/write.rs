@@ -81,7 +81,8 @@ impl Effects {
         }
         for (tenant, calls) in by_tenant {
             tenant::enter(&transaction, tenant, doing).await?;
-            put_calls(&transaction, doing, tenant, &calls).await?;
+            let now_kept: Vec<&UsageCall> = calls.iter().map(|(_, call)| call).collect();
+            put_calls(&transaction, doing, tenant, &now_kept).await?;
             let stands = calls.iter().map(|(before, call)| (before.as_ref(), &call.standing));
             add_days(&transaction, doing, tenant, &differences(stands)).await?;
             let told = announcements.iter().filter(|announcement| announcement.tenant == tenant);
@@ -91,7 +92,7 @@ impl Effects {
         Ok(Written::Done)
     }
 
-    async fn advance(
+    pub(super) async fn advance(
         &self,
         transaction: &Transaction<'_>,
         doing: &'static str,
@@ -119,14 +120,19 @@ fn cut(value: i128) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
-async fn put_calls(transaction: &Transaction<'_>, doing: &'static str, tenant: TenantId, calls: &Changed<'_>) -> Result<(), PostgresError> {
-    let all = |of: fn(&UsageCall) -> i64| calls.iter().map(|(_, call)| of(call)).collect::<Vec<i64>>();
-    let texts = |of: fn(&UsageCall) -> &str| calls.iter().map(|(_, call)| of(call)).collect::<Vec<&str>>();
-    let partitions: Vec<i32> = calls.iter().map(|(_, call)| stored(call.standing.partition)).collect();
-    let evidence: Vec<&[u8]> = calls.iter().map(|(_, call)| &*call.evidence).collect();
-    let told: Vec<i16> = calls.iter().map(|(_, call)| call.told).collect();
-    let workspaces: Vec<_> = calls.iter().map(|(_, call)| call.workspace.0).collect();
-    let businesses: Vec<_> = calls.iter().map(|(_, call)| call.standing.business.0).collect();
+pub(super) async fn put_calls(
+    transaction: &Transaction<'_>,
+    doing: &'static str,
+    tenant: TenantId,
+    calls: &[&UsageCall],
+) -> Result<(), PostgresError> {
+    let all = |of: fn(&UsageCall) -> i64| calls.iter().map(|call| of(call)).collect::<Vec<i64>>();
+    let texts = |of: fn(&UsageCall) -> &str| calls.iter().map(|call| of(call)).collect::<Vec<&str>>();
+    let partitions: Vec<i32> = calls.iter().map(|call| stored(call.standing.partition)).collect();
+    let evidence: Vec<&[u8]> = calls.iter().map(|call| &*call.evidence).collect();
+    let told: Vec<i16> = calls.iter().map(|call| call.told).collect();
+    let workspaces: Vec<_> = calls.iter().map(|call| call.workspace.0).collect();
+    let businesses: Vec<_> = calls.iter().map(|call| call.standing.business.0).collect();
     let sql = include_str!("../sql/put_usage_calls.sql");
     rows(
         transaction,
