@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod board;
+pub mod chaos;
 pub mod child;
 pub mod consume;
 pub mod cpu;

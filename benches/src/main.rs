@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use trunkline_benches::{board, consume, door, memory, restart};
+use trunkline_benches::{board, chaos, consume, door, memory, restart};
 
 /// How fast, beside what.
 #[derive(Debug, Parser)]
@@ -23,6 +23,11 @@ enum Bench {
     Consume(consume::Consume),
     /// Time from an event's arrival to the screens that show it, with many boards open.
     Board(board::Board),
+    /// Everything fails again and again under load; at the end nothing may be lost or doubled.
+    Chaos(chaos::Chaos),
+    /// The ClickHouse engine as a process of its own (started by `chaos`).
+    #[command(hide = true)]
+    ClickhouseDoor(chaos::ClickHouseDoor),
     /// Bytes that a live call takes beyond what was said.
     Memory(memory::Memory),
     /// Time from `kill -9` of the only live node to a right board.
@@ -43,6 +48,8 @@ fn main() -> Result<()> {
         Bench::Door(door) => runtime()?.block_on(door.run()),
         Bench::Consume(consume) => runtime()?.block_on(consume.run()),
         Bench::Board(board) => runtime()?.block_on(board.run()),
+        Bench::Chaos(chaos) => runtime()?.block_on(chaos.run()),
+        Bench::ClickhouseDoor(door) => runtime()?.block_on(door.run()),
         Bench::Memory(memory) => runtime()?.block_on(memory.run()),
         Bench::Restart(restart) => runtime()?.block_on(restart.run()),
         Bench::LiveNode(node) => runtime()?.block_on(node.run()),

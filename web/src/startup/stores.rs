@@ -173,6 +173,7 @@ impl ClickHouse {
         let options = DoorOptions {
             library: library(settings),
             data: settings.data.directory.join("clickhouse"),
+            entry: None,
         };
         // Loading half a gigabyte of engine takes seconds; not on a thread that others wait for.
         let engine = tokio::task::spawn_blocking(move || Engine::start(options))

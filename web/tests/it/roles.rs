@@ -117,6 +117,7 @@ impl Ground {
         let options = DoorOptions {
             library: library(),
             data: directory.join("clickhouse"),
+            entry: None,
         };
         // The engine's own runtime cannot be started inside another one.
         let engine = std::thread::spawn(|| Engine::start(options).unwrap()).join().unwrap();

@@ -22,7 +22,7 @@ use std::thread::JoinHandle;
 
 use rand::Rng as _;
 use rand::distr::Alphanumeric;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -43,6 +43,17 @@ pub struct DoorOptions {
     pub library: PathBuf,
     /// Directory that the engine owns; made when missing.
     pub data: PathBuf,
+    /// How other processes enter; without it only this one knows the way, which is new at every start.
+    pub entry: Option<Entry>,
+}
+
+/// A door that is the same after each start.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// Where it listens: on loopback, its protocol is not encrypted.
+    pub address: SocketAddr,
+    /// What it asks for.
+    pub password: SecretString,
 }
 
 /// Why the engine did not start.
@@ -119,10 +130,11 @@ impl Engine {
         };
         let arguments = prepare(&options.data)?;
         let anchor = library.connect(&arguments)?;
-        let (user, password) = ("trunkline".to_owned(), random_password());
-        let (runtime, listener) = open(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
+        let user = "trunkline".to_owned();
+        let Entry { address, password } = options.entry.unwrap_or_else(Entry::new);
+        let (runtime, listener) = open(address)?;
         let address = listener.local_addr().map_err(io("read the analytics door's address"))?;
-        let door = Arc::new(Door::new(Desk::new(library, arguments), &user, &password));
+        let door = Arc::new(Door::new(Desk::new(library, arguments), &user, password.expose_secret()));
         let stop = CancellationToken::new();
         let stopped = stop.clone();
         let thread = std::thread::Builder::new()
@@ -140,7 +152,7 @@ impl Engine {
         Ok(Engine {
             url: format!("http://{address}"),
             user,
-            password: password.into(),
+            password,
             stop,
             thread,
         })
@@ -188,12 +200,19 @@ fn open(address: SocketAddr) -> Result<(tokio::runtime::Runtime, TcpListener), D
     Ok((runtime, listener))
 }
 
-fn random_password() -> String {
-    rand::rng()
-        .sample_iter(Alphanumeric)
-        .take(PASSWORD_LENGTH)
-        .map(char::from)
-        .collect()
+impl Entry {
+    /// A free port and a password that were never used before.
+    fn new() -> Entry {
+        let password: String = rand::rng()
+            .sample_iter(Alphanumeric)
+            .take(PASSWORD_LENGTH)
+            .map(char::from)
+            .collect();
+        Entry {
+            address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            password: password.into(),
+        }
+    }
 }
 
 fn io(doing: &str) -> impl FnOnce(std::io::Error) -> DoorError {

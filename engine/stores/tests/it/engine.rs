@@ -27,6 +27,7 @@ pub fn engine() -> &'static Engine {
         let engine = Engine::start(DoorOptions {
             library: library(),
             data: directory.path().to_owned(),
+            entry: None,
         })
         .unwrap();
         (directory, engine)

@@ -1,0 +1,509 @@
+//! All parts of a run, as processes: how they are started, told of each other, and made to suffer.
+
+use std::fmt;
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use rustix::process::{Pid, Signal, kill_process};
+use secrecy::{ExposeSecret as _, SecretString};
+use tokio::process::Command;
+use tokio::sync::Mutex;
+use trunkline_stores::keyring::{Keyring, make_file, new_key};
+use trunkline_stores::log::EventLog;
+use trunkline_stores::log::kafka::{KafkaLog, KafkaOptions};
+use trunkline_stores::postgres::{Config, Database, EmbeddedOptions, EmbeddedPostgres, migrate};
+use trunkline_web::demo::{self, Demo};
+use trunkline_web::identity::password::Passwords;
+
+use super::clickhouse::PASSWORD;
+use super::process::{Blow, Process};
+use super::schedule::Fault;
+use super::wire::{Condition, Wire};
+
+/// A part is ready within this time, or the run is given up: a first start loads half a gigabyte of ClickHouse.
+const READY_WITHIN: Duration = Duration::from_secs(240);
+
+/// Partitions of the log.
+const PARTITIONS: u32 = 8;
+
+/// Who the nodes are at ClickHouse.
+const CLICKHOUSE_USER: &str = "trunkline";
+
+/// What a socket of Postgres is called.
+const SOCKET: &str = ".s.PGSQL.5432";
+
+/// What can suffer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// A Trunkline process, counted from 0.
+    Node(usize),
+    /// The broker.
+    Kafka,
+    /// The Postgres server.
+    Postgres,
+    /// The ClickHouse engine.
+    ClickHouse,
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Part::Node(n) => write!(f, "node {n}"),
+            Part::Kafka => f.write_str("Kafka"),
+            Part::Postgres => f.write_str("Postgres"),
+            Part::ClickHouse => f.write_str("ClickHouse"),
+        }
+    }
+}
+
+/// The addresses of one node, kept over its deaths.
+#[derive(Debug, Clone, Copy)]
+struct Addresses {
+    site: SocketAddr,
+    intake: SocketAddr,
+    admin: SocketAddr,
+}
+
+struct Broker {
+    script: PathBuf,
+    directory: PathBuf,
+    port: u16,
+    controller_port: u16,
+    pid: Pid,
+}
+
+struct Inner {
+    nodes: Vec<Mutex<Option<Process>>>,
+    kafka: Mutex<Broker>,
+    postgres: Mutex<EmbeddedPostgres>,
+    postgres_wire: Wire,
+    clickhouse: Mutex<Option<Process>>,
+    clickhouse_wire: Wire,
+}
+
+/// What can be made to suffer; cheap to share.
+#[derive(Clone)]
+pub struct Parts(Arc<Inner>);
+
+/// The whole set-up.
+pub struct Ground {
+    /// Holds everything.
+    pub directory: PathBuf,
+    /// Organisation, workspace and keys.
+    pub secrets: Demo,
+    binary: PathBuf,
+    settings: Vec<String>,
+    password: String,
+    addresses: Vec<Addresses>,
+    parts: Parts,
+}
+
+fn free_address() -> Result<SocketAddr> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
+}
+
+fn said(directory: &Path, name: &str) -> Result<File> {
+    let path = directory.join(format!("{name}.log"));
+    let opened = OpenOptions::new().create(true).append(true).open(&path);
+    opened.with_context(|| format!("open {}", path.display()))
+}
+
+impl Ground {
+    /// Starts everything in `directory` and waits until every node is ready.
+    pub async fn lay(directory: &Path, binary: &Path, kafka: &Path, library: &Path, nodes: u16) -> Result<Ground> {
+        let broker = Broker::start(kafka, directory).await?;
+        let brokers = format!("127.0.0.1:{}", broker.port);
+        let postgres = EmbeddedPostgres::start(&EmbeddedOptions::new(directory.join("ground"))).await?;
+        migrate(&postgres.options()).await?;
+        let (postgres_wire, url) = wire_of(&postgres, directory)?;
+        let key_file = directory.join("master.key");
+        make_file(&key_file, &new_key())?;
+        let keyring = Arc::new(Keyring::read(&key_file)?);
+        let config = Config::new(Database::connect(&postgres.options()).await?, keyring);
+        let passwords = Passwords::new(1)?;
+        let hash = async |password: String| Ok(passwords.hash(&SecretString::from(password)).await?);
+        let secrets = demo::prepare(&config, directory, hash).await?;
+
+        let password = new_key().expose_secret().to_owned();
+        let door = free_address()?;
+        let clickhouse = clickhouse(directory, library, door, &password)?;
+        let (clickhouse_wire, clickhouse_address) = Wire::tcp(door).await?;
+
+        let topic = "chaos.calls";
+        let settings = vec![
+            format!("postgres.url={url}"),
+            format!("secrets.key_file={}", key_file.display()),
+            format!("clickhouse.url=http://{clickhouse_address}"),
+            format!("clickhouse.user={CLICKHOUSE_USER}"),
+            "log.store=kafka".to_owned(),
+            format!("log.partitions={PARTITIONS}"),
+            format!("kafka.brokers={brokers}"),
+            format!("kafka.topic={topic}"),
+            "kafka.replication=1".to_owned(),
+            // Nobody is at home there: what never came is not owed, and what came must not be mended from elsewhere.
+            format!("retell.api_url=http://{}", free_address()?),
+            "retell.reconcile_every_seconds=0".to_owned(),
+            "limits.key_per_second=0".to_owned(),
+            "limits.address_per_second=0".to_owned(),
+            "telemetry.format=json".to_owned(),
+        ];
+        let addresses: Vec<Addresses> = (0..nodes)
+            .map(|_| {
+                Ok(Addresses {
+                    site: free_address()?,
+                    intake: free_address()?,
+                    admin: free_address()?,
+                })
+            })
+            .collect::<Result<_>>()?;
+        let mut ground = Ground {
+            directory: directory.to_owned(),
+            secrets,
+            binary: binary.to_owned(),
+            settings,
+            password,
+            addresses,
+            parts: Parts(Arc::new(Inner {
+                nodes: Vec::new(),
+                kafka: Mutex::new(broker),
+                postgres: Mutex::new(postgres),
+                postgres_wire,
+                clickhouse: Mutex::new(Some(clickhouse)),
+                clickhouse_wire,
+            })),
+        };
+        wait_for_http(&format!("http://{clickhouse_address}/ping"), "ClickHouse").await?;
+        let mut started = Vec::new();
+        // One after the other: the first brings the schemas up to date and makes the topics.
+        for node in 0..ground.addresses.len() {
+            started.push(Mutex::new(Some(ground.node(node)?)));
+            ground.ready(node).await?;
+        }
+        let inner = Arc::get_mut(&mut ground.parts.0).context("nobody shares the parts yet")?;
+        inner.nodes = started;
+        Ok(ground)
+    }
+
+    /// Where events are taken.
+    pub fn intakes(&self) -> Vec<SocketAddr> {
+        self.addresses.iter().map(|addresses| addresses.intake).collect()
+    }
+
+    /// What can suffer.
+    pub fn parts(&self) -> &Parts {
+        &self.parts
+    }
+
+    /// Processes that ended without being asked to; each was started again.
+    pub fn ended_unasked(&self) -> u64 {
+        // No fault is under way when this is asked.
+        let nodes = self.parts.0.nodes.iter().filter_map(|node| node.try_lock().ok());
+        let clickhouse = self.parts.0.clickhouse.try_lock().ok();
+        let processes = nodes.chain(clickhouse);
+        processes.filter_map(|process| process.as_ref().map(Process::unasked)).sum()
+    }
+
+    /// The bench's own client of the log.
+    pub async fn log(&self) -> Result<KafkaLog> {
+        let word = |name: &str| {
+            let found = self.settings.iter().find_map(|setting| setting.strip_prefix(name));
+            found.map(str::to_owned).with_context(|| format!("no setting {name}"))
+        };
+        let options = KafkaOptions {
+            partitions: PARTITIONS,
+            ..KafkaOptions::new(&word("kafka.brokers=")?, &word("kafka.topic=")?)
+        };
+        let log = KafkaLog::open(options).await?;
+        ensure!(log.partitions() == PARTITIONS, "the log has {} partitions", log.partitions());
+        Ok(log)
+    }
+
+    /// Waits until a node serves and takes events.
+    pub async fn ready(&self, node: usize) -> Result<()> {
+        let url = format!("http://{}/readyz", self.addresses[node].admin);
+        wait_for_http(&url, &format!("node {node}")).await
+    }
+
+    /// The answer of a node's API.
+    pub async fn get(&self, node: usize, path: &str) -> Result<serde_json::Value> {
+        let url = format!("http://{}{path}", self.addresses[node].site);
+        let answer = client()?.get(url).bearer_auth(&self.secrets.api_key).send().await?;
+        Ok(answer.error_for_status()?.json().await?)
+    }
+
+    /// A figure of a node's metrics, summed over its labels.
+    pub async fn metric(&self, node: usize, name: &str) -> Result<f64> {
+        let url = format!("http://{}/metrics", self.addresses[node].admin);
+        let text = client()?.get(url).send().await?.error_for_status()?.text().await?;
+        let lines = text.lines().filter(|line| line.starts_with(name));
+        Ok(lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum())
+    }
+
+    /// How many nodes there are.
+    pub fn nodes(&self) -> usize {
+        self.addresses.len()
+    }
+
+    /// Ends a node in order, for good.
+    pub async fn end(&self, node: usize) {
+        if let Some(node) = self.parts.0.nodes[node].lock().await.take() {
+            node.end().await;
+        }
+    }
+
+    /// Runs another command of the product with the nodes' settings.
+    pub async fn command(&self, words: &[&str]) -> Result<std::process::Output> {
+        let mut command = Command::new(&self.binary);
+        self.tell(&mut command, "beside");
+        command.args(words).stdin(Stdio::null());
+        Ok(command.output().await?)
+    }
+
+    /// Ends everything that still runs.
+    pub async fn clear(self) {
+        for node in 0..self.parts.0.nodes.len() {
+            self.end(node).await;
+        }
+        if let Some(clickhouse) = self.parts.0.clickhouse.lock().await.take() {
+            clickhouse.end().await;
+        }
+        self.parts.0.kafka.lock().await.signal(Signal::TERM);
+        if let Ok(inner) = Arc::try_unwrap(self.parts.0).map_err(|_| ()) {
+            inner.postgres.into_inner().close().await;
+        }
+    }
+
+    fn node(&self, number: usize) -> Result<Process> {
+        let name = format!("node-{number}");
+        let addresses = self.addresses[number];
+        let mut template = Template {
+            binary: self.binary.clone(),
+            arguments: Vec::new(),
+            password: self.password.clone(),
+            directory: self.directory.clone(),
+            name: name.clone(),
+        };
+        let own = [
+            format!("server.bind={}", addresses.site),
+            format!("intake.bind={}", addresses.intake),
+            format!("admin.bind={}", addresses.admin),
+            format!("kafka.member={name}"),
+            format!("data.directory={}", self.directory.join(&name).display()),
+        ];
+        for setting in self.settings.iter().chain(&own) {
+            template.arguments.extend(["--set".to_owned(), setting.clone()]);
+        }
+        template.arguments.push("serve".to_owned());
+        Process::start(format!("node {number}"), move || template.make())
+    }
+
+    fn tell(&self, command: &mut Command, name: &str) {
+        for setting in &self.settings {
+            command.args(["--set", setting]);
+        }
+        command
+            .args(["--set", &format!("data.directory={}", self.directory.join(name).display())])
+            .env("TRUNKLINE_CLICKHOUSE__PASSWORD", &self.password);
+    }
+}
+
+/// A command line that can be made again and again.
+struct Template {
+    binary: PathBuf,
+    arguments: Vec<String>,
+    password: String,
+    directory: PathBuf,
+    name: String,
+}
+
+impl Template {
+    fn make(&self) -> Result<Command> {
+        let mut command = Command::new(&self.binary);
+        command
+            .args(&self.arguments)
+            .env("TRUNKLINE_CLICKHOUSE__PASSWORD", &self.password)
+            .stdin(Stdio::null())
+            .stdout(said(&self.directory, &self.name)?)
+            .stderr(said(&self.directory, &self.name)?);
+        Ok(command)
+    }
+}
+
+impl Parts {
+    /// How many nodes there are.
+    pub fn nodes(&self) -> usize {
+        self.0.nodes.len()
+    }
+
+    /// Makes a part suffer; returns when it runs as before. Faults of one part wait for each other.
+    pub async fn suffer(&self, part: Part, fault: Fault, lasting: Duration) -> Result<()> {
+        let blow = match fault {
+            Fault::Kill => Blow::Kill,
+            Fault::End => Blow::End,
+            Fault::Freeze => Blow::Freeze,
+            Fault::Cut | Fault::Slow => return self.disturb(part, fault, lasting).await,
+        };
+        match part {
+            Part::Node(number) => match &*self.0.nodes[number].lock().await {
+                Some(node) => node.suffer(blow, lasting).await,
+                None => Ok(()),
+            },
+            Part::ClickHouse => match &*self.0.clickhouse.lock().await {
+                Some(process) => process.suffer(blow, lasting).await,
+                None => Ok(()),
+            },
+            Part::Kafka => self.0.kafka.lock().await.suffer(blow, lasting).await,
+            Part::Postgres => suffer(&*self.0.postgres.lock().await, blow, lasting).await,
+        }
+    }
+
+    async fn disturb(&self, part: Part, fault: Fault, lasting: Duration) -> Result<()> {
+        let condition = if fault == Fault::Cut { Condition::Cut } else { Condition::Slow };
+        let wire = match part {
+            Part::Postgres => &self.0.postgres_wire,
+            Part::ClickHouse => &self.0.clickhouse_wire,
+            Part::Node(_) | Part::Kafka => anyhow::bail!("{part} has no wire"),
+        };
+        wire.becomes(condition);
+        tokio::time::sleep(lasting).await;
+        wire.becomes(Condition::Whole);
+        Ok(())
+    }
+}
+
+/// Postgres is started again by who keeps it; when its server dies, its children go with it.
+async fn suffer(postgres: &EmbeddedPostgres, blow: Blow, lasting: Duration) -> Result<()> {
+    let server = postgres
+        .process_id()
+        .and_then(|pid| i32::try_from(pid).ok())
+        .and_then(Pid::from_raw);
+    let server = server.context("Postgres is about to start")?;
+    if blow != Blow::Freeze {
+        kill_process(server, Signal::KILL)?;
+        return Ok(());
+    }
+    // The server first, so that it makes no more children.
+    let family = family(server).await?;
+    for pid in &family {
+        // A child may have ended by itself.
+        let _ = kill_process(*pid, Signal::STOP);
+    }
+    tokio::time::sleep(lasting).await;
+    for pid in &family {
+        let _ = kill_process(*pid, Signal::CONT);
+    }
+    Ok(())
+}
+
+async fn family(server: Pid) -> Result<Vec<Pid>> {
+    let parent = server.as_raw_nonzero().to_string();
+    let output = Command::new("ps").args(["-o", "pid=", "--ppid", &parent]).output().await?;
+    let children = String::from_utf8(output.stdout)?;
+    let children = children.split_whitespace().filter_map(|pid| Pid::from_raw(pid.parse().ok()?));
+    Ok(std::iter::once(server).chain(children).collect())
+}
+
+impl Broker {
+    async fn start(script: &Path, directory: &Path) -> Result<Broker> {
+        let mut broker = Broker {
+            script: script.to_owned(),
+            directory: directory.join("kafka"),
+            port: free_address()?.port(),
+            controller_port: free_address()?.port(),
+            pid: Pid::INIT,
+        };
+        broker.again().await?;
+        Ok(broker)
+    }
+
+    /// Runs the script, which returns once the broker takes clients.
+    async fn again(&mut self) -> Result<()> {
+        let output = Command::new(&self.script)
+            .arg(&self.directory)
+            .args([self.port.to_string(), self.controller_port.to_string()])
+            .output()
+            .await
+            .with_context(|| format!("run {}", self.script.display()))?;
+        let said = String::from_utf8_lossy(&output.stdout);
+        let pid = said.trim().parse().ok().and_then(Pid::from_raw);
+        self.pid = pid.with_context(|| format!("no broker: {}", String::from_utf8_lossy(&output.stderr)))?;
+        Ok(())
+    }
+
+    fn signal(&self, signal: Signal) {
+        // Gone already is as good.
+        let _ = kill_process(self.pid, signal);
+    }
+
+    async fn suffer(&mut self, blow: Blow, lasting: Duration) -> Result<()> {
+        if blow == Blow::Freeze {
+            self.signal(Signal::STOP);
+            tokio::time::sleep(lasting).await;
+            self.signal(Signal::CONT);
+            return Ok(());
+        }
+        self.signal(Signal::KILL);
+        tokio::time::sleep(lasting).await;
+        self.again().await
+    }
+}
+
+fn clickhouse(directory: &Path, library: &Path, door: SocketAddr, password: &str) -> Result<Process> {
+    let program = std::env::current_exe().context("find own program")?;
+    let (directory, library, password) = (directory.to_owned(), library.to_owned(), password.to_owned());
+    Process::start("ClickHouse".to_owned(), move || {
+        let mut command = Command::new(&program);
+        command
+            .arg("clickhouse-door")
+            .arg("--library")
+            .arg(&library)
+            .arg("--data")
+            .arg(directory.join("clickhouse"))
+            .args(["--address", &door.to_string()])
+            .env(PASSWORD, &password)
+            .stdin(Stdio::null())
+            .stdout(said(&directory, "clickhouse")?)
+            .stderr(said(&directory, "clickhouse")?);
+        Ok(command)
+    })
+}
+
+/// A wire to Postgres's socket, and the owner's address through it as settings take it.
+fn wire_of(postgres: &EmbeddedPostgres, directory: &Path) -> Result<(Wire, String)> {
+    let options = postgres.options();
+    let address = options.owner_url.as_ref().context("our own server has an owner")?.expose_secret();
+    let word = |name: &str| {
+        let found = address.split(' ').find_map(|word| word.strip_prefix(name));
+        found
+            .map(|word| word.trim_matches('\'').to_owned())
+            .with_context(|| format!("no {name} in the server's address"))
+    };
+    let socket = Path::new(&word("host=")?).join(SOCKET);
+    let here = directory.join("wire");
+    DirBuilder::new().mode(0o700).create(&here)?;
+    let wire = Wire::unix(&here.join(SOCKET), socket)?;
+    let host = here.display().to_string().replace('/', "%2F");
+    let url = format!("postgres://{}@{host}:{}/{}", word("user=")?, word("port=")?, word("dbname=")?);
+    Ok((wire, url))
+}
+
+fn client() -> Result<reqwest::Client> {
+    Ok(reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build()?)
+}
+
+async fn wait_for_http(url: &str, name: &str) -> Result<()> {
+    let client = client()?;
+    let ready = async {
+        while !matches!(client.get(url).send().await, Ok(answer) if answer.status().is_success()) {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let waited = tokio::time::timeout(READY_WITHIN, ready).await;
+    waited.ok().with_context(|| format!("{name} is not ready within {READY_WITHIN:?}"))
+}
