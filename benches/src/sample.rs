@@ -1,6 +1,7 @@
 //! Events to send: `transcript_updated` bodies of a wanted size, each of its own call, signed.
 
 use std::fmt::Write;
+use std::sync::OnceLock;
 
 use bytes::Bytes;
 use trunkline_core::instant::Millis;
@@ -16,6 +17,12 @@ pub const SIZES: [usize; 4] = [700, 2_000, 10_000, 50_000];
 pub fn clock() -> Millis {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     Millis(since.map_or(0, |since| since.as_millis() as i64))
+}
+
+/// When the `n`-th call began: one moment in all events of the call, as Retell has it.
+fn began(n: usize) -> Millis {
+    static FIRST: OnceLock<Millis> = OnceLock::new();
+    FIRST.get_or_init(clock).plus(n as i64)
 }
 
 /// Id of the `n`-th call.
@@ -39,7 +46,7 @@ pub fn updated(n: usize, step: usize, bytes: usize) -> Bytes {
 /// A `call_ended` of the `n`-th call of about `bytes` bytes, with latency and cost.
 pub fn ended(n: usize, bytes: usize) -> Bytes {
     let mut body = head("call_ended", n, clock());
-    let end = clock().0 + 90_000;
+    let end = began(n).0 + 90_000;
     let _ = write!(
         body,
         concat!(
@@ -83,15 +90,16 @@ fn speak(body: &mut String, step: usize, bytes: usize) {
 }
 
 fn head(event: &str, n: usize, at: Millis) -> String {
-    let (id, ms) = (call_id(n), at.0);
+    let (id, ms, start) = (call_id(n), at.0, began(n).0);
     format!(
         concat!(
             r#"{{"event":"{event}","event_timestamp":{ms},"call":{{"call_type":"phone_call","call_id":"{id}","direction":"inbound","#,
             r#""agent_id":"agent_{agent:02}","agent_name":"Reception","agent_version":3,"call_status":"ongoing","#,
-            r#""from_number":"+15550100{tail:03}","to_number":"+15550199000","start_timestamp":{ms}"#
+            r#""from_number":"+15550100{tail:03}","to_number":"+15550199000","start_timestamp":{start}"#
         ),
         event = event,
         ms = ms,
+        start = start,
         id = id,
         agent = n % 20,
         tail = n % 1_000,
