@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use actix::{Actor, ActorContext, Handler, Message, MessageResult};
 use trunkline_core::call::{Call, Ending};
-use trunkline_core::event::Event;
+use trunkline_core::event::{Echo, Event};
 use trunkline_core::facts::CallFacts;
 
 use super::faults::{Faults, Point};
@@ -21,6 +21,15 @@ pub(crate) const MAILBOX: usize = 1;
 pub(crate) struct Stamped {
     pub(crate) offset: i64,
     pub(crate) event: Box<Event>,
+    /// Records before it in the same batch that are echoes of it, with their offsets.
+    pub(crate) echoes: Vec<(i64, Echo)>,
+}
+
+impl Stamped {
+    /// Offsets of all records in it, rising.
+    pub(crate) fn offsets(&self) -> impl Iterator<Item = i64> {
+        self.echoes.iter().map(|(offset, _)| *offset).chain([self.offset])
+    }
 }
 
 /// The events of one micro-batch for one call, in log order.
@@ -81,6 +90,14 @@ pub(crate) struct Endings {
 }
 
 impl Endings {
+    fn note(&mut self, ending: Ending) {
+        match ending {
+            Ending::Applied => self.applied += 1,
+            Ending::Repeat => self.repeats += 1,
+            Ending::Same => self.same += 1,
+        }
+    }
+
     pub(crate) fn add(&mut self, other: Endings) {
         self.applied += other.applied;
         self.repeats += other.repeats;
@@ -145,20 +162,17 @@ impl Handler<Retire> for CallActor {
     }
 }
 
-/// Applies `events` in order; the step that may panic. Copies the call first if somebody else holds it.
+/// Applies `events`; the step that may panic. Copies the call first if somebody else holds it. Order decides nothing (rule B3), and from the
+/// last to the first less is kept of what a later event makes void.
 pub(crate) fn apply(shared: &mut Arc<Call>, events: &[Stamped], faults: Option<&Faults>) -> Endings {
     let call = Arc::make_mut(shared);
     let mut endings = Endings::default();
-    for Stamped { event, .. } in events {
+    for Stamped { event, echoes, .. } in events.iter().rev() {
         if let Some(faults) = faults {
-            faults.reach(Point::Apply(event));
+            (0..=echoes.len()).for_each(|_| faults.reach(Point::Apply(event)));
         }
-        let changes = call.apply(event);
-        match changes.ending {
-            Ending::Applied => endings.applied += 1,
-            Ending::Repeat => endings.repeats += 1,
-            Ending::Same => endings.same += 1,
-        }
+        endings.note(call.apply(event).ending);
+        call.apply_echoes(event, echoes.iter().map(|(_, echo)| echo), |ending| endings.note(ending));
     }
     endings
 }

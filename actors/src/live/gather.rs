@@ -8,7 +8,7 @@ use hashbrown::HashTable;
 use trunkline_core::event::{Beside, Event, Reading, read, read_beside};
 use trunkline_core::id::{CallKey, Kind, TenantId, WorkspaceId};
 use trunkline_core::instant::Millis;
-use trunkline_core::record::{Record, SetAside};
+use trunkline_core::record::{DamagedRecord, Opened, Record, SetAside};
 use trunkline_stores::log::{LogRecord, Position};
 
 use super::call_actor::Stamped;
@@ -52,25 +52,13 @@ pub(crate) enum Said {
 
 /// Reads one stored record. A panic of the reader is a poisoned event, not the end of the partition.
 pub(crate) fn say(stored: &LogRecord) -> Said {
-    say_beside(stored.clone(), None)
+    match Record::decode(&stored.bytes) {
+        Ok(record) => say_beside(stored.position, record, None),
+        Err(damage) => Said::SetAside(Box::new(damaged(stored, &damage))),
+    }
 }
 
-fn say_beside(stored: LogRecord, beside: Option<Beside<'_>>) -> Said {
-    let mut record = match Record::decode_from(stored.bytes) {
-        Ok(record) => record,
-        Err(damage) => {
-            return Said::SetAside(Box::new(SetAsideNote {
-                position: stored.position,
-                reason: SetAside::Damaged,
-                tenant: None,
-                workspace: None,
-                event: String::new(),
-                key: String::new(),
-                received_at: stored.appended_at,
-                detail: Some(damage.to_string()),
-            }));
-        }
-    };
+fn say_beside(position: Position, mut record: Record, beside: Option<Beside<'_>>) -> Said {
     let received_at = record.header.received_at;
     let reading = || match beside {
         Some(beside) => read_beside(&mut record, beside),
@@ -82,18 +70,33 @@ fn say_beside(stored: LogRecord, beside: Option<Beside<'_>>) -> Said {
             workspace: record.header.workspace,
             received_at,
             event: Stamped {
-                offset: stored.position.offset,
+                offset: position.offset,
                 event,
+                echoes: Vec::new(),
             },
         },
         Ok(Reading::Alert(_) | Reading::Hook(_)) => Said::Other { received_at },
-        Ok(Reading::SetAside(reason)) => Said::SetAside(Box::new(note(stored.position, &record, reason, None))),
+        Ok(Reading::SetAside(reason)) => Said::SetAside(Box::new(note(position, &record, reason, None))),
         Err(_) => Said::SetAside(Box::new(note(
-            stored.position,
+            position,
             &record,
             SetAside::Poisoned,
             Some("reading it panicked".to_owned()),
         ))),
+    }
+}
+
+/// The note of a record that cannot be read at all.
+fn damaged(stored: &LogRecord, damage: &DamagedRecord) -> SetAsideNote {
+    SetAsideNote {
+        position: stored.position,
+        reason: SetAside::Damaged,
+        tenant: None,
+        workspace: None,
+        event: String::new(),
+        key: String::new(),
+        received_at: stored.appended_at,
+        detail: Some(damage.to_string()),
     }
 }
 
@@ -139,6 +142,25 @@ impl Book {
         group.events.last().map(|stamped| &*stamped.event)
     }
 
+    /// Takes a record as an echo of the event of its call that was read last, if it is one. The routing key is only a hint where to look: an
+    /// echo repeats the text that the call's id is in.
+    fn echo(&mut self, offset: i64, opened: &Opened<'_>) -> bool {
+        let Some(place) = self.place(opened.tenant(), Kind::Call, opened.key()) else {
+            return false;
+        };
+        let group = &mut self.groups[place];
+        let Some(Stamped { event, echoes, .. }) = group.events.last_mut() else {
+            return false;
+        };
+        // What panics here is read like any other record, and then found.
+        let Ok(Some(echo)) = catch_unwind(AssertUnwindSafe(|| event.echo(opened))) else {
+            return false;
+        };
+        echoes.push((offset, echo));
+        group.heard_at = group.heard_at.max(opened.received_at());
+        true
+    }
+
     fn group(&mut self, key: CallKey, workspace: WorkspaceId, heard_at: Millis) -> &mut Group {
         let place = self.place(key.tenant, key.kind, &key.id).unwrap_or_else(|| {
             let place = self.groups.len();
@@ -167,7 +189,17 @@ pub(crate) fn gather(records: Vec<LogRecord>) -> Gathered {
     let mut book = Book::default();
     for stored in records.into_iter().rev() {
         let appended_at = stored.appended_at;
-        let said = say_beside(stored, Some(&|tenant, kind, id| book.event(tenant, kind, id)));
+        let said = match Opened::of(&stored.bytes) {
+            Ok(opened) if book.echo(stored.position.offset, &opened) => {
+                gathered.times.push((opened.received_at(), appended_at));
+                continue;
+            }
+            Ok(opened) => {
+                let record = opened.head().with(stored.bytes);
+                say_beside(stored.position, record, Some(&|tenant, kind, id| book.event(tenant, kind, id)))
+            }
+            Err(damage) => Said::SetAside(Box::new(damaged(&stored, &damage))),
+        };
         let received_at = match said {
             Said::Event {
                 key,
@@ -196,6 +228,7 @@ pub(crate) fn gather(records: Vec<LogRecord>) -> Gathered {
     gathered.groups = book.groups;
     for group in &mut gathered.groups {
         group.events.reverse();
+        group.events.iter_mut().for_each(|stamped| stamped.echoes.reverse());
     }
     gathered.groups.reverse();
     gathered.set_aside.reverse();

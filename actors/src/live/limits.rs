@@ -9,6 +9,12 @@ pub(crate) const BATCH_BYTES: usize = 4 * 1024 * 1024;
 /// Longest wait for a micro-batch to fill.
 pub(crate) const BATCH_WAIT_MS: u64 = 5;
 
+/// The same while the log is read back: as much as may wait, because then most of a call's records are superseded within the batch.
+pub(crate) const CATCH_UP_RECORDS: usize = WAITING_RECORDS - BATCH_RECORDS;
+
+/// Longest wait for such a batch to fill: boards say *rebuilding* and are published once a second.
+pub(crate) const CATCH_UP_WAIT_MS: u64 = 50;
+
 /// Bytes of one partition that may wait for its reader; then the subscription pauses it.
 pub(crate) const WAITING_BYTES: usize = 16 * 1024 * 1024;
 

@@ -17,7 +17,7 @@ use trunkline_core::metric::{Partial, contribution};
 use trunkline_stores::postgres::Directory;
 
 use super::business_actor::{BusinessActor, Change, Close, Fold, Snapshot};
-use super::call_actor::{self, ApplyBatch, CallActor, Endings, Receipt, Settled};
+use super::call_actor::{self, ApplyBatch, CallActor, Endings, Receipt, Settled, Stamped};
 use super::entry::{Entry, Held};
 use super::gather::{Gathered, Group};
 use super::glance::{Fresh, Glance};
@@ -113,8 +113,8 @@ impl Partition {
             events,
         } in gathered.groups
         {
-            if self.reach(&key, workspace, heard_at, events.iter().map(|event| event.offset)) {
-                let from = events.first().map_or(i64::MAX, |event| event.offset);
+            if self.reach(&key, workspace, heard_at, events.iter().flat_map(Stamped::offsets)) {
+                let from = events.iter().flat_map(Stamped::offsets).next().unwrap_or(i64::MAX);
                 batches.push((key, from, ApplyBatch { events }));
             } else {
                 self.refuse(&key, workspace, &events);

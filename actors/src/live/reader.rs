@@ -15,7 +15,9 @@ use super::checkpoint::{Keeper, Reached};
 use super::completeness::{Gap, Step};
 use super::faults::Point;
 use super::gather::gather;
-use super::limits::{BATCH_RECORDS, BATCH_WAIT_MS, FORGET_MS, PUBLISH_MS, SWEEP_MS};
+use super::limits::{
+    BATCH_BYTES, BATCH_RECORDS, BATCH_WAIT_MS, CATCH_UP_RECORDS, CATCH_UP_WAIT_MS, FORGET_MS, PUBLISH_MS, SWEEP_MS, WAITING_BYTES,
+};
 use super::partition::{Partition, Ward};
 use super::reaper::Silent;
 use super::recall::Recall;
@@ -29,6 +31,26 @@ pub(crate) enum Parcel {
     Records(Vec<LogRecord>),
     /// The log holds nothing newer at this moment.
     CaughtUp,
+}
+
+impl Parcel {
+    /// Cuts records of `bytes` bytes into parcels.
+    pub(crate) fn cut(records: Vec<LogRecord>, bytes: usize, mut send: impl FnMut(Parcel)) {
+        if records.len() <= BATCH_RECORDS && bytes <= BATCH_BYTES {
+            return send(Parcel::Records(records));
+        }
+        let (mut batch, mut batch_bytes) = (Vec::new(), 0);
+        for record in records {
+            let bytes = record.bytes.len();
+            if batch.len() == BATCH_RECORDS || !batch.is_empty() && batch_bytes + bytes > BATCH_BYTES {
+                send(Parcel::Records(std::mem::take(&mut batch)));
+                batch_bytes = 0;
+            }
+            batch_bytes += bytes;
+            batch.push(record);
+        }
+        send(Parcel::Records(batch));
+    }
 }
 
 /// What a reader reports back.
@@ -191,11 +213,22 @@ impl Reader {
 
     /// Applies one micro-batch: what came, and what comes within a few milliseconds.
     async fn take(&mut self, mut records: Vec<LogRecord>) {
-        let deadline = Instant::now() + Duration::from_millis(BATCH_WAIT_MS);
+        // While the log is read back boards are marked and need no hurry, and of a call's records in one batch most need not be read.
+        let (most, wait_ms) = if self.rebuilt {
+            (BATCH_RECORDS, BATCH_WAIT_MS)
+        } else {
+            (CATCH_UP_RECORDS, CATCH_UP_WAIT_MS)
+        };
+        let deadline = Instant::now() + Duration::from_millis(wait_ms);
         let mut caught_up = false;
-        while records.len() < BATCH_RECORDS && !caught_up {
+        let bytes_of = |records: &[LogRecord]| records.iter().map(|record| record.bytes.len()).sum::<usize>();
+        let mut bytes = bytes_of(&records);
+        while records.len() < most && bytes < WAITING_BYTES / 2 && !caught_up {
             match timeout_at(deadline, self.recipe.inbox.recv()).await {
-                Ok(Some(Parcel::Records(more))) => records.extend(more),
+                Ok(Some(Parcel::Records(more))) => {
+                    bytes += bytes_of(&more);
+                    records.extend(more);
+                }
                 Ok(Some(Parcel::CaughtUp)) => caught_up = true,
                 Ok(None) | Err(_) => break,
             }
@@ -203,7 +236,7 @@ impl Reader {
         if self.recipe.revoked.is_cancelled() {
             return;
         }
-        let (count, bytes) = (records.len(), records.iter().map(|record| record.bytes.len()).sum());
+        let count = records.len();
         records.retain(|record| self.in_order(record));
         if let Some(faults) = &self.recipe.shared.faults {
             faults.reach(Point::Read(self.recipe.partition));

@@ -141,20 +141,25 @@ impl Partition {
         }
     }
 
+    /// Sets an event aside, and its echoes, which have its name.
     fn set_poisoned_aside(&mut self, key: &CallKey, workspace: WorkspaceId, stamped: &Stamped, detail: &str) {
-        self.set_aside(SetAsideNote {
-            position: Position {
-                partition: self.number,
-                offset: stamped.offset,
-            },
-            reason: SetAside::Poisoned,
-            tenant: Some(key.tenant),
-            workspace: Some(workspace),
-            event: stamped.event.name().to_owned(),
-            key: key.id.to_string(),
-            received_at: stamped.event.received_at(),
-            detail: Some(detail.to_owned()),
-        });
+        let Stamped { offset, event, echoes } = stamped;
+        let echoes = echoes.iter().map(|(offset, echo)| (*offset, echo.received_at()));
+        for (offset, received_at) in echoes.chain([(*offset, event.received_at())]) {
+            self.set_aside(SetAsideNote {
+                position: Position {
+                    partition: self.number,
+                    offset,
+                },
+                reason: SetAside::Poisoned,
+                tenant: Some(key.tenant),
+                workspace: Some(workspace),
+                event: event.name().to_owned(),
+                key: key.id.to_string(),
+                received_at,
+                detail: Some(detail.to_owned()),
+            });
+        }
     }
 
     /// Takes a call that cannot be kept alive off the boards. Only this call: others do not notice.

@@ -12,7 +12,7 @@ use trunkline_core::instant::Millis;
 use trunkline_stores::log::{Delivery, LogError, LogRecord, Subscription};
 use trunkline_stores::postgres::Directory;
 
-use super::limits::{BATCH_BYTES, BATCH_RECORDS, COMMIT_MS, WAITING_BYTES, WAITING_RECORDS};
+use super::limits::{COMMIT_MS, WAITING_BYTES, WAITING_RECORDS};
 use super::reader::{Notice, Parcel, Reader, Recipe};
 use super::reaper::Silent;
 use super::shared::Shared;
@@ -240,22 +240,10 @@ impl Subscriber {
             return;
         };
         let Some(inbox) = &desk.inbox else { return };
-        let mut batch = Vec::with_capacity(records.len().min(BATCH_RECORDS));
-        let mut batch_bytes = 0;
-        for record in records {
-            let bytes = record.bytes.len();
-            desk.waiting_records += 1;
-            desk.waiting_bytes += bytes;
-            if batch.len() == BATCH_RECORDS || !batch.is_empty() && batch_bytes + bytes > BATCH_BYTES {
-                let _ = inbox.send(Parcel::Records(std::mem::take(&mut batch)));
-                batch_bytes = 0;
-            }
-            batch_bytes += bytes;
-            batch.push(record);
-        }
-        if !batch.is_empty() {
-            let _ = inbox.send(Parcel::Records(batch));
-        }
+        let bytes = records.iter().map(|record| record.bytes.len()).sum::<usize>();
+        desk.waiting_records += records.len();
+        desk.waiting_bytes += bytes;
+        Parcel::cut(records, bytes, |parcel| drop(inbox.send(parcel)));
         if !desk.paused && (desk.waiting_records >= WAITING_RECORDS || desk.waiting_bytes >= WAITING_BYTES) {
             desk.paused = true;
             metrics::counter!("trunkline_log_pauses_total").increment(1);

@@ -13,7 +13,7 @@ mod voice;
 
 use std::sync::Arc;
 
-use crate::event::Event;
+use crate::event::{Echo, Event};
 use crate::facts::{CallFacts, CallState, Item};
 use crate::id::{CallKey, WorkspaceId};
 use crate::instant::Millis;
@@ -148,7 +148,7 @@ impl Call {
                 Ending::Applied
             }
         };
-        if self.receipts.is_earliest(event) {
+        if self.receipts.is_earliest(event.stamp()) {
             self.workspace = event.workspace();
         }
         let created = !existed && self.exists();
@@ -162,6 +162,29 @@ impl Call {
             state: created || state != self.state(),
             transcript,
             fields: true,
+        }
+    }
+
+    /// Takes in echoes of `event`, which has been applied. Says of each what became of it.
+    pub fn apply_echoes<'a>(&mut self, event: &Event, echoes: impl Iterator<Item = &'a Echo>, mut ended: impl FnMut(Ending)) {
+        let Some(name) = event.known() else { return };
+        let mut shelved = self.receipts.shelved(event.stamp());
+        self.receipts.expect(echoes.size_hint().0);
+        for echo in echoes {
+            let (place, seen) = self.receipts.take_echo(event, echo);
+            if seen == Seen::New {
+                self.ongoing_seen |= !name.ends();
+                let (version, agent) = *shelved.get_or_insert_with(|| self.put(name, event));
+                self.receipts.set(place, version, agent);
+            }
+            if seen != Seen::Same && self.receipts.is_earliest(&echo.stamp()) {
+                self.workspace = event.workspace();
+            }
+            ended(match seen {
+                Seen::New => Ending::Applied,
+                Seen::Repeat { .. } => Ending::Repeat,
+                Seen::Same => Ending::Same,
+            });
         }
     }
 
@@ -254,8 +277,14 @@ impl Call {
     }
 
     fn shelve(&mut self, place: u32, name: Name, event: &Event) {
+        let (version, agent) = self.put(name, event);
+        self.receipts.set(place, version, agent);
+    }
+
+    /// Keeps the fields of an event; which version of its rank they are, and the place of its agent.
+    fn put(&mut self, name: Name, event: &Event) -> (u16, u8) {
         let version = self.shelves.put(name.rank(), &event.fields, &event.unreadable);
         let agent = event.agent_id().map_or(0, |agent| self.receipts.agent(agent));
-        self.receipts.set(place, version, agent);
+        (version, agent)
     }
 }

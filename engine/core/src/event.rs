@@ -1,5 +1,6 @@
 //! Reads a stored record into what it says (rules A6-A13, B1, B9): an event of a call, an alert, a hook, or why it cannot be read.
 
+mod echo;
 mod envelope;
 pub(crate) mod field;
 mod frame;
@@ -22,11 +23,13 @@ use crate::json::{Bad, Canonical, Tape, Value};
 use crate::name::Name;
 use crate::record::{Header, Record, SetAside, Source};
 use crate::transcript::{Sources, Transcript, items_with_words};
+use echo::Pattern;
 use envelope::Envelope;
 use field::Field;
 use frame::Frame;
 use reader::{Reader, Rest};
 
+pub use echo::Echo;
 pub use notice::{Alert, Hook};
 pub use stamp::Stamp;
 
@@ -70,6 +73,11 @@ pub struct Event {
     frame: Frame,
     /// The largest transcript before the end, in this event or in those that are applied with it.
     covers: (u32, u64),
+    /// This event, or one that is applied with it, has brought the transcript that counts for ever: of those before the end only the size
+    /// matters (rule B6).
+    is_concluded: bool,
+    /// What its echoes look like.
+    pattern: Option<Box<Pattern>>,
 }
 
 /// Finds an event of the same call that is applied together with the one being read, by tenant, kind and id.
@@ -118,12 +126,19 @@ fn read_with(record: &Record, beside: Option<Beside<'_>>) -> Reading {
             Err(Bad::Syntax) => Reading::SetAside(SetAside::NotJson),
             Err(Bad::TooDeep) => Reading::SetAside(SetAside::TooDeep),
         };
-        if text.len() > SCRATCH_BYTES {
-            scratch.tape.shrink(SCRATCH_BYTES / 16);
-            scratch.canonical.shrink(SCRATCH_BYTES);
-        }
+        scratch.give_back(text.len());
         reading
     })
+}
+
+impl Scratch {
+    /// Gives memory back after an unusually large body.
+    fn give_back(&mut self, body_bytes: usize) {
+        if body_bytes > SCRATCH_BYTES {
+            self.tape.shrink(SCRATCH_BYTES / 16);
+            self.canonical.shrink(SCRATCH_BYTES);
+        }
+    }
 }
 
 fn read_value(record: &Record, root: Value<'_>, canonical: &mut Canonical, beside: Option<Beside<'_>>) -> Reading {
@@ -168,6 +183,11 @@ fn read_event(
     let is_transfer = name.is_some_and(Name::is_transfer);
     let mut reader = Reader::default();
     let happened = reader.time(envelope.event_timestamp, "event_timestamp");
+    let (stamp, pattern) = if beside.is_some() && Event::may_echo(name, kind) {
+        Pattern::of(received_at, root, envelope.call, canonical)
+    } else {
+        (Stamp::of(received_at, root, is_transfer, canonical), None)
+    };
     let mut event = Event {
         key: known.map_or_else(
             || CallKey {
@@ -180,7 +200,7 @@ fn read_event(
         workspace,
         source,
         received_at,
-        stamp: Stamp::of(received_at, root, is_transfer, canonical),
+        stamp,
         name,
         spelled: name.map_or_else(|| Arc::from(&*event), word::name),
         happened_at: happened.and_then(|time| time.usable(received_at)),
@@ -191,6 +211,8 @@ fn read_event(
         body: Bytes::new(),
         frame: Frame::default(),
         covers: known.map_or((0, 0), |known| known.covers),
+        is_concluded: known.is_some_and(|known| known.is_concluded),
+        pattern,
     };
     // Of a name that is not documented nothing but its coming is believed (rule A10).
     if let Some(name) = name {
@@ -215,6 +237,10 @@ fn read_event(
         event.fields = reader.fields.into();
     }
     event.unreadable = reader.unreadable;
+    if !event.unreadable.is_empty() {
+        // What could not be read may be in a part that differs.
+        event.pattern = None;
+    }
     Reading::Event(Box::new(event))
 }
 
@@ -269,6 +295,8 @@ impl Event {
             body: Bytes::new(),
             frame: Frame::default(),
             covers: (0, 0),
+            is_concluded: false,
+            pattern: None,
         }
     }
 
@@ -300,8 +328,13 @@ impl Event {
                 return;
             }
             self.covers = size;
+            if self.is_concluded && size.0 > 0 {
+                self.transcript = Some(Arc::new(Transcript::outline(size.0, size.1, 0)));
+                return;
+            }
         }
         self.transcript = Transcript::read(sources).map(Arc::new);
+        self.is_concluded |= name.ends() && self.transcript.as_ref().is_some_and(|transcript| transcript.size().0 > 0);
     }
 
     /// When the door took it.

@@ -191,7 +191,49 @@ impl Record {
     }
 
     /// The same for who needs the stored bytes no longer: the body keeps their memory, and nothing has to be counted.
-    pub fn decode_from(mut stored: Bytes) -> Result<Record, DamagedRecord> {
+    pub fn decode_from(stored: Bytes) -> Result<Record, DamagedRecord> {
+        let head = Opened::of(&stored)?.head();
+        Ok(head.with(stored))
+    }
+}
+
+/// A header on its own, and where the body behind it begins.
+#[derive(Debug, Clone)]
+pub struct Head {
+    header: Header,
+    body_at: usize,
+}
+
+impl Head {
+    /// The record of which `stored` are the bytes; the body keeps their memory.
+    pub fn with(self, mut stored: Bytes) -> Record {
+        stored.advance(self.body_at);
+        Record {
+            header: self.header,
+            body: stored,
+        }
+    }
+}
+
+/// A stored record, looked at where it lies: for who reads very many and keeps few. The checksum is verified.
+#[derive(Debug, Clone, Copy)]
+pub struct Opened<'a> {
+    body: &'a [u8],
+    body_at: usize,
+    received_at: Millis,
+    tenant: TenantId,
+    workspace: WorkspaceId,
+    source: Source,
+    event: &'a str,
+    key: &'a str,
+    set_aside: Option<SetAside>,
+    masked: bool,
+    crc32: u32,
+}
+
+impl<'a> Opened<'a> {
+    /// Looks at stored bytes.
+    pub fn of(stored: &'a [u8]) -> Result<Opened<'a>, DamagedRecord> {
         if stored.len() < PREFIX_BYTES || &stored[..3] != MAGIC {
             return Err(DamagedRecord::NotARecord);
         }
@@ -203,13 +245,60 @@ impl Record {
             .checked_add(length)
             .filter(|end| *end <= stored.len())
             .ok_or(DamagedRecord::NotARecord)?;
-        let header = Fields(&stored[PREFIX_BYTES..end]).header()?;
-        stored.advance(end);
-        let body = stored;
-        if crc32fast::hash(&body) != header.crc32 {
+        let opened = Fields(&stored[PREFIX_BYTES..end]).opened(stored, end)?;
+        if crc32fast::hash(opened.body) != opened.crc32 {
             return Err(DamagedRecord::Checksum);
         }
-        Ok(Record { header, body })
+        Ok(opened)
+    }
+
+    /// The raw body.
+    pub fn body(&self) -> &'a [u8] {
+        self.body
+    }
+
+    /// When the door took it.
+    pub fn received_at(&self) -> Millis {
+        self.received_at
+    }
+
+    /// Whose.
+    pub fn tenant(&self) -> TenantId {
+        self.tenant
+    }
+
+    /// Which workspace's address it came to.
+    pub fn workspace(&self) -> WorkspaceId {
+        self.workspace
+    }
+
+    /// How it came.
+    pub fn source(&self) -> Source {
+        self.source
+    }
+
+    /// Routing key (rule A7).
+    pub fn key(&self) -> &'a str {
+        self.key
+    }
+
+    /// The header on its own, to make a record of the same bytes.
+    pub fn head(&self) -> Head {
+        let header = Header {
+            received_at: self.received_at,
+            tenant: self.tenant,
+            workspace: self.workspace,
+            source: self.source,
+            event: self.event.to_owned(),
+            key: self.key.to_owned(),
+            set_aside: self.set_aside,
+            masked: self.masked,
+            crc32: self.crc32,
+        };
+        Head {
+            header,
+            body_at: self.body_at,
+        }
     }
 }
 
@@ -222,8 +311,10 @@ fn cut(text: &str) -> &str {
 struct Fields<'a>(&'a [u8]);
 
 impl<'a> Fields<'a> {
-    fn header(mut self) -> Result<Header, DamagedRecord> {
-        let header = Header {
+    fn opened(mut self, stored: &'a [u8], body_at: usize) -> Result<Opened<'a>, DamagedRecord> {
+        let opened = Opened {
+            body: &stored[body_at..],
+            body_at,
             received_at: Millis(i64::from_be_bytes(self.array()?)),
             tenant: TenantId(Uuid::from_bytes(self.array()?)),
             workspace: WorkspaceId(Uuid::from_bytes(self.array()?)),
@@ -231,11 +322,11 @@ impl<'a> Fields<'a> {
             set_aside: self.value(&REASONS)?,
             masked: self.array::<1>()?[0] & MASKED != 0,
             crc32: u32::from_be_bytes(self.array()?),
-            event: self.text()?.to_owned(),
-            key: self.text()?.to_owned(),
+            event: self.text()?,
+            key: self.text()?,
         };
         if self.0.is_empty() {
-            Ok(header)
+            Ok(opened)
         } else {
             Err(DamagedRecord::Header("it is longer than its fields"))
         }

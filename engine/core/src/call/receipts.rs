@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use crate::event::{Event, word};
+use crate::event::{Echo, Event, Stamp, word};
 use crate::instant::Millis;
 use crate::limit::{AGENTS_PER_CALL, RECORDS_PER_CALL, UNKNOWN_NAMES_PER_CALL};
 use crate::name::{NAMES, Name};
@@ -23,8 +23,7 @@ pub(super) struct Order {
 }
 
 impl Order {
-    fn of(event: &Event) -> Order {
-        let stamp = event.stamp();
+    fn of(stamp: &Stamp) -> Order {
         Order {
             received_at: stamp.received_at,
             content: u64::from_be_bytes(stamp.content[..8].try_into().expect("eight bytes")),
@@ -94,9 +93,24 @@ pub(super) struct Receipts {
 }
 
 impl Receipts {
+    /// Makes room for so many.
+    pub fn expect(&mut self, more: usize) {
+        if self.all.capacity() - self.all.len() < more {
+            self.all.reserve_exact(more + SPARE);
+        }
+    }
+
     /// Notes that `event` came; gives the place of its content.
     pub fn take(&mut self, event: &Event) -> (u32, Seen) {
-        let order = Order::of(event);
+        self.note(Order::of(event.stamp()), event)
+    }
+
+    /// Notes that an echo of `event` came; gives the place of its content.
+    pub fn take_echo(&mut self, event: &Event, echo: &Echo) -> (u32, Seen) {
+        self.note(Order::of(&echo.stamp()), event)
+    }
+
+    fn note(&mut self, order: Order, event: &Event) -> (u32, Seen) {
         let Some(place) = self.all.iter().rposition(|receipt| receipt.content == order.content) else {
             if self.all.len() == RECORDS_PER_CALL {
                 return (0, Seen::Same);
@@ -170,6 +184,13 @@ impl Receipts {
         (receipt.version, receipt.agent) = (version, agent);
     }
 
+    /// Which version of the fields and which agent the receipt of this content stands for.
+    pub fn shelved(&self, stamp: &Stamp) -> Option<(u16, u8)> {
+        let content = Order::of(stamp).content;
+        let receipt = self.all.iter().rfind(|receipt| receipt.content == content)?;
+        Some((receipt.version, receipt.agent))
+    }
+
     /// A receipt's order.
     pub fn order(&self, place: u32) -> Order {
         self.all[place as usize].order()
@@ -185,9 +206,9 @@ impl Receipts {
         self.known().next().is_some()
     }
 
-    /// True when nothing that came is earlier than `event`.
-    pub fn is_earliest(&self, event: &Event) -> bool {
-        let order = Order::of(event);
+    /// True when nothing that came is earlier.
+    pub fn is_earliest(&self, stamp: &Stamp) -> bool {
+        let order = Order::of(stamp);
         self.all.iter().all(|receipt| order <= receipt.order())
     }
 

@@ -1,5 +1,7 @@
 //! Where a call stands, by evidence and never backwards (rule B4), and whether anybody spoke with the agent (part C).
 
+use smallvec::SmallVec;
+
 use super::Call;
 use super::receipts::Order;
 use super::shelf::{Shelf, Version};
@@ -54,14 +56,14 @@ pub(super) fn is_connected(call: &Call, facts: &CallFacts) -> bool {
 
 impl Call {
     /// The versions of a shelf with their latest stamp, ascending; none that no receipt stands for any more.
-    pub(super) fn in_order<'a>(&self, shelf: &'a Shelf) -> Vec<(Order, &'a Version)> {
-        let mut latest: Vec<Option<Order>> = vec![None; shelf.versions.len()];
+    pub(super) fn in_order<'a>(&self, shelf: &'a Shelf) -> SmallVec<[(Order, &'a Version); 4]> {
+        let mut latest: SmallVec<[Option<Order>; 4]> = SmallVec::from_elem(None, shelf.versions.len());
         for (_, receipt) in self.receipts.known().filter(|(name, _)| name.rank() == shelf.rank) {
             let place = usize::from(receipt.version);
             latest[place] = latest[place].max(Some(receipt.order()));
         }
         let stamped = latest.into_iter().zip(&shelf.versions);
-        let mut versions: Vec<_> = stamped.filter_map(|(order, version)| Some((order?, version))).collect();
+        let mut versions: SmallVec<[_; 4]> = stamped.filter_map(|(order, version)| Some((order?, version))).collect();
         versions.sort_unstable_by_key(|(order, _)| *order);
         versions
     }

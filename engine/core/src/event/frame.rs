@@ -5,7 +5,8 @@ use bytes::Bytes;
 use super::reader::Rest;
 use crate::json::{Shape, Value, tag};
 
-/// Where it stands in a body: from the object's bracket to the transcript, and from there to the closing bracket.
+/// Where it stands in a body: the members before the transcript and those behind it, without what separates them, so that an event without
+/// a transcript has the frame of one that ends in it.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Frame {
     before: (u32, u32),
@@ -22,9 +23,13 @@ impl Frame {
             return None;
         }
         let mut rest = Rest::default();
-        let (start, end) = object.extent();
-        let mut inner: Option<(usize, usize)> = None;
-        let mut behind = start;
+        // Behind the bracket, so that it is never nothing.
+        let start = object.extent().0 as u32 + 1;
+        let mut frame = Frame {
+            before: (start, start),
+            after: (start, start),
+        };
+        let (mut heard, mut closed) = (false, false);
         for (name, value) in object.members() {
             let place = match name.tag() {
                 ITEMS if name.is("transcript_with_tool_calls") => Some(&mut rest.items),
@@ -32,22 +37,17 @@ impl Frame {
                 LINES if name.is("transcript") => Some(&mut rest.lines),
                 _ => None,
             };
-            let extent = (name.extent().0, value.extent().1);
-            if let Some(place) = place {
-                let stands_together = inner.is_none_or(|(_, end)| end == behind);
-                if place.is_some() || !stands_together {
-                    return None;
+            let (from, to) = (name.extent().0 as u32, value.extent().1 as u32);
+            match place {
+                Some(place) if place.is_some() || closed => return None,
+                Some(place) => (*place, heard) = (Some(value), true),
+                None if !heard => frame.before = (if frame.before.1 == start { from } else { frame.before.0 }, to),
+                None => {
+                    frame.after = (if closed { frame.after.0 } else { from }, to);
+                    closed = true;
                 }
-                *place = Some(value);
-                inner = Some((inner.map_or(extent.0, |(start, _)| start), extent.1));
             }
-            behind = extent.1;
         }
-        let (from, to) = inner.unwrap_or((end, end));
-        let frame = Frame {
-            before: (start as u32, from as u32),
-            after: (to as u32, end as u32),
-        };
         Some((frame, rest))
     }
 

@@ -25,14 +25,18 @@ pub struct Stamp {
 impl Stamp {
     pub(super) fn of(received_at: Millis, body: Value<'_>, is_transfer: bool, canonical: &mut Canonical) -> Stamp {
         let whole = Sha256::digest(canonical.text(body)).into();
-        let content = if is_transfer {
-            Sha256::digest(canonical.text_without(body, AGENT)).into()
-        } else {
-            whole
-        };
+        let mut stamp = Stamp::of_whole(received_at, whole);
+        if is_transfer {
+            stamp.content = Sha256::digest(canonical.text_without(body, AGENT)).into();
+        }
+        stamp
+    }
+
+    /// Of what is no transfer event.
+    pub(super) fn of_whole(received_at: Millis, whole: [u8; 32]) -> Stamp {
         Stamp {
             received_at,
-            content,
+            content: whole,
             whole,
         }
     }

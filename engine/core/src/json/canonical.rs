@@ -5,6 +5,8 @@
 
 use std::cmp::Ordering;
 
+use smallvec::SmallVec;
+
 use super::number::Number;
 use super::tape::{Shape, Value};
 use super::text::{Piece, decode, pieces};
@@ -31,11 +33,23 @@ struct Member {
 pub struct Canonical {
     out: Vec<u8>,
     members: Vec<Member>,
+    /// Values whose places in the canonical text are wanted, and these places.
+    watched: SmallVec<[Watched; 4]>,
+}
+
+/// A member's value whose place in the canonical text is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Watched {
+    /// Its place on the tape.
+    pub value: usize,
+    /// From where to where it stands in the canonical text.
+    pub stands: (usize, usize),
 }
 
 impl Canonical {
     /// The canonical text of `value`.
     pub fn text(&mut self, value: Value<'_>) -> &[u8] {
+        self.watched.clear();
         self.out.clear();
         self.write(value, None, &[]);
         &self.out
@@ -43,9 +57,20 @@ impl Canonical {
 
     /// The same without some members.
     pub fn text_without(&mut self, value: Value<'_>, omit: Omit<'_>) -> &[u8] {
+        self.watched.clear();
         self.out.clear();
         self.write(value, Some(omit), &[]);
         &self.out
+    }
+
+    /// The canonical text of `value`, and where the members' values at these places of the tape stand in it, in their order in this text.
+    pub(crate) fn text_watching(&mut self, value: Value<'_>, places: impl Iterator<Item = usize>) -> (&[u8], &[Watched]) {
+        self.watched.clear();
+        self.watched.extend(places.map(|value| Watched { value, stands: (0, 0) }));
+        self.out.clear();
+        self.write(value, None, &[]);
+        self.watched.sort_unstable_by_key(|watched| watched.stands);
+        (&self.out, &self.watched)
     }
 
     /// Gives memory back after an unusually large text.
@@ -72,6 +97,7 @@ impl Canonical {
                 }
                 self.out.push(b']');
             }
+            Shape::Object if leave_out.is_empty() && self.word(value) => {}
             Shape::Object => self.object(value, omit, leave_out),
         }
     }
@@ -109,12 +135,40 @@ impl Canonical {
         let text = name.text_around();
         // Most members are spelled canonically from quote to comma: one copy.
         if value_start == name_end + 1 && !name.escaped() && is_canonical_leaf(value) {
-            return self.out.extend_from_slice(&text.as_bytes()[start..end]);
+            self.out.extend_from_slice(&text.as_bytes()[start..end]);
+            return self.note(value, self.out.len() - (end - value_start));
         }
         self.string(name);
         self.out.push(b':');
+        let from = self.out.len();
         let inner = omit.filter(|omit| name.is(omit.inside)).map_or(&[][..], |omit| omit.names);
         self.write(value, None, inner);
+        self.note(value, from);
+    }
+
+    /// Notes where a watched value stands.
+    #[inline(always)]
+    fn note(&mut self, value: Value<'_>, from: usize) {
+        if let Some(watched) = self.watched.iter_mut().find(|watched| watched.value == value.place()) {
+            watched.stands = (from, self.out.len());
+        }
+    }
+
+    /// A [`Word`](super::Word) with canonical numbers; false if it is none.
+    #[inline(always)]
+    fn word(&mut self, object: Value<'_>) -> bool {
+        let Some([spelling, start, end]) = object.word() else {
+            return false;
+        };
+        let (start, end) = (start.raw().as_bytes(), end.raw().as_bytes());
+        if !is_canonical(start) || !is_canonical(end) {
+            return false;
+        }
+        let spelling = spelling.raw().as_bytes();
+        for part in [&b"{\"end\":"[..], end, b",\"start\":", start, b",\"word\":\"", spelling, b"\"}"] {
+            self.out.extend_from_slice(part);
+        }
+        true
     }
 
     fn number(&mut self, raw: &str) {

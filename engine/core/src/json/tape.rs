@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::number::Number;
 use super::text::{decode, shown};
-use super::walk::{Bad, Literal, Sink, Span, Word, walk};
+use super::walk::{Bad, Literal, Sink, Span, Word, walk, walk_value};
 
 /// What a node is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +63,29 @@ impl Tape {
             text,
             nodes: &self.nodes,
             at: 0,
+        }
+    }
+
+    /// Forgets what was read, before [`Tape::read_part`].
+    pub(crate) fn clear(&mut self) {
+        self.nodes.clear();
+        self.open.clear();
+    }
+
+    /// Reads the one value of `text` that begins at `start` within `outside` open brackets, behind the parts read before; gives its place
+    /// for [`Tape::part`] and where it ends.
+    pub(crate) fn read_part(&mut self, text: &str, start: usize, outside: usize) -> Result<(usize, usize), Bad> {
+        let place = self.nodes.len();
+        let end = walk_value(text.as_bytes(), start, outside, self)?;
+        Ok((place, end))
+    }
+
+    /// A value that [`Tape::read_part`] has read; `text` must be the same.
+    pub(crate) fn part<'a>(&'a self, text: &'a str, place: usize) -> Value<'a> {
+        Value {
+            text,
+            nodes: &self.nodes,
+            at: place,
         }
     }
 
@@ -195,7 +218,7 @@ impl<'a> Value<'a> {
 
     /// Its place in the order of the text: of two equal keys the later one counts.
     #[inline(always)]
-    pub(super) fn place(self) -> usize {
+    pub(crate) fn place(self) -> usize {
         self.at
     }
 

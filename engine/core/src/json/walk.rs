@@ -146,12 +146,19 @@ impl Nest {
 
 /// Reads `text` (valid UTF-8; a leading byte order mark and white space around are tolerated) to its end.
 pub fn walk(text: &[u8], sink: &mut impl Sink) -> Result<(), Bad> {
+    let start = if text.starts_with(b"\xEF\xBB\xBF") { 3 } else { 0 };
+    let end = walk_value(text, start, 0, sink)?;
+    if space(text, end) == text.len() { Ok(()) } else { Err(Bad::Syntax) }
+}
+
+/// Reads the one value that begins at `start` within `outside` open brackets, and gives its end.
+pub(super) fn walk_value(text: &[u8], start: usize, outside: usize, sink: &mut impl Sink) -> Result<usize, Bad> {
     let mut nest = Nest {
         objects: [0; JSON_DEPTH / 64],
-        depth: 0,
+        depth: outside,
         in_object: false,
     };
-    let mut at = if text.starts_with(b"\xEF\xBB\xBF") { 3 } else { 0 };
+    let mut at = start;
     loop {
         at = space(text, at);
         match byte(text, at) {
@@ -201,10 +208,10 @@ pub fn walk(text: &[u8], sink: &mut impl Sink) -> Result<(), Bad> {
         }
         // A value has ended: close what it closes, then go on to the next one.
         loop {
-            at = space(text, at);
-            if nest.depth == 0 {
-                return if at == text.len() { Ok(()) } else { Err(Bad::Syntax) };
+            if nest.depth == outside {
+                return Ok(at);
             }
+            at = space(text, at);
             match (byte(text, at), nest.in_object) {
                 (b',', true) => {
                     at = space(text, at + 1);

@@ -3,10 +3,10 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use trunkline_core::call::{Call, Ending};
-use trunkline_core::event::{Event, Reading, read_beside};
+use trunkline_core::event::{Echo, Event, Reading, read_beside};
 use trunkline_core::facts::{CallFacts, Item};
 use trunkline_core::id::{CallKey, Kind};
-use trunkline_core::record::Record;
+use trunkline_core::record::{Opened, Record};
 
 use super::order::records;
 use super::{transfer, voice};
@@ -35,19 +35,33 @@ fn one_by_one(records: &[Record]) -> Call {
     call
 }
 
-/// Applies the batches as the live group does: each read from its end.
-fn in_batches<'a>(batches: impl Iterator<Item = &'a [Record]>) -> (Call, Vec<Ending>) {
+/// Applies the batches as the live group does: each read from its end, echoes with the event that they are echoes of.
+fn in_batches<'a>(batches: impl Iterator<Item = &'a [Record]>) -> (Call, Vec<Ending>, usize) {
     let mut call = Call::new(key(), workspace());
     let mut endings = Vec::new();
+    let mut echoed = 0;
     for batch in batches {
-        let mut events: Vec<Event> = Vec::new();
+        let mut events: Vec<(Event, Vec<Echo>)> = Vec::new();
         for record in batch.iter().rev() {
-            let event = beside(record, events.last());
-            events.push(event);
+            let stored = record.encode();
+            let opened = Opened::of(&stored).expect("it was encoded so");
+            if let Some((event, echoes)) = events.last_mut()
+                && let Some(echo) = event.echo(&opened)
+            {
+                assert_eq!(echo.stamp(), *event_in(record).stamp());
+                echoes.push(echo);
+                echoed += 1;
+                continue;
+            }
+            let event = beside(record, events.last().map(|(event, _)| event));
+            events.push((event, Vec::new()));
         }
-        endings.extend(events.iter().rev().map(|event| call.apply(event).ending));
+        for (event, echoes) in &events {
+            endings.push(call.apply(event).ending);
+            call.apply_echoes(event, echoes.iter(), |ending| endings.push(ending));
+        }
     }
-    (call, endings)
+    (call, endings, echoed)
 }
 
 fn seen(call: &Call) -> (CallFacts, Vec<Item>) {
@@ -70,7 +84,7 @@ proptest! {
     #[test]
     fn b3_a_call_read_in_batches_is_the_same_call(records in records(), spellings in prop::collection::vec(0usize..8, 16), spread in 1i64..4, size in 1usize..6) {
         let records: Vec<Record> = records.iter().zip(spellings).map(|((body, at), how)| spelled(body, how, at * spread)).collect();
-        let (call, _) = in_batches(records.chunks(size));
+        let (call, ..) = in_batches(records.chunks(size));
         prop_assert_eq!(seen(&call), seen(&one_by_one(&records)));
     }
 }
@@ -91,10 +105,120 @@ fn the_usual_course_of_a_call_ends_alike_in_batches_of_any_size() {
     records.push(started.clone());
     records.push(record_of(started.body.clone(), 400));
     for size in [1, 4, 100] {
-        let (call, endings) = in_batches(records.chunks(size));
+        let (call, endings, echoed) = in_batches(records.chunks(size));
+        assert_eq!(echoed > 0, size > 1);
         assert_eq!(seen(&call), seen(&one_by_one(&records)));
         let count = |ending| endings.iter().filter(|known| **known == ending).count();
         assert_eq!((count(Ending::Repeat), count(Ending::Same)), (2, 1));
+    }
+}
+
+/// Turns that a conversation may have: short and long, blank, escaped, of other roles, with word times or other members.
+fn turn() -> impl Strategy<Value = Value> {
+    let role = prop::sample::select(vec!["agent", "user", "transfer_target", "tool_call_invocation", "odd"]);
+    let said = prop::sample::select(vec!["yes", "Sí, señor", "a \"quote\"\nand more", " ", "\u{0}", "はい"]);
+    let rest = prop::sample::select(vec![
+        json!({}),
+        json!({"words": []}),
+        json!({"words": [{"word": "yes ", "start": 1.5, "end": 2.25}, {"word": "no", "start": 3, "end": 3.125}]}),
+        json!({"words": [{"end": 1e-7, "start": 0.1, "word": "x", "more": [1.0]}], "metadata": {"response_id": 1}}),
+    ]);
+    (role, said, rest).prop_map(|(role, said, rest)| {
+        let mut turn = json!({"role": role, "content": said});
+        turn.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
+        turn
+    })
+}
+
+/// Where a conversation's updates carry it.
+const PLACES: [&[&str]; 5] = [
+    &["transcript_object"],
+    &["transcript", "transcript_object"],
+    &["transcript", "transcript_with_tool_calls", "transcript_object"],
+    &["transcript"],
+    &["beside", "transcript_object"],
+];
+
+/// An update of a call as text: members in a fixed order, so that one may be told from the next by the transcript alone.
+fn update(turns: &[Value], places: &[&str], moment: &str, agent: &str) -> String {
+    let lines: String = turns
+        .iter()
+        .map(|turn| format!("User: {}\n", turn["content"].as_str().unwrap().trim()))
+        .collect();
+    let list = Value::from(turns.to_vec());
+    let value = |place: &str| {
+        if place == "transcript" {
+            Value::from(lines.clone())
+        } else {
+            list.clone()
+        }
+    };
+    let inside = places.iter().filter(|place| **place != "beside");
+    let inside: String = inside.map(|place| format!(",\"{place}\":{}", value(place))).collect();
+    let beside = if places.contains(&"beside") {
+        format!(",\"transcript_with_tool_calls\":{list}")
+    } else {
+        String::new()
+    };
+    format!(
+        r#"{{"event":"transcript_updated","event_timestamp":{moment},"call":{{"call_id":"c","agent_id":"{agent}"{inside},"call_status":"ongoing"}}{beside}}}"#
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(600) })]
+
+    #[test]
+    fn b6_a_conversation_read_in_batches_is_the_same_call(
+        turns in prop::collection::vec(turn(), 1..6),
+        said in prop::collection::vec((0usize..7, 0i64..5, 0usize..12, 0usize..40), 2..14),
+        places in prop::sample::select(PLACES.to_vec()),
+        ends in any::<bool>(),
+        size in 2usize..15,
+    ) {
+        let mut records: Vec<Record> = said.iter().map(|(length, at, moment, odd)| {
+            let moment = match moment { 0 => "\"no\"".to_owned(), 1 => "null".to_owned(), 2 => "1793541600.5".to_owned(), n => (1_793_541_600_000i64 + *n as i64).to_string() };
+            let agent = if *odd == 1 { "b" } else { "a" };
+            let text = update(&turns[..*length.min(&turns.len())], places, &moment, agent);
+            let text = match odd { 2 => text.replace("\"c\"", "\"\\u0063\""), 3 => text.replace("\":[", "\" : [ "), 4 => text.replacen('{', "{\"call\":{},", 1), _ => text };
+            record_of(text, *at)
+        }).collect();
+        if ends {
+            records.push(record(&voice("call_ended", json!({"transcript_object": turns})), 9));
+        }
+        let (call, endings, _) = in_batches(records.chunks(size));
+        let alone = one_by_one(&records);
+        prop_assert_eq!(seen(&call), seen(&alone));
+        prop_assert_eq!(endings.len(), records.len());
+    }
+}
+
+#[test]
+fn an_update_that_says_less_than_a_later_one_is_its_echo() {
+    let turns: Vec<Value> = (0..4)
+        .map(|n| json!({"role": "user", "content": format!("turn {n}"), "words": [{"word": "turn ", "start": 1.5, "end": 2}]}))
+        .collect();
+    for places in PLACES {
+        let whole = record_of(update(&turns, places, "1793541600009", "a"), 9);
+        let later = beside(&whole, None);
+        let is_echo = |text: String| later.echo(&Opened::of(&record_of(text, 1).encode()).unwrap()).is_some();
+        assert!(is_echo(update(&turns[..2], places, "1793541600001", "a")), "{places:?}");
+        assert!(is_echo(update(&[], places, "1793541600001", "a")), "{places:?}");
+        for other in [
+            update(&turns, places, "1793541600001", "a"),
+            update(&turns[..2], places, "1793541600001", "b"),
+            update(&turns[..2], places, "\"soon\"", "a"),
+            update(&turns[..2], places, "1793541600001,\"odd\":1", "a"),
+            update(&turns[..2], places, "1793541600001", "a").replace("\"c\"", "\"d\""),
+            update(&turns[..2], places, "1793541600001", "a").replacen('{', "{\"call\":{},", 1),
+            update(&turns[..2], places, "1793541600001", "a") + "x",
+            update(&turns[..2], places, "1793541600001", "a").replace("updated", "upended"),
+        ] {
+            assert!(!is_echo(other.clone()), "{other}");
+        }
+        let mut foreign = record_of(update(&turns[..2], places, "1793541600001", "a"), 1);
+        foreign.header.workspace.0 = uuid::Uuid::from_u128(77);
+        assert!(later.echo(&Opened::of(&foreign.encode()).unwrap()).is_none());
     }
 }
 
