@@ -655,6 +655,7 @@ device-this = هذا الجهاز
 device-end = إنهاء
 device-end-of = إنهاء { $name }
 device-unknown = متصفح غير معروف
+device-api = برنامج ({ $name })
 
 ## Screens
 set-screens = الشاشات

@@ -653,6 +653,7 @@ device-this = dieses
 device-end = Beenden
 device-end-of = { $name } beenden
 device-unknown = Unbekannter Browser
+device-api = Programm ({ $name })
 
 ## Screens
 set-screens = Bildschirme

@@ -655,6 +655,7 @@ device-this = this one
 device-end = End
 device-end-of = End { $name }
 device-unknown = Unknown browser
+device-api = Program ({ $name })
 
 ## Screens
 set-screens = Screens

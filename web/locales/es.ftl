@@ -653,6 +653,7 @@ device-this = este
 device-end = Cerrar
 device-end-of = Cerrar { $name }
 device-unknown = Navegador desconocido
+device-api = Programa ({ $name })
 
 ## Screens
 set-screens = Pantallas

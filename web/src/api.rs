@@ -23,6 +23,7 @@ pub mod query;
 pub mod received;
 pub mod seen;
 pub mod things;
+pub mod tokens;
 pub mod tv_links;
 pub mod usage;
 pub mod webhook_endpoints;
@@ -88,6 +89,10 @@ pub fn configure(config: &mut web::ServiceConfig) {
         .service(me::show)
         .service(me::update)
         .service(me::change_password)
+        .service(tokens::create)
+        .service(tokens::refresh)
+        .service(tokens::revoke)
+        .service(tokens::keys)
         .service(documents::openapi_json)
         .service(documents::docs_page)
         .service(documents::docs_errors);

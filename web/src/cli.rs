@@ -12,6 +12,7 @@ mod replay;
 mod secrets;
 mod serve;
 mod simulate;
+mod tokens;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -86,6 +87,11 @@ enum Command {
     Secrets {
         #[command(subcommand)]
         action: secrets::Action,
+    },
+    /// Keys that sign access tokens of the API.
+    Tokens {
+        #[command(subcommand)]
+        action: tokens::Action,
     },
     /// Print the OpenAPI description of the API.
     Openapi,
@@ -171,6 +177,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::User { action } => people::user(context, action),
         Command::Key { action } => people::key(context, action),
         Command::Secrets { action } => secrets::run(context, action),
+        Command::Tokens { action } => tokens::run(context, action),
         Command::Openapi => Ok(openapi::run()),
         Command::Simulate(args) => simulate::run(args, context.json),
         Command::Config { action } => config::run(action, &context),

@@ -21,6 +21,7 @@ use trunkline_stores::postgres::config::second_factor::Whom;
 use trunkline_stores::postgres::row::{NewBusiness, NewUser, NewWorkspace};
 
 use crate::identity::key;
+use crate::settings::Environment;
 use crate::simulated_retell;
 use trunkline_core::access::Role;
 use trunkline_core::audit::By;
@@ -72,7 +73,11 @@ pub struct Demo {
 }
 
 /// Reads what an earlier start made, or makes it. `hash` makes the stored form of a password.
-pub async fn prepare(config: &Config, data: &Path, hash: impl AsyncFnOnce(String) -> anyhow::Result<SecretString>) -> anyhow::Result<Demo> {
+pub async fn prepare(
+    config: &Config,
+    (data, environment): (&Path, Environment),
+    hash: impl AsyncFnOnce(String) -> anyhow::Result<SecretString>,
+) -> anyhow::Result<Demo> {
     let file = data.join(SECRETS_FILE);
     if file.exists() {
         let text = std::fs::read_to_string(&file).with_context(|| format!("read {}", file.display()))?;
@@ -117,7 +122,10 @@ pub async fn prepare(config: &Config, data: &Path, hash: impl AsyncFnOnce(String
         password_hash: hash(demo.password.clone()).await?,
     };
     config.create_user(tenant, &By::system(), &person).await?;
-    let wanted = key::Wanted::everywhere("Demo", Role::Owner.permissions());
+    let wanted = key::Wanted {
+        environment,
+        ..key::Wanted::everywhere("Demo", Role::Owner.permissions())
+    };
     (_, demo.api_key) = key::create(config, tenant, &By::system(), wanted).await?;
     // Written last: a start that was cut short before this makes a second workspace rather than losing its secrets.
     let mut writer = std::fs::OpenOptions::new()

@@ -1,7 +1,9 @@
 //! Who calls: a person with a session cookie or a program with an API key, and what they may do.
 
+pub mod access_token;
 pub mod admission;
 pub mod cross_site;
+pub mod grant;
 pub mod key;
 pub mod limits;
 pub mod pairing;
@@ -24,8 +26,10 @@ use actix_web::{FromRequest, HttpMessage as _, HttpRequest, web};
 use trunkline_core::access::{Access, Permission, Role, Sight};
 use trunkline_core::audit::{Actor, By};
 use trunkline_core::id::{BusinessId, KeyId, LinkId, TenantId, UserId};
+use trunkline_core::instant::Millis;
 use trunkline_stores::postgres::{BusinessEntry, PostgresError};
 
+use self::session::Held;
 use crate::error::{Kind, Problem};
 use crate::request::Asked;
 use crate::state::AppState;
@@ -65,8 +69,8 @@ pub struct Person {
     pub email: String,
     /// Role everywhere in the organisation, if any.
     pub role: Option<Role>,
-    /// The session.
-    pub session: session::SessionKey,
+    /// The session, and how it is shown.
+    pub session: session::Held,
     /// The organisation demands a second factor and there is none: nothing is open but setting it up.
     pub must_enrol: bool,
 }
@@ -82,6 +86,8 @@ pub struct Caller {
     pub who: Who,
     /// Address the request came from.
     pub source: Option<IpAddr>,
+    /// The credential itself ends then: an access token's does.
+    pub until: Option<Millis>,
 }
 
 impl Caller {
@@ -196,11 +202,17 @@ impl Caller {
 
     /// True while the credential still holds and allows what it did; streams ask every few seconds (LV-06, S-011).
     pub async fn still_holds(&self, state: &AppState) -> bool {
+        if self.until.is_some_and(|until| until <= session::now()) {
+            return false;
+        }
         let now = match &self.who {
-            Who::Person(person) => session::find(state, &person.session, self.source).await.map(|found| {
-                let same = |caller: &Caller| caller.tenant == self.tenant && !caller.must_enrol();
-                found.filter(same).map(|caller| caller.access)
-            }),
+            Who::Person(person) => match &person.session {
+                Held::Cookie(key) => session::find(state, key, self.source).await.map(|found| {
+                    let same = |caller: &Caller| caller.tenant == self.tenant && !caller.must_enrol();
+                    found.filter(same).map(|caller| caller.access)
+                }),
+                Held::Api { id, .. } => access_token::look(state, self.tenant, *id, person.user).await,
+            },
             Who::Program { key, .. } => key::look(state, self.tenant, *key).await,
             Who::Screen { link, .. } => screen::look(state, self.tenant, *link).await,
         };
@@ -233,7 +245,7 @@ async fn identify(request: &HttpRequest) -> Result<Caller, Problem> {
     let unauthenticated = || {
         Problem::new(
             Kind::Unauthenticated,
-            "Sign in, or send an API key: Authorization: Bearer sk_live_...",
+            "Sign in, or send an API key or an access token: Authorization: Bearer ...",
         )
     };
     let source = crate::request::client_address(request, &state.settings.server.trusted_proxies);
@@ -247,9 +259,14 @@ async fn identify(request: &HttpRequest) -> Result<Caller, Problem> {
             .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
             .map(|(_, key)| key.trim());
         let key = key.ok_or_else(unauthenticated)?;
-        let caller = key::find(state, key, source).await.map_err(away)?.ok_or_else(unauthenticated)?;
+        let found = match access_token::is_token(key) {
+            true => access_token::find(state, key, source).await,
+            false => key::find(state, key, source).await,
+        };
+        let caller = found.map_err(away)?.ok_or_else(unauthenticated)?;
         state.limits.check_caller(&caller.who)?;
-        return Ok(caller);
+        // A token was given out before the organisation demanded a second factor.
+        return if caller.must_enrol() { Err(enrol_first()) } else { Ok(caller) };
     }
     let secure = state.settings.server.secure();
     let Some(session) = session::of(request, secure) else {
@@ -266,10 +283,14 @@ async fn identify(request: &HttpRequest) -> Result<Caller, Problem> {
     let caller = found.ok_or_else(unauthenticated)?;
     state.limits.check_caller(&caller.who)?;
     if caller.must_enrol() && !ENROLLING.iter().any(|start| request.path().starts_with(start)) {
-        let detail = "Your organisation demands a second factor; set it up on the page of your account.";
-        return Err(Problem::new(Kind::EnrolFirst, detail));
+        return Err(enrol_first());
     }
     Ok(caller)
+}
+
+fn enrol_first() -> Problem {
+    let detail = "Your organisation demands a second factor; set it up on the page of your account.";
+    Problem::new(Kind::EnrolFirst, detail)
 }
 
 fn away(error: PostgresError) -> Problem {

@@ -5,6 +5,7 @@ pub mod load;
 pub mod print;
 mod stores;
 mod tls;
+mod tokens;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use serde::{Deserialize, Deserializer};
 
 pub use stores::{ClickHouse, Kafka, Log, LogStore, Postgres};
 pub use tls::Tls;
+pub use tokens::{Environment, Tokens};
 
 /// The defaults, compiled in; also the documentation of every setting.
 pub const DEFAULTS: &str = include_str!("../default.toml");
@@ -55,6 +57,8 @@ pub struct Settings {
     pub mail: Mail,
     /// Browser sessions.
     pub session: Session,
+    /// Access and refresh tokens of the API.
+    pub tokens: Tokens,
     /// How often callers may ask.
     pub limits: Limits,
     /// Password checks.
@@ -69,6 +73,8 @@ pub struct Settings {
 pub struct Server {
     /// Listen address.
     pub bind: SocketAddr,
+    /// Whether this installation is for real use or for trying.
+    pub environment: Environment,
     /// Address people type; empty until [`Server::origin`].
     pub public_url: String,
     /// Threads, 0 for one per core.

@@ -27,6 +27,7 @@ use trunkline_actors::{
     Auditor, AuditorOptions, Effects, EffectsOptions, Engine, EngineOptions, Facts, FactsOptions, Jobs, JobsOptions, Limits, Reconciler,
     ReconcilerOptions, Roles,
 };
+use trunkline_connectors::jose;
 use trunkline_connectors::mail::Mailer;
 use trunkline_connectors::webhook::{Sender, SenderOptions};
 use trunkline_stores::postgres::auditor::AuditBook;
@@ -85,6 +86,7 @@ pub async fn start(settings: Settings, roles: &[ProcessRole]) -> anyhow::Result<
     anyhow::ensure!(refused.is_empty(), "{}", refused.join("\n"));
     let has = |role| roles.contains(&role);
     let settings = Arc::new(settings);
+    jose::install();
     let metrics = telemetry::start_metrics().context("start metrics")?;
     let tasks = CancellationToken::new();
     let tls_of = |role, listener, tls| if has(role) { tls::open(listener, tls, &tasks) } else { Ok(None) };
@@ -173,6 +175,7 @@ pub async fn start(settings: Settings, roles: &[ProcessRole]) -> anyhow::Result<
             log: stores.log.clone(),
             analytics: analytics.clone(),
             passwords: Passwords::new(settings.sign_in.parallel_max)?,
+            token_keys: Arc::default(),
             attempts: Arc::default(),
             limits: Arc::new(limits::Limits::new(&settings.limits)),
             pairings: Arc::default(),

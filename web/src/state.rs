@@ -13,6 +13,7 @@ use trunkline_stores::spool::Keeper;
 
 use crate::api::cursor::CursorKey;
 use crate::api::seen::Views;
+use crate::identity::access_token::TokenKeys;
 use crate::identity::limits::Limits;
 use crate::identity::pairing::Pairings;
 use crate::identity::password::Passwords;
@@ -78,6 +79,8 @@ pub struct AppState {
     pub cursors: CursorKey,
     /// Password checks.
     pub passwords: Passwords,
+    /// Keys of access tokens, as read a moment ago.
+    pub token_keys: Arc<TokenKeys>,
     /// Wrong tries to sign in.
     pub attempts: Arc<Attempts>,
     /// Screens that wait for their link.

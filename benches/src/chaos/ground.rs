@@ -20,6 +20,7 @@ use trunkline_stores::log::kafka::{KafkaLog, KafkaOptions};
 use trunkline_stores::postgres::{Config, Database, EmbeddedOptions, EmbeddedPostgres, migrate};
 use trunkline_web::demo::{self, Demo};
 use trunkline_web::identity::password::Passwords;
+use trunkline_web::settings::Environment;
 
 use super::clickhouse::PASSWORD;
 use super::process::{Blow, Process};
@@ -128,7 +129,7 @@ impl Ground {
         let config = Config::new(Database::connect(&postgres.options()).await?, keyring);
         let passwords = Passwords::new(1)?;
         let hash = async |password: String| Ok(passwords.hash(&SecretString::from(password)).await?);
-        let secrets = demo::prepare(&config, directory, hash).await?;
+        let secrets = demo::prepare(&config, (directory, Environment::Live), hash).await?;
 
         let password = new_key().expose_secret().to_owned();
         let door = free_address()?;

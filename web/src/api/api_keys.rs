@@ -15,6 +15,7 @@ use super::query::Parameters;
 use crate::configure::{Wrong, keys};
 use crate::error::{Problem, Written};
 use crate::identity::{Caller, key};
+use crate::settings::Environment;
 use crate::state::AppState;
 
 /// Name of the list in its cursors.
@@ -82,12 +83,13 @@ pub async fn list(caller: Caller, request: HttpRequest, state: web::Data<AppStat
     let span = paging::span(&mut parameters, &state, &caller, LIST)?;
     parameters.end()?;
     let found = keys::list(&state, &caller, span).await?;
+    let environment = state.settings.server.environment;
     let page = paging::page(
         (&state, &caller, LIST),
         &span,
         found,
         |key| key.id.0,
-        |key| ApiKeyForm::of(key, None),
+        |key| ApiKeyForm::of(environment, key, None),
     );
     Ok(web::Json(page))
 }
@@ -129,7 +131,7 @@ pub async fn create(caller: Caller, state: web::Data<AppState>, body: web::Bytes
     let (made, text) = keys::create(&state, &caller, draft).await?;
     Ok(HttpResponse::Created()
         .insert_header(("location", format!("/v1/api-keys/{}", made.id)))
-        .json(ApiKeyForm::of(made, Some(text))))
+        .json(ApiKeyForm::of(state.settings.server.environment, made, Some(text))))
 }
 
 /// One key.
@@ -139,7 +141,7 @@ pub async fn create(caller: Caller, state: web::Data<AppState>, body: web::Bytes
 #[get("/v1/api-keys/{id}")]
 pub async fn show(caller: Caller, state: web::Data<AppState>, path: web::Path<String>) -> Result<web::Json<ApiKeyForm>, Problem> {
     let found = keys::find(&state, &caller, id(&caller, &path)?).await?;
-    Ok(web::Json(ApiKeyForm::of(found, None)))
+    Ok(web::Json(ApiKeyForm::of(state.settings.server.environment, found, None)))
 }
 
 /// Stops accepting a key, at once; streams that it opened end within five seconds.
@@ -158,12 +160,12 @@ fn id(caller: &Caller, path: &str) -> Result<KeyId, Problem> {
 }
 
 impl ApiKeyForm {
-    fn of(listed: ApiKeyListed, text: Option<String>) -> ApiKeyForm {
+    fn of(environment: Environment, listed: ApiKeyListed, text: Option<String>) -> ApiKeyForm {
         ApiKeyForm {
             object: "api_key",
             id: listed.id.to_string(),
             name: listed.name,
-            prefix: key::PREFIX,
+            prefix: key::prefix(environment),
             last_four: listed.last_four,
             scopes: listed.scopes,
             businesses: listed.businesses.iter().map(|business| business.to_string()).collect(),

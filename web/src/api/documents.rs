@@ -34,11 +34,12 @@ use crate::pages::assets;
         super::invitations::list, super::invitations::create, super::invitations::show, super::invitations::resend,
         super::invitations::revoke, super::api_keys::list, super::api_keys::create, super::api_keys::show, super::api_keys::revoke,
         super::permissions::permissions, super::me::show, super::me::update, super::me::change_password,
+        super::tokens::create, super::tokens::refresh, super::tokens::revoke, super::tokens::keys,
     ),
     tags(
         (name = "live", description = "What is going on now"), (name = "calls", description = "The call log"),
         (name = "metrics", description = "What is counted, and how"), (name = "configuration", description = "Businesses and Retell workspaces"),
-        (name = "people", description = "Who works for the organisation"), (name = "api-keys", description = "Programs that may ask"),
+        (name = "people", description = "Who works for the organisation"), (name = "api-keys", description = "Programs that may ask"), (name = "tokens", description = "Tokens that are good for minutes"),
         (name = "usage", description = "What calls cost"), (name = "tv", description = "Screens without a seat"), (name = "audit", description = "Who did what"), (name = "webhooks", description = "Whom we tell"), (name = "operation", description = "How the engine runs"),
     ),
     modifiers(&Credential),
@@ -50,9 +51,9 @@ struct Credential;
 
 impl Modify for Credential {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
-        let bearer = HttpBuilder::new()
-            .scheme(HttpAuthScheme::Bearer)
-            .description(Some("An API key: sk_live_..."));
+        let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(
+            "An API key (sk_live_..., or sk_test_... of an installation for trying) or an access token.",
+        ));
         let components = document.components.get_or_insert_with(Default::default);
         components.add_security_scheme("api_key", SecurityScheme::Http(bearer.build()));
     }

@@ -24,10 +24,13 @@ const KEY_CHARS: usize = 255;
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
+/// Where tokens are given out nobody is known yet whose requests could be told apart, and a refresh token has its own rule for repeats.
+const WITHOUT: &str = "/v1/tokens";
+
 /// Middleware over pages and API: only POSTs to `/v1` with a key are held up by it.
 pub async fn once(request: ServiceRequest, next: Next<impl MessageBody + 'static>) -> Result<ServiceResponse<BoxBody>, Error> {
     let key = request.headers().get(IDEMPOTENCY_KEY).cloned();
-    match key.filter(|_| *request.method() == Method::POST && request.path().starts_with("/v1/")) {
+    match key.filter(|_| *request.method() == Method::POST && request.path().starts_with("/v1/") && !request.path().starts_with(WITHOUT)) {
         Some(key) => guarded(request, next, &key).await,
         None => next.call(request).await.map(ServiceResponse::map_into_boxed_body),
     }

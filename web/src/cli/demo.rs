@@ -54,6 +54,7 @@ pub fn run(context: Context, args: Demo) -> anyhow::Result<ExitCode> {
             settings.retell.requests_per_second = demo::REQUESTS_PER_SECOND;
         }
         let retell = settings.retell.api_url.clone();
+        let environment = settings.server.environment;
         let product = startup::start(settings, &EVERY_ROLE).await?;
         let (Some(state), Some(site), Some(intake), Some(senders)) = (&product.state, product.site, product.intake, &product.senders)
         else {
@@ -66,7 +67,7 @@ pub fn run(context: Context, args: Demo) -> anyhow::Result<ExitCode> {
                 .await
                 .context("hash the demo's password")
         };
-        let made = demo::prepare(&product.config, &data, hash)
+        let made = demo::prepare(&product.config, (&data, environment), hash)
             .await
             .context("make the demo's call centre")?;
         let intake = format!("http://{intake}");

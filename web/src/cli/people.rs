@@ -265,10 +265,13 @@ fn reset_password(context: Context, somebody: Somebody) -> anyhow::Result<ExitCo
 }
 
 fn create_key(context: Context, new: NewKey) -> anyhow::Result<ExitCode> {
-    let as_json = context.json;
+    let (as_json, environment) = (context.json, context.settings.server.environment);
     within(context, async |config| {
         let tenant = config.ensure_organisation(&new.organisation).await?;
-        let wanted = key::Wanted::everywhere(&new.name, new.scopes.iter().copied().collect());
+        let wanted = key::Wanted {
+            environment,
+            ..key::Wanted::everywhere(&new.name, new.scopes.iter().copied().collect())
+        };
         let (id, text) = key::create(&config, tenant, &By::operator(), wanted).await?;
         match as_json {
             true => println!("{}", json!({ "id": id.to_string(), "key": text })),
@@ -279,7 +282,7 @@ fn create_key(context: Context, new: NewKey) -> anyhow::Result<ExitCode> {
 }
 
 fn list_keys(context: Context, whose: Whose) -> anyhow::Result<ExitCode> {
-    let as_json = context.json;
+    let (as_json, environment) = (context.json, context.settings.server.environment);
     within(context, async |config| {
         let tenant = organisation(&config, &whose.organisation).await?;
         let mut span = Span::first(AT_ONCE);
@@ -294,7 +297,7 @@ fn list_keys(context: Context, whose: Whose) -> anyhow::Result<ExitCode> {
                     ),
                     false => println!(
                         "{id}  {}...{}  {:<8}  {}",
-                        key::PREFIX,
+                        key::prefix(environment),
                         listed.last_four,
                         if accepted { "" } else { "ended" },
                         listed.name

@@ -79,6 +79,7 @@ pub async fn create(state: &AppState, caller: &Caller, draft: Draft) -> Result<(
         permissions,
         businesses: draft.businesses,
         expires_at: draft.expires_at,
+        environment: state.settings.server.environment,
     };
     let (id, text) = key::create(&state.config, caller.tenant, &caller.by(), wanted)
         .await

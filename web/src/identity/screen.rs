@@ -77,6 +77,7 @@ pub async fn find(state: &AppState, token: &str, source: Option<IpAddr>) -> Resu
             name: link.name,
         },
         source,
+        until: None,
     }))
 }
 

@@ -17,6 +17,7 @@ use trunkline_core::id::UserId;
 use trunkline_core::instant::Millis;
 use trunkline_stores::postgres::PostgresError;
 use trunkline_stores::postgres::row::{Hash32, NewSession};
+use uuid::Uuid;
 
 use super::{Caller, Person, Who};
 use crate::settings::Session;
@@ -79,6 +80,46 @@ impl SessionKey {
     }
 }
 
+/// What a signed-in person shows with each request.
+#[derive(Debug, Clone)]
+pub enum Held {
+    /// The cookie of a browser.
+    Cookie(SessionKey),
+    /// An access token of a session of the API.
+    Api {
+        /// The session.
+        id: Uuid,
+        /// What Postgres keeps beside it.
+        hash: Hash32,
+    },
+}
+
+impl Held {
+    /// What Postgres keeps of it.
+    pub fn hash(&self) -> Hash32 {
+        match self {
+            Held::Cookie(key) => key.hash(),
+            Held::Api { hash, .. } => *hash,
+        }
+    }
+
+    /// The token of a browser's forms; programs send none.
+    pub fn form_token(&self) -> String {
+        match self {
+            Held::Cookie(key) => key.form_token(),
+            Held::Api { .. } => String::new(),
+        }
+    }
+
+    /// Whether [`Held::form_token`] gave this out; in constant time.
+    pub fn gave_out(&self, token: &str) -> bool {
+        match self {
+            Held::Cookie(key) => key.gave_out(token),
+            Held::Api { .. } => false,
+        }
+    }
+}
+
 /// The session of a request's cookie, not yet looked up.
 pub fn of(request: &HttpRequest, secure: bool) -> Option<SessionKey> {
     SessionKey::read(request.cookie(name(secure))?.value())
@@ -91,12 +132,13 @@ pub async fn find(state: &AppState, key: &SessionKey, source: Option<IpAddr>) ->
         tenant: row.tenant,
         access: Access::of_person(row.role, &row.grants),
         source,
+        until: None,
         who: Who::Person(Person {
             user: row.user,
             name: row.name,
             email: row.email,
             role: row.role,
-            session: key.clone(),
+            session: Held::Cookie(key.clone()),
             must_enrol: row.needs_factor && !row.has_factor,
         }),
     }))
@@ -107,7 +149,6 @@ pub fn fresh(state: &AppState, request: &HttpRequest, by: &By, user: UserId) -> 
     let key = SessionKey::new();
     let limits = &state.settings.session;
     let created_at = now();
-    let device = request.headers().get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
     let new = NewSession {
         user,
         token_hash: key.hash(),
@@ -115,7 +156,7 @@ pub fn fresh(state: &AppState, request: &HttpRequest, by: &By, user: UserId) -> 
         expires_at: created_at.plus(absolute_ms(limits)),
         idle_ms: i64::from(limits.idle_hours) * 3_600_000,
         source: by.source.map(|source| source.to_string()).unwrap_or_default(),
-        device: device.unwrap_or_default().chars().take(DEVICE_CHARS).collect(),
+        device: device(request),
     };
     let cookie = cookie(
         name(state.settings.server.secure()),
@@ -124,6 +165,12 @@ pub fn fresh(state: &AppState, request: &HttpRequest, by: &By, user: UserId) -> 
         state.settings.server.secure(),
     );
     (new, cookie)
+}
+
+/// What the browser or program of a request calls itself, cut to [`DEVICE_CHARS`].
+pub fn device(request: &HttpRequest) -> String {
+    let agent = request.headers().get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
+    agent.unwrap_or_default().chars().take(DEVICE_CHARS).collect()
 }
 
 /// The cookie of somebody whose code is awaited; without a key, the one that makes the browser forget it.

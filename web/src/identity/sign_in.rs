@@ -10,6 +10,7 @@ use secrecy::SecretString;
 use sha2::{Digest, Sha256};
 use trunkline_core::audit::{Actor, By, Deed};
 use trunkline_core::id::{TenantId, UserId};
+use trunkline_stores::postgres::row::UserRow;
 
 use super::password::PasswordError;
 use super::{Caller, Person, second_step, session};
@@ -93,8 +94,30 @@ pub enum Entered {
     Code(Cookie<'static>),
 }
 
-/// Checks e-mail and password.
+/// Checks e-mail and password, and lets in or waits for the code.
 pub async fn sign_in(state: &AppState, request: &HttpRequest, email: &str, password: SecretString) -> Result<Entered, Problem> {
+    let user = prove(state, request, email, password).await?;
+    let by = By {
+        actor: Actor::Person(user.id),
+        name: user.name.clone(),
+        source: request::client_address(request, &state.settings.server.trusted_proxies),
+        request: request::current_id(),
+    };
+    let factor = state.config.second_factor(user.tenant, user.id).await;
+    if factor
+        .map_err(|error| refused("read a second factor", error))?
+        .is_some_and(|factor| factor.confirmed)
+    {
+        return second_step::wait_for(state, &user).await.map(Entered::Code);
+    }
+    let (new, cookie) = session::fresh(state, request, &by, user.id);
+    let begun = state.config.create_session(user.tenant, &by, &new).await;
+    begun.map_err(|error| Problem::unavailable("begin a session", error))?;
+    Ok(Entered::In(cookie))
+}
+
+/// The person whose e-mail and password these are. Every wrong try looks the same.
+pub async fn prove(state: &AppState, request: &HttpRequest, email: &str, password: SecretString) -> Result<UserRow, Problem> {
     let address = request::client_address(request, &state.settings.server.trusted_proxies);
     if let Some(address) = &address {
         state.limits.check_address(address)?;
@@ -130,24 +153,8 @@ pub async fn sign_in(state: &AppState, request: &HttpRequest, email: &str, passw
         return Err(Problem::new(Kind::Unauthenticated, "E-mail or password is wrong."));
     };
     state.attempts.wrong.remove(&key);
-    tracing::info!(target: "audit", event = "authn.ok", tenant = %user.tenant, user = %user.id, request_id = %request::current_id(), "signed in");
-    let by = By {
-        actor: Actor::Person(user.id),
-        name: user.name.clone(),
-        source: address,
-        request: request::current_id(),
-    };
-    let factor = state.config.second_factor(user.tenant, user.id).await;
-    if factor
-        .map_err(|error| refused("read a second factor", error))?
-        .is_some_and(|factor| factor.confirmed)
-    {
-        return second_step::wait_for(state, &user).await.map(Entered::Code);
-    }
-    let (new, cookie) = session::fresh(state, request, &by, user.id);
-    let begun = state.config.create_session(user.tenant, &by, &new).await;
-    begun.map_err(|error| Problem::unavailable("begin a session", error))?;
-    Ok(Entered::In(cookie))
+    tracing::info!(target: "audit", event = "authn.ok", tenant = %user.tenant, user = %user.id, request_id = %request::current_id(), "the password is right");
+    Ok(user)
 }
 
 /// Refuses unless this is the person's password: for what somebody at an open screen must not be able to do (S-117).

@@ -214,7 +214,10 @@ async fn page(caller: &Caller, request: &HttpRequest, state: &AppState, shown: S
         .into_iter()
         .map(|session| Device {
             id: session.id.to_string(),
-            words: device::words(&session.device, s.l),
+            words: match session.api {
+                true => s.l.t1("device-api", "name", device::words(&session.device, s.l)),
+                false => device::words(&session.device, s.l),
+            },
             source: session.source,
             since: format::full(session.created_at, &s.zone),
             seen_machine: format::machine(session.seen_at),

@@ -127,6 +127,7 @@ pub fn refusals(settings: &Settings) -> Vec<String> {
         !(1..=64).contains(&settings.sign_in.parallel_max),
         format!("sign_in.parallel_max = {} must be between 1 and 64", settings.sign_in.parallel_max),
     );
+    tokens(settings, &mut refuse);
     mail(settings, &mut refuse);
     let webhooks = &settings.webhooks;
     refuse(
@@ -325,6 +326,31 @@ fn stores(settings: &Settings, refuse: &mut impl FnMut(bool, String)) {
             "clickhouse.database = \"{}\" may hold letters, digits and _ only",
             clickhouse.database
         ),
+    );
+}
+
+/// Longest life of an access token: it is meant to be short.
+const ACCESS_MINUTES_MAX: u32 = 60;
+
+fn tokens(settings: &Settings, refuse: &mut impl FnMut(bool, String)) {
+    let tokens = &settings.tokens;
+    refuse(
+        !(1..=ACCESS_MINUTES_MAX).contains(&tokens.access_minutes),
+        format!(
+            "tokens.access_minutes = {} must be between 1 and {ACCESS_MINUTES_MAX}",
+            tokens.access_minutes
+        ),
+    );
+    refuse(
+        tokens.refresh_idle_days == 0 || tokens.refresh_absolute_days < tokens.refresh_idle_days,
+        format!(
+            "tokens.refresh_idle_days = {} must be at least 1 and at most tokens.refresh_absolute_days = {}",
+            tokens.refresh_idle_days, tokens.refresh_absolute_days
+        ),
+    );
+    refuse(
+        !(1..=365).contains(&tokens.key_days),
+        format!("tokens.key_days = {} must be between 1 and 365", tokens.key_days),
     );
 }
 

@@ -24,13 +24,14 @@ pub fn redacted(settings: &Settings) -> Value {
         webhooks,
         mail,
         session,
+        tokens,
         limits,
         sign_in,
         telemetry,
     } = settings;
     json!({
         "server": {
-            "bind": server.bind, "public_url": server.origin(), "workers": server.workers,
+            "bind": server.bind, "environment": server.environment.as_str(), "public_url": server.origin(), "workers": server.workers,
             "trusted_proxies": server.trusted_proxies.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "other_names": server.other_names, "streams_max": server.streams_max, "drain_seconds": server.drain_seconds, "shutdown_seconds": server.shutdown_seconds,
             "tls": { "certificate": server.tls.certificate, "key": server.tls.key },
@@ -66,6 +67,10 @@ pub fn redacted(settings: &Settings) -> Value {
         },
         "mail": { "url": without_password(&mail.url), "from": mail.from, "timeout_seconds": mail.timeout_seconds },
         "session": { "idle_hours": session.idle_hours, "absolute_days": session.absolute_days },
+        "tokens": {
+            "access_minutes": tokens.access_minutes, "refresh_idle_days": tokens.refresh_idle_days,
+            "refresh_absolute_days": tokens.refresh_absolute_days, "key_days": tokens.key_days,
+        },
         "limits": {
             "key_per_second": limits.key_per_second, "key_burst": limits.key_burst,
             "person_per_second": limits.person_per_second, "person_burst": limits.person_burst,

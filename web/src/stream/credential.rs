@@ -14,10 +14,13 @@ use crate::state::AppState;
 /// How often a credential is looked at (LV-06: streams are closed within five seconds).
 const LOOK_EVERY: Duration = Duration::from_secs(4);
 
+/// What a stream was opened with, and when that ends by itself, in ms.
+pub(super) type Credential = (Opened, Option<i64>);
+
 /// What a stream was opened with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Credential {
-    /// A browser session, by the hash of its secret.
+pub(super) enum Opened {
+    /// A session, by the hash that is kept of it.
     Session(Hash32),
     /// An API key.
     Key(TenantId, KeyId),
@@ -25,20 +28,19 @@ pub(super) enum Credential {
     Screen(TenantId, LinkId),
 }
 
-impl Credential {
-    fn of(caller: &Caller) -> Credential {
-        match &caller.who {
-            Who::Person(person) => Credential::Session(person.session.hash()),
-            Who::Program { key, .. } => Credential::Key(caller.tenant, *key),
-            Who::Screen { link, .. } => Credential::Screen(caller.tenant, *link),
-        }
-    }
+fn opened(caller: &Caller) -> Credential {
+    let with = match &caller.who {
+        Who::Person(person) => Opened::Session(person.session.hash()),
+        Who::Program { key, .. } => Opened::Key(caller.tenant, *key),
+        Who::Screen { link, .. } => Opened::Screen(caller.tenant, *link),
+    };
+    (with, caller.until.map(|until| until.0))
 }
 
 impl Streams {
     /// Tells when the caller's credential no longer holds. The first stream of a credential starts its looks.
     pub(super) fn watch(self: &Arc<Self>, caller: &Caller, state: &AppState) -> watch::Receiver<bool> {
-        let credential = Credential::of(caller);
+        let credential = opened(caller);
         // Subscribed while the entry is held: looks cannot end between being found and being followed.
         let entry = self.credentials.entry(credential).or_insert_with(|| {
             let holds = Arc::new(watch::Sender::new(true));

@@ -35,5 +35,6 @@ mod signer;
 mod simulated;
 mod stream;
 mod tls;
+mod tokens;
 mod tv_links;
 mod webhooks;

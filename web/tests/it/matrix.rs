@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use reqwest::{Method, StatusCode};
 use secrecy::SecretString;
-use serde_json::Value;
+use serde_json::{Value, json};
 use trunkline_core::access::{Access, Agents, Grant, Permission, Role};
 use trunkline_core::audit::By;
 use trunkline_core::id::BusinessId;
@@ -16,10 +16,13 @@ use trunkline_web::identity::{key, password::Passwords};
 
 use crate::app::{Line, app, client, event, fresh, now};
 use crate::identity::{PASSWORD, cookie, enter};
+use crate::tokens::signed_in;
 
 /// Who may ask for an operation at all; what they then see of it is for other tests.
 #[derive(Debug, Clone, Copy)]
 enum Opens {
+    /// Whoever asks: credentials are what is given out there, or nothing there is secret.
+    Anybody,
     /// Whoever has a credential.
     Everybody,
     /// People, not programs.
@@ -30,7 +33,7 @@ enum Opens {
     Everywhere(Permission),
 }
 
-use Opens::{Everybody, Everywhere, People, Somewhere};
+use Opens::{Anybody, Everybody, Everywhere, People, Somewhere};
 
 /// The expected answers, by operation.
 const TABLE: &[(&str, Opens)] = &[
@@ -90,6 +93,10 @@ const TABLE: &[(&str, Opens)] = &[
     ("getMe", Everybody),
     ("updateMe", People),
     ("changeMyPassword", People),
+    ("createTokens", Anybody),
+    ("refreshTokens", Anybody),
+    ("revokeTokens", Anybody),
+    ("getTokenKeys", Anybody),
 ];
 
 /// One operation of the description.
@@ -126,9 +133,12 @@ struct Asker {
 
 impl Asker {
     fn may(&self, opens: Opens) -> Option<bool> {
+        if matches!(opens, Anybody) {
+            return Some(true);
+        }
         let access = self.access.as_ref()?;
         Some(match opens {
-            Everybody => true,
+            Anybody | Everybody => true,
             People => self.person,
             Somewhere(permission) => access.may_somewhere(permission),
             Everywhere(permission) => access.may(permission),
@@ -194,6 +204,27 @@ async fn program(line: &Line, what: &str, scopes: &[Permission], businesses: &[B
     }
 }
 
+/// Somebody with an access token; one that lives no more is nobody's.
+async fn with_tokens(line: &Line, what: &str, role: Role, lives: bool) -> Asker {
+    let (_, tokens) = signed_in(line, role).await;
+    if !lives {
+        let revoke = client().post(app().url("/v1/tokens/revoke"));
+        let answer = revoke
+            .json(&json!({ "refresh_token": tokens["refresh_token"] }))
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(answer.status(), StatusCode::NO_CONTENT);
+    }
+    Asker {
+        what: what.to_owned(),
+        header: Some(("authorization", format!("Bearer {}", tokens["access_token"].as_str().unwrap()))),
+        access: lives.then(|| Access::of_person(Some(role), &[])),
+        person: true,
+        client: client(),
+    }
+}
+
 /// Everybody who asks in the organisation of `line`.
 async fn askers(line: &Line, business: BusinessId) -> Vec<Asker> {
     let everywhere = |role: Role| PersonState {
@@ -220,6 +251,10 @@ async fn askers(line: &Line, business: BusinessId) -> Vec<Asker> {
     for role in Role::ALL {
         all.push(person(line, &format!("{role:?}"), everywhere(role)).await);
     }
+    for role in [Role::Owner, Role::Supervisor] {
+        all.push(with_tokens(line, &format!("{role:?} with an access token"), role, true).await);
+    }
+    all.push(with_tokens(line, "an access token whose session has ended", Role::Owner, false).await);
     for role in [Role::Owner, Role::Viewer] {
         all.push(person(line, &format!("{role:?} of a business"), within(role)).await);
     }

@@ -47,7 +47,11 @@ fn every_operation_has_a_stable_name_and_says_how_it_refuses() {
 async fn s042_every_described_operation_exists_and_wants_a_credential() {
     let document: Value = serde_json::from_str(&committed()).unwrap();
     for (path, methods) in document["paths"].as_object().unwrap() {
-        for method in methods.as_object().unwrap().keys() {
+        for (method, operation) in methods.as_object().unwrap() {
+            // Where credentials are given out, or public keys, none can be asked for; the matrix says which these are.
+            if operation["security"] == serde_json::json!([{}]) {
+                continue;
+            }
             let method: Method = method.to_uppercase().parse().unwrap();
             let request = client().request(method.clone(), app().url(&path.replace("{id}", "x")));
             let answer = request.send().await.unwrap();

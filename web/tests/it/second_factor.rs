@@ -76,15 +76,15 @@ pub fn code(secret: &str, steps: i64) -> String {
 }
 
 /// Somebody with an app: address, secret, recovery codes, session.
-struct Enrolled {
-    email: String,
-    user: UserId,
-    secret: String,
-    codes: Vec<String>,
-    session: String,
+pub struct Enrolled {
+    pub email: String,
+    pub user: UserId,
+    pub secret: String,
+    pub codes: Vec<String>,
+    pub session: String,
 }
 
-async fn enrolled(line: &Line, role: Role) -> Enrolled {
+pub async fn enrolled(line: &Line, role: Role) -> Enrolled {
     let email = person(line, role).await;
     let session = cookie(&enter(&email, PASSWORD, &[]).await).unwrap();
     let token = form_token(&session).await;

@@ -14,6 +14,8 @@ mod people;
 pub mod second_factor;
 pub mod secrets;
 pub mod sessions;
+pub mod token_keys;
+pub mod tokens;
 pub mod tv_links;
 pub mod webhooks;
 mod whole;

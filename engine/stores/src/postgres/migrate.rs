@@ -53,6 +53,7 @@ const STEPS: &[(&str, &str)] = &[
         include_str!("../../../../migrations/V0017__workspace_screens.sql"),
     ),
     ("V0018__auditor", include_str!("../../../../migrations/V0018__auditor.sql")),
+    ("V0019__tokens", include_str!("../../../../migrations/V0019__tokens.sql")),
 ];
 
 /// Applies what is missing and returns the names of the steps applied now. Refuses a database whose applied steps differ from

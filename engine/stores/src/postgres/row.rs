@@ -128,7 +128,7 @@ pub struct NewSession {
     pub idle_ms: i64,
     /// Address it begins from; empty when unknown.
     pub source: String,
-    /// What the browser calls itself, cut to 300 characters.
+    /// What the browser or program calls itself, cut to 300 characters.
     pub device: String,
 }
 

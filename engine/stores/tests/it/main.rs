@@ -21,3 +21,4 @@ mod secrets;
 mod server;
 mod spool;
 mod tls;
+mod tokens;

@@ -22,7 +22,7 @@ fn state(role: Role) -> PersonState {
     }
 }
 
-async fn person(config: &Config, tenant: TenantId, email: &str, role: Role) -> UserId {
+pub async fn person(config: &Config, tenant: TenantId, email: &str, role: Role) -> UserId {
     let new = NewUser {
         email: email.to_owned(),
         name: "Ana".to_owned(),

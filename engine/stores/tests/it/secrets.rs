@@ -12,6 +12,7 @@ use trunkline_core::instant::Millis;
 use trunkline_stores::keyring::{Keyring, OpenError, add_key, make_file, new_key};
 use trunkline_stores::postgres::config::idempotency::{Answer, Asked, Known};
 use trunkline_stores::postgres::config::secrets::{Resealed, SecretsUnder, secrets_by_key};
+use trunkline_stores::postgres::config::token_keys::Turn;
 use trunkline_stores::postgres::config::webhooks::NewWebhook;
 use trunkline_stores::postgres::row::{NewUser, NewWorkspace, Workspace};
 use trunkline_stores::postgres::{Config, Database, PostgresError, PostgresOptions};
@@ -156,6 +157,12 @@ async fn columns_called_encrypted_are() {
     let ana = config.create_user(acme, &By::operator(), &new).await.unwrap();
     let secret = SecretString::from("GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ");
     config.begin_second_factor(acme, ana, &secret, Millis(1)).await.unwrap();
+    let turn = Turn {
+        unless_after: Millis(0),
+        publish_ms: 0,
+        overlap_ms: 0,
+    };
+    assert!(config.add_token_key(Millis(1), &turn).await.unwrap());
     let asked = Asked {
         tenant: acme,
         actor: ana.0,

@@ -133,7 +133,7 @@ async fn page(
     let found = keys::list(state, caller, Span::first(SHOWN)).await?;
     let line = |listed: ApiKeyListed| Line {
         id: listed.id.to_string(),
-        hint: format!("{}…{}", key::PREFIX, listed.last_four),
+        hint: format!("{}…{}", key::prefix(state.settings.server.environment), listed.last_four),
         scopes: listed.scopes.join(", "),
         accepted: listed.holds(now()),
         used: listed

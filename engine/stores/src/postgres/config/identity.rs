@@ -36,7 +36,7 @@ impl Config {
         let doing = "create a session";
         let mut client = self.client(doing).await?;
         let transaction = tenant::begin(&mut client, tenant, doing).await?;
-        sessions::insert(&transaction, tenant, new).await?;
+        sessions::insert(&transaction, tenant, new, sessions::Kind::Browser).await?;
         audit::append(&transaction, tenant, by, &Deed::plain("session.begin", "user", new.user)).await?;
         tenant::commit(transaction, doing).await
     }
@@ -103,7 +103,7 @@ fn read_user(row: &Row) -> Result<UserRow, PostgresError> {
     })
 }
 
-fn read_session(row: &Row) -> Result<SessionRow, PostgresError> {
+pub(super) fn read_session(row: &Row) -> Result<SessionRow, PostgresError> {
     Ok(SessionRow {
         tenant: TenantId(column(row, 0)?),
         user: UserId(column(row, 1)?),

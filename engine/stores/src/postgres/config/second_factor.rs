@@ -229,7 +229,7 @@ impl Config {
         let proved = self.prove(&transaction, (tenant, user, by), proof, true, new.created_at).await?;
         if proved == Proved::Yes {
             rows(&transaction, doing, include_str!("../sql/end_second_steps.sql"), &[&user.0]).await?;
-            sessions::insert(&transaction, tenant, new).await?;
+            sessions::insert(&transaction, tenant, new, sessions::Kind::Browser).await?;
             let second = match proof {
                 Proof::Code(_) => "code",
                 Proof::Recovery(_) => "recovery_code",
@@ -241,7 +241,7 @@ impl Config {
         Ok(proved)
     }
 
-    async fn prove(
+    pub(super) async fn prove(
         &self,
         transaction: &deadpool_postgres::Transaction<'_>,
         (tenant, user, by): (TenantId, UserId, &By),

@@ -16,7 +16,8 @@ pub(crate) const SIGNING_KEYS: &str = "workspace_secrets.signing_keys";
 pub(crate) const RETELL_API_KEY: &str = "workspace_secrets.retell_api_key";
 pub(crate) const WEBHOOK_SECRET: &str = "webhook_secrets.secret";
 pub(crate) const SECOND_FACTOR: &str = "second_factors.secret";
-const COLUMNS: [&str; 4] = [SIGNING_KEYS, RETELL_API_KEY, WEBHOOK_SECRET, SECOND_FACTOR];
+pub(crate) const TOKEN_KEY: &str = "token_keys.private_key";
+const COLUMNS: [&str; 5] = [SIGNING_KEYS, RETELL_API_KEY, WEBHOOK_SECRET, SECOND_FACTOR, TOKEN_KEY];
 
 /// Rows encrypted anew between two questions: each is a transaction of its own, so this bounds memory only.
 const BATCH: i64 = 500;

@@ -23,8 +23,10 @@ pub struct SessionListed {
     pub seen_at: Millis,
     /// Address it was begun from.
     pub source: String,
-    /// What the browser called itself.
+    /// What the browser or program called itself.
     pub device: String,
+    /// Of a program that lives by refresh tokens; false: a browser's.
+    pub api: bool,
 }
 
 impl Config {
@@ -48,6 +50,7 @@ impl Config {
                 seen_at: Millis(column(row, 3)?),
                 source: column(row, 4)?,
                 device: column(row, 5)?,
+                api: column(row, 6)?,
             })
         };
         found.iter().map(read).collect()
@@ -71,13 +74,27 @@ impl Config {
     }
 }
 
-/// Adds a session.
-pub(super) async fn insert(transaction: &Transaction<'_>, tenant: TenantId, new: &NewSession) -> Result<(), PostgresError> {
+/// What a session lives by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A browser's cookie.
+    Browser,
+    /// Refresh tokens of a program.
+    Api,
+}
+
+/// Adds a session; gives its id.
+pub(super) async fn insert(transaction: &Transaction<'_>, tenant: TenantId, new: &NewSession, kind: Kind) -> Result<Uuid, PostgresError> {
+    let doing = "create a session";
+    let kind = match kind {
+        Kind::Browser => "browser",
+        Kind::Api => "api",
+    };
     let hash = new.token_hash.as_slice();
     let sql = include_str!("../sql/create_session.sql");
-    rows(
+    let made = rows(
         transaction,
-        "create a session",
+        doing,
         sql,
         &[
             &tenant.0,
@@ -88,8 +105,10 @@ pub(super) async fn insert(transaction: &Transaction<'_>, tenant: TenantId, new:
             &new.idle_ms,
             &new.source,
             &new.device,
+            &kind,
         ],
     )
-    .await
-    .map(drop)
+    .await?;
+    must_exist(&made, doing)?;
+    column(&made[0], 0)
 }

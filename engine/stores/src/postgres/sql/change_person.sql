@@ -1,1 +1,1 @@
-UPDATE users SET role = $2, disabled = $3 WHERE id = $1 RETURNING id
+UPDATE users SET role = $2, disabled = $3, rights = rights + 1 WHERE id = $1 RETURNING id

@@ -1,0 +1,1 @@
+SELECT add_token_key($1, $2, $3, $4, $5, $6, $7)

@@ -1,0 +1,1 @@
+SELECT refresh_token_tenant($1)
