@@ -9,6 +9,8 @@ mod completeness;
 mod engine;
 mod entry;
 mod faults;
+mod followed;
+mod follower;
 mod gather;
 mod glance;
 mod homing;

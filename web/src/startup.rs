@@ -102,8 +102,8 @@ pub async fn start(settings: Settings, roles: &[ProcessRole]) -> anyhow::Result<
     let directory = stores.config.clone().watch(tasks.clone()).await.context("read the configuration")?;
     let lifecycle = Lifecycle::default();
     let registry = Roles::default();
-    let engine = match has(ProcessRole::Live) {
-        true => Some(start_live(&settings, &stores, &directory, &registry)?),
+    let engine = match has(ProcessRole::Live) || has(ProcessRole::Web) {
+        true => Some(start_live(&settings, roles, &stores, &directory, &registry)?),
         false => None,
     };
     let facts = stores.analytics.clone().filter(|_| has(ProcessRole::Facts)).map(|analytics| {
@@ -250,6 +250,7 @@ fn open_spool(settings: &Settings, stores: &Stores) -> anyhow::Result<Keeper> {
 
 fn start_live(
     settings: &Settings,
+    roles: &[ProcessRole],
     stores: &Stores,
     directory: &watch::Receiver<Arc<Directory>>,
     registry: &Roles,
@@ -261,6 +262,8 @@ fn start_live(
             std::process::exit(ROLE_LOST);
         })),
         roles: registry.clone(),
+        reads: roles.contains(&ProcessRole::Live),
+        follows: roles::follow(roles, settings),
         lookup: Some(Arc::new(lookup::RetellLookup {
             api_url: settings.retell.api_url.clone(),
         })),

@@ -1,6 +1,7 @@
 //! How complete the live figures are: up to which moment everything has been applied, and what is missing.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
@@ -90,7 +91,7 @@ pub struct Completeness {
     pub log_away: bool,
     /// Partitions of the log.
     pub partitions: u32,
-    /// Partitions this process reads.
+    /// Partitions whose figures this process shows: those it reads, and those it follows.
     pub assigned: u32,
     /// Now minus `complete_to`.
     pub lag_ms: Option<i64>,
@@ -112,6 +113,9 @@ pub struct Completeness {
     pub audited: Option<AuditSummary>,
 }
 
+/// Epoch of partitions that another process reads and this one shows. No assignment has it.
+pub(crate) const FOLLOWED: u64 = 0;
+
 #[derive(Debug)]
 struct Progress {
     epoch: u64,
@@ -121,10 +125,37 @@ struct Progress {
     intake_lag: LagWindow,
 }
 
+impl Progress {
+    /// Nothing is known yet.
+    fn new(partition: u32, epoch: u64, at: i64) -> Progress {
+        let state = PartitionState {
+            partition,
+            began_at: at,
+            next: at,
+            current: false,
+            rebuilt: false,
+            applied_to: None,
+            calls: 0,
+            residue: 0,
+            checkpoint: None,
+            rebuild: None,
+        };
+        Progress {
+            epoch,
+            state,
+            gaps: Vec::new(),
+            lag: LagWindow::default(),
+            intake_lag: LagWindow::default(),
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 struct Inner {
     partitions: BTreeMap<u32, Progress>,
     log_away_since: Option<Millis>,
+    /// All partitions are to be shown, whoever reads them.
+    shows_all: bool,
 }
 
 /// The progress of all partitions of this process.
@@ -142,26 +173,36 @@ pub(crate) struct Step {
 }
 
 impl ProgressBook {
+    /// From now on something is missing as long as a partition is not shown, whoever reads it.
+    pub(crate) fn show_all(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).shows_all = true;
+    }
+
+    /// Whether a reader of this process has the partition.
+    pub(crate) fn is_read(&self, partition: u32) -> bool {
+        let inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.partitions.get(&partition).is_some_and(|progress| progress.epoch != FOLLOWED)
+    }
+
+    /// Shows a partition that nobody reads here; true when it was not shown before.
+    pub(crate) fn follow(&self, partition: u32, at: i64) -> bool {
+        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match inner.partitions.entry(partition) {
+            Entry::Vacant(vacant) => {
+                vacant.insert(Progress::new(partition, FOLLOWED, at));
+                true
+            }
+            Entry::Occupied(_) => false,
+        }
+    }
+
+    /// Every call that its reader keeps is shown.
+    pub(crate) fn has_been_whole(&self, partition: u32, epoch: u64) {
+        self.change(partition, epoch, |progress| progress.state.rebuilt = true);
+    }
+
     pub(crate) fn begin(&self, partition: u32, epoch: u64, at: i64) {
-        let state = PartitionState {
-            partition,
-            began_at: at,
-            next: at,
-            current: false,
-            rebuilt: false,
-            applied_to: None,
-            calls: 0,
-            residue: 0,
-            checkpoint: None,
-            rebuild: None,
-        };
-        let progress = Progress {
-            epoch,
-            state,
-            gaps: Vec::new(),
-            lag: LagWindow::default(),
-            intake_lag: LagWindow::default(),
-        };
+        let progress = Progress::new(partition, epoch, at);
         self.0
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -276,7 +317,9 @@ impl ProgressBook {
         let assigned = u32::try_from(inner.partitions.len()).unwrap_or(u32::MAX);
         let present = inner.log_away_since.unwrap_or(now).min(now);
         let mut complete_to = (assigned > 0).then_some(present);
-        let mut rebuilding = assigned == 0;
+        let lacks = inner.shows_all && assigned < partitions;
+        let mut rebuilding = assigned == 0 || lacks;
+        complete_to = complete_to.filter(|_| !lacks);
         let (mut lag, mut intake_lag) = (LagSum::default(), LagSum::default());
         let mut gaps = Vec::new();
         for progress in inner.partitions.values() {

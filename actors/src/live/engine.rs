@@ -13,6 +13,7 @@ use trunkline_stores::postgres::Directory;
 use super::business_actor;
 use super::call_actor;
 use super::faults::Faults;
+use super::follower::Follower;
 use super::hub::Hub;
 use super::limits::Limits;
 use super::reaper::{CallLookup, Reaper, WAITING_MAX};
@@ -26,6 +27,10 @@ use crate::system::{Arbiters, Clock, FailureHook, Guardian, Hand, Roles, beat, w
 pub struct EngineOptions {
     /// Name of the consumer group. Each process that shows boards of its own needs all partitions, so a group of its own.
     pub group: String,
+    /// Reads partitions as a member of the group. Without it, figures come from what other processes keep.
+    pub reads: bool,
+    /// Shows the partitions that other processes read as well. Needs checkpoints, here and there.
+    pub follows: bool,
     /// Threads for readers and actors; 0: one per processor, not more than partitions.
     pub threads: usize,
     /// Ceilings and times.
@@ -48,6 +53,8 @@ impl Default for EngineOptions {
     fn default() -> Self {
         EngineOptions {
             group: "live".to_owned(),
+            reads: true,
+            follows: false,
             threads: 0,
             limits: Limits::default(),
             rules: Rules::default(),
@@ -121,6 +128,8 @@ impl Engine {
         let house = House {
             threads: threads(options.threads, shared.log.partitions()),
             group: options.group,
+            reads: options.reads,
+            follows: options.follows,
             lookup: options.lookup,
             hand,
             shared,
@@ -168,6 +177,8 @@ fn threads(wanted: usize, partitions: u32) -> usize {
 struct House {
     threads: usize,
     group: String,
+    reads: bool,
+    follows: bool,
     lookup: Option<Arc<dyn CallLookup>>,
     hand: Option<Hand>,
     shared: Arc<Shared>,
@@ -181,6 +192,8 @@ impl House {
         let House {
             threads,
             group,
+            reads,
+            follows,
             lookup,
             hand,
             shared,
@@ -197,6 +210,18 @@ impl House {
         };
         let gauges = actix_rt::spawn(gauges);
 
+        let follower = follows.then(|| {
+            shared.hub.progress.show_all();
+            let follower = Follower {
+                shared: Arc::clone(&shared),
+                directory: directory.clone(),
+                role: shared.roles.role("follower", 0),
+                is_alone: !reads,
+                stop: stop.clone(),
+            };
+            actix_rt::spawn(guardian("follower").keep(move |_| follower.clone().run(), stop.clone()))
+        });
+
         let (questions, asked) = mpsc::channel(WAITING_MAX);
         let asked = Arc::new(tokio::sync::Mutex::new(asked));
         let reaper = {
@@ -212,7 +237,7 @@ impl House {
             };
             guardian("reaper").keep(recipe, stop.clone())
         };
-        let reaper = actix_rt::spawn(reaper);
+        let reaper = reads.then(|| actix_rt::spawn(reaper));
 
         let member = Member {
             group,
@@ -223,7 +248,7 @@ impl House {
             stop: stop.clone(),
             shared: Arc::clone(&shared),
         };
-        let subscriber = actix_rt::spawn(guardian("subscriber").keep(move |_| member.clone().run(), stop.clone()));
+        let subscriber = reads.then(|| actix_rt::spawn(guardian("subscriber").keep(move |_| member.clone().run(), stop.clone())));
 
         let pulse = hand.map(|hand| {
             let (hand, stop) = (Arc::new(hand), after_readers.clone());
@@ -232,8 +257,9 @@ impl House {
         });
 
         stop.cancelled().await;
-        let _ = subscriber.await;
-        let _ = reaper.await;
+        for task in [subscriber, reaper, follower].into_iter().flatten() {
+            let _ = task.await;
+        }
         after_readers.cancel();
         let _ = gauges.await;
         if let Some(pulse) = pulse {

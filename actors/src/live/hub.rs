@@ -16,7 +16,7 @@ use trunkline_core::metric::Partial;
 use trunkline_stores::postgres::reconciler::Summary;
 
 use super::board_cache::BoardCache;
-use super::completeness::ProgressBook;
+use super::completeness::{FOLLOWED, ProgressBook};
 use super::glance::{Fresh, Glance};
 use super::set_aside::SetAsideBook;
 use crate::audit::AuditSummary;
@@ -204,10 +204,32 @@ pub(crate) struct Hub {
     pub(crate) reconciled: ArcSwap<HashMap<TenantId, Summary>>,
     /// What the auditor has found, as last seen; none before it was seen once.
     pub(crate) audited: ArcSwapOption<AuditSummary>,
+    /// Calls of followed partitions that somebody looks at, and when that was: only their words are brought here.
+    watched: DashMap<CallKey, Millis>,
     version: AtomicU64,
 }
 
+/// A call that nobody has asked for within this time is not looked at any more.
+const WATCH_MS: i64 = 60_000;
+/// Calls of other processes that can be looked at at once; words of further ones come when others are left.
+const WATCHED_MAX: usize = 1_000;
+
 impl Hub {
+    /// Notes that somebody looks at a call.
+    pub(crate) fn watch(&self, row: &Row, now: Millis) {
+        let key = row.call.key();
+        let has_room = self.watched.len() < WATCHED_MAX || self.watched.contains_key(key);
+        if has_room && self.progress.holds(row.partition, FOLLOWED) {
+            self.watched.insert(key.clone(), now);
+        }
+    }
+
+    /// Calls that somebody looks at.
+    pub(crate) fn watched(&self, now: Millis) -> Vec<CallKey> {
+        self.watched.retain(|_, at| now.since(*at) < WATCH_MS);
+        self.watched.iter().map(|entry| entry.key().clone()).collect()
+    }
+
     /// The view of `tenant`; empty when nothing was published yet.
     pub(crate) fn tenant(&self, tenant: TenantId) -> Arc<TenantView> {
         if let Some(view) = self.tenants.get(&tenant) {
@@ -218,11 +240,12 @@ impl Hub {
 
     /// Makes one partition's changes visible, and wakes who waits for this tenant.
     pub(crate) fn publish(&self, partition: u32, epoch: u64, tenant: TenantId, publication: Publication) {
+        let view = self.tenant(tenant);
+        let _order = view.order.lock().unwrap_or_else(PoisonError::into_inner);
+        // Asked under the lock: whoever takes the partition clears it under the same one, and so clears this as well.
         if !self.progress.holds(partition, epoch) {
             return;
         }
-        let view = self.tenant(tenant);
-        let _order = view.order.lock().unwrap_or_else(PoisonError::into_inner);
         let version = self.version.fetch_add(1, Ordering::Relaxed) + 1;
         for NewRow { key, business, fresh } in publication.rows {
             let Some(fresh) = fresh else {

@@ -120,8 +120,9 @@ impl Reader {
         let (line, deaths) = mpsc::unbounded_channel();
         let directory = Arc::clone(&recipe.directory.borrow_and_update());
         let hub = &recipe.shared.hub;
-        hub.clear(recipe.partition);
+        // In this order: from now on nobody else publishes this partition, and what is there goes.
         hub.progress.begin(recipe.partition, recipe.epoch, 0);
+        hub.clear(recipe.partition);
         Reader {
             state: Partition::new(recipe.partition, recipe.epoch, Arc::clone(&recipe.shared), directory, line),
             deaths,

@@ -160,6 +160,7 @@ impl Live {
         if !sight.sees(row.business, row.glance.agent.as_deref()) {
             return None;
         }
+        self.hub.watch(&row, self.clock.now());
         Some((view.live_call(&row), row.call.transcript()))
     }
 

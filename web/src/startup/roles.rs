@@ -36,8 +36,11 @@ pub const EVERY_ROLE: [ProcessRole; 6] = [
 pub fn refusals(roles: &[ProcessRole], settings: &Settings) -> Vec<String> {
     let has = |role| roles.contains(&role);
     let mut found = Vec::new();
-    if has(ProcessRole::Web) && !has(ProcessRole::Live) {
-        found.push("--roles web needs live: boards do not travel between processes yet; add live, or leave web out".to_owned());
+    if has(ProcessRole::Web) && !has(ProcessRole::Live) && settings.live.checkpoint_ms().is_none() {
+        found.push(
+            "--roles web without live shows what other processes keep, and with live.checkpoint_seconds = 0 they keep nothing; set at least 1"
+                .to_owned(),
+        );
     }
     if !EVERY_ROLE.into_iter().all(has) && settings.postgres.url.expose_secret().is_empty() {
         found.push(
@@ -52,6 +55,11 @@ pub fn refusals(roles: &[ProcessRole], settings: &Settings) -> Vec<String> {
         );
     }
     found
+}
+
+/// Whether a process with these roles shows partitions that others read. The embedded Postgres belongs to one process, which reads all.
+pub fn follow(roles: &[ProcessRole], settings: &Settings) -> bool {
+    roles.contains(&ProcessRole::Web) && settings.live.checkpoint_ms().is_some() && !settings.postgres.url.expose_secret().is_empty()
 }
 
 /// Whether a process with these roles speaks to ClickHouse.

@@ -22,6 +22,7 @@ mod lifecycle;
 mod limits;
 mod mailbox;
 mod matrix;
+mod nodes;
 mod openapi;
 mod payloads;
 mod people;

@@ -4,13 +4,14 @@
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use reqwest::StatusCode;
 use rustix::process::{Pid, Signal, kill_process};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
+use tempfile::TempDir;
 use trunkline_core::audit::By;
 use trunkline_core::signature::{SigningKey, sign};
 use trunkline_stores::clickhouse::door::{DoorOptions, Engine};
@@ -23,7 +24,7 @@ use crate::kafka;
 use crate::process::eventually;
 
 /// Everything that happens between processes happens within this time, also when a member of a group was killed.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 #[test]
 fn roles_that_do_not_fit_together_are_refused_in_sentences() {
@@ -32,8 +33,9 @@ fn roles_that_do_not_fit_together_are_refused_in_sentences() {
         ("TRUNKLINE_LOG__STORE", "kafka"),
         ("TRUNKLINE_KAFKA__BROKERS", "127.0.0.1:1"),
     ];
+    let no_checkpoints = [given.as_slice(), &[("TRUNKLINE_LIVE__CHECKPOINT_SECONDS", "0")]].concat();
     for (roles, settings, says) in [
-        ("web", &given[..], "web needs live"),
+        ("web", &no_checkpoints[..], "live.checkpoint_seconds"),
         ("intake", &[], "set postgres.url"),
         ("intake,facts", &given, "set clickhouse.url"),
         ("cook", &given, "possible values"),
@@ -50,7 +52,7 @@ fn roles_that_do_not_fit_together_are_refused_in_sentences() {
 }
 
 /// One process of several.
-struct Part {
+pub struct Part {
     pid: u32,
     serving: Value,
     _sweeper: Child,
@@ -82,7 +84,7 @@ impl Part {
         }
     }
 
-    fn address(&self, name: &str) -> String {
+    pub fn address(&self, name: &str) -> String {
         format!(
             "http://{}",
             self.serving[name]
@@ -91,22 +93,38 @@ impl Part {
         )
     }
 
-    fn kill(&self) {
+    pub fn kill(&self) {
         kill_process(Pid::from_raw(self.pid as i32).unwrap(), Signal::KILL).unwrap();
     }
 }
 
+/// The one ClickHouse engine of this test run; each ground takes a database of its own.
+fn engine() -> &'static Engine {
+    static ENGINE: OnceLock<(TempDir, Engine)> = OnceLock::new();
+    let start = || {
+        let data = tempfile::tempdir().unwrap();
+        let options = DoorOptions {
+            library: library(),
+            data: data.path().to_owned(),
+            entry: None,
+        };
+        // The engine's own runtime cannot be started inside another one.
+        (data, std::thread::spawn(|| Engine::start(options).unwrap()).join().unwrap())
+    };
+    &ENGINE.get_or_init(start).1
+}
+
 /// The stores that all processes reach.
-struct Ground {
-    postgres: EmbeddedPostgres,
-    engine: Engine,
+pub struct Ground {
+    pub postgres: EmbeddedPostgres,
+    database: String,
     kafka: Vec<String>,
-    key_file: PathBuf,
-    directory: PathBuf,
+    pub key_file: PathBuf,
+    pub directory: PathBuf,
 }
 
 impl Ground {
-    async fn lay() -> Ground {
+    pub async fn lay() -> Ground {
         let directory = tempfile::Builder::new().prefix("trunkline-roles-").tempdir().unwrap().keep();
         let postgres = EmbeddedPostgres::start(&EmbeddedOptions::new(directory.join("ground")))
             .await
@@ -114,16 +132,9 @@ impl Ground {
         migrate(&postgres.options()).await.unwrap();
         let key_file = directory.join("master.key");
         make_file(&key_file, &new_key()).unwrap();
-        let options = DoorOptions {
-            library: library(),
-            data: directory.join("clickhouse"),
-            entry: None,
-        };
-        // The engine's own runtime cannot be started inside another one.
-        let engine = std::thread::spawn(|| Engine::start(options).unwrap()).join().unwrap();
         Ground {
             postgres,
-            engine,
+            database: fresh("ground").replace('-', "_"),
             kafka: kafka::settings(),
             key_file,
             directory,
@@ -132,6 +143,11 @@ impl Ground {
 
     /// A process with these roles and a data directory of its own; only one that has to is told of ClickHouse.
     fn start(&self, roles: &str) -> Part {
+        self.start_with(roles, &[])
+    }
+
+    /// The same with further settings.
+    pub fn start_with(&self, roles: &str, settings: &[&str]) -> Part {
         let data = self.directory.join(fresh("part"));
         let mut command = program(&data);
         command
@@ -141,11 +157,12 @@ impl Ground {
         command.env("TRUNKLINE_POSTGRES__POOL_SIZE", "4");
         if roles != "intake" {
             command
-                .env("TRUNKLINE_CLICKHOUSE__URL", &self.engine.url)
-                .env("TRUNKLINE_CLICKHOUSE__USER", &self.engine.user)
-                .env("TRUNKLINE_CLICKHOUSE__PASSWORD", self.engine.password.expose_secret());
+                .env("TRUNKLINE_CLICKHOUSE__URL", &engine().url)
+                .env("TRUNKLINE_CLICKHOUSE__USER", &engine().user)
+                .env("TRUNKLINE_CLICKHOUSE__PASSWORD", engine().password.expose_secret())
+                .env("TRUNKLINE_CLICKHOUSE__DATABASE", &self.database);
         }
-        for setting in &self.kafka {
+        for setting in self.kafka.iter().map(String::as_str).chain(settings.iter().copied()) {
             command.args(["--set", setting]);
         }
         Part::start(command, roles, &data)

@@ -43,6 +43,20 @@ pub enum PutError {
 /// What [`CompactedTopic::read`] gives: some keys at a time. A key may come several times; the last counts.
 pub type Reading = mpsc::Receiver<Result<Vec<Kept>, LogError>>;
 
+/// What came of one partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Followed {
+    /// Which partition.
+    pub partition: u32,
+    /// Some keys, in the order of their writing. A key may come several times; the last counts.
+    pub kept: Vec<Kept>,
+    /// With these, everything has come that was there when following began; said once.
+    pub current: bool,
+}
+
+/// What [`CompactedTopic::follow`] gives. It ends with an error; then it has to be begun anew.
+pub type Following = mpsc::Receiver<Result<Followed, LogError>>;
+
 /// The topic, as its writers and readers see it.
 #[async_trait]
 pub trait CompactedTopic: Send + Sync + 'static {
@@ -56,4 +70,13 @@ pub trait CompactedTopic: Send + Sync + 'static {
 
     /// Reads everything that was written before the claim that gave `epoch`.
     async fn read(&self, partition: u32, epoch: i64) -> Result<Reading, LogError>;
+
+    /// Reads what these partitions hold, and every change from then on, until the receiver is dropped. Claims nothing. A value that was
+    /// written over before it was read may be left out; a removed key may be told of some seconds late.
+    async fn follow(&self, partitions: &[u32]) -> Result<Following, LogError> {
+        Err(LogError::Misconfigured(format!(
+            "this topic cannot be followed ({} partitions)",
+            partitions.len()
+        )))
+    }
 }

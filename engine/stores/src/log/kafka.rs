@@ -4,6 +4,7 @@
 //! must have it have it ([`writer`]); readers share partitions by the broker's group protocol ([`subscription`]).
 
 mod compacted;
+mod follow;
 mod identity;
 mod member;
 mod order;

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use trunkline_stores::log::EventLog;
-use trunkline_stores::log::compacted::{CompactedTopic, Kept, Put, PutError};
+use trunkline_stores::log::compacted::{CompactedTopic, Following, Kept, Put, PutError};
 
 use crate::log_suite::{FreshLog, PARTITIONS};
 
@@ -19,6 +20,7 @@ macro_rules! compacted_suite {
             every_claim_is_a_greater_epoch
             what_a_stale_owner_writes_is_refused_or_said_to_be_late
             many_keys_come_back_once_each_in_the_end
+            who_follows_gets_what_is_there_and_every_change
         );
     };
     (@ $fresh:path: $($case:ident)*) => {
@@ -195,4 +197,70 @@ pub async fn many_keys_come_back_once_each_in_the_end(fresh: impl FreshLog) {
     let kept = read(&topic, 2).await;
     assert_eq!(kept.len(), 20 * 256);
     assert!(kept.values().all(|one| one.value.as_deref().unwrap().starts_with(b"2 ")));
+}
+
+pub async fn who_follows_gets_what_is_there_and_every_change(fresh: impl FreshLog) {
+    let ((_log, writes), (_other_log, reads)) = (open(&fresh).await, open(&fresh).await);
+    let (other, first, third) = (
+        writes.claim(0).await.unwrap(),
+        writes.claim(1).await.unwrap(),
+        writes.claim(3).await.unwrap(),
+    );
+    writes.put(1, first, vec![put("a", "1"), put("b", "1")]).await.unwrap();
+    writes.put(0, other, vec![put("other", "1")]).await.unwrap();
+    let mut follower = Seen {
+        following: reads.follow(&[1, 3]).await.unwrap(),
+        values: BTreeMap::new(),
+        current: Vec::new(),
+    };
+    follower.until(&[(1, "a", "1"), (1, "b", "1")]).await;
+    writes.put(1, first, vec![put("a", "2"), put("c", "1")]).await.unwrap();
+    writes.put(3, third, vec![put("d", "1")]).await.unwrap();
+    follower.until(&[(1, "a", "2"), (1, "b", "1"), (1, "c", "1"), (3, "d", "1")]).await;
+    writes.put(1, first, vec![gone("b")]).await.unwrap();
+    follower.until(&[(1, "a", "2"), (1, "c", "1"), (3, "d", "1")]).await;
+    // Another owner writes; what the stale one writes is refused, or told apart.
+    let next = reads.claim(1).await.unwrap();
+    reads.put(1, next, vec![put("a", "3")]).await.unwrap();
+    let stale = writes.put(1, first, vec![put("e", "late")]).await;
+    assert!(matches!(stale, Ok(()) | Err(PutError::Stale(1))), "{stale:?}");
+    reads.put(1, next, vec![put("f", "1")]).await.unwrap();
+    follower.until(&[(1, "a", "3"), (1, "c", "1"), (1, "f", "1"), (3, "d", "1")]).await;
+}
+
+/// What a follower has by now.
+struct Seen {
+    following: Following,
+    values: BTreeMap<(u32, String), String>,
+    current: Vec<u32>,
+}
+
+impl Seen {
+    /// Takes what comes until it is this, and both partitions were said to be complete.
+    async fn until(&mut self, wanted: &[(u32, &str, &str)]) {
+        const PATIENCE: Duration = Duration::from_secs(60);
+        loop {
+            let values = self.values.iter();
+            let there: Vec<_> = values
+                .map(|((partition, key), value)| (*partition, key.as_str(), value.as_str()))
+                .collect();
+            if there == wanted && self.current.len() == 2 {
+                return;
+            }
+            let came = tokio::time::timeout(PATIENCE, self.following.recv()).await;
+            let came = came.unwrap_or_else(|_| panic!("{there:?} stays, instead of {wanted:?}"));
+            let came = came.expect("it goes on").unwrap();
+            if came.current {
+                assert!(!self.current.contains(&came.partition), "said once");
+                self.current.push(came.partition);
+            }
+            for kept in came.kept {
+                let key = (came.partition, String::from_utf8(kept.key.to_vec()).unwrap());
+                match kept.value.filter(|_| !kept.late) {
+                    Some(value) => drop(self.values.insert(key, String::from_utf8(value.to_vec()).unwrap())),
+                    None => drop(self.values.remove(&key)),
+                }
+            }
+        }
+    }
 }

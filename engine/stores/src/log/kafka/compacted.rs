@@ -16,18 +16,19 @@ use rdkafka::message::{BorrowedMessage, Header, Headers as _, Message as _};
 use rdkafka::{Offset, TopicPartitionList};
 use tokio::sync::mpsc;
 
+use super::follow;
 use super::settings::{self, KafkaOptions};
 use super::topic::{self, Purpose, away, unusable};
 use super::voice::Voice;
 use super::writer::{OnTheWay, Writer};
-use crate::log::compacted::{CompactedTopic, Kept, Put, PutError, Reading};
+use crate::log::compacted::{CompactedTopic, Following, Kept, Put, PutError, Reading};
 use crate::log::{AppendError, LogError};
 
 /// Name of the header that holds the epoch: eight bytes, big endian.
 const EPOCH: &str = "epoch";
 
 /// What keys of claims begin with; keys of values never begin so.
-const CLAIM: &[u8] = b"\0claim ";
+pub(super) const CLAIM: &[u8] = b"\0claim ";
 
 /// Longest wait for the next record of a topic that is known to go on.
 const ANSWER_WAIT_MAX: Duration = Duration::from_secs(10);
@@ -44,6 +45,7 @@ const GROUP: &str = "trunkline-values";
 /// One topic.
 pub(super) struct Values {
     topic: String,
+    options: KafkaOptions,
     writer: Arc<Writer>,
     /// One for all partitions, one after the other: to make a client and connect takes longer than to read.
     consumer: Arc<Mutex<BaseConsumer<Voice>>>,
@@ -63,7 +65,8 @@ impl Values {
             .fetch_metadata(Some(&options.topic), ANSWER_WAIT_MAX)
             .map_err(|error| away(&error))?;
         Ok(Values {
-            topic: options.topic,
+            topic: options.topic.clone(),
+            options,
             writer,
             consumer: Arc::new(Mutex::new(consumer)),
         })
@@ -117,6 +120,27 @@ impl CompactedTopic for Values {
             }
         });
         Ok(reading)
+    }
+
+    async fn follow(&self, partitions: &[u32]) -> Result<Following, LogError> {
+        let (sender, following) = mpsc::channel(WAITING);
+        let mut config = settings::consumer(&self.options, GROUP)?;
+        config.set("enable.partition.eof", "true").set("fetch.wait.max.ms", "100");
+        let (topic, partitions) = (self.topic.clone(), partitions.to_vec());
+        // To make a client, to assign and to poll all block; and it polls as long as somebody listens.
+        std::thread::Builder::new()
+            .name("values".to_owned())
+            .spawn(move || {
+                let consumer: Result<BaseConsumer<Voice>, LogError> =
+                    BaseConsumer::from_config_and_context(&config, Voice).map_err(|error| unusable(&error));
+                let begun = consumer.and_then(|consumer| follow::begin(&consumer, &topic, &partitions).map(|()| consumer));
+                match begun {
+                    Ok(consumer) => follow::send_on(&consumer, &partitions, &sender),
+                    Err(error) => drop(sender.blocking_send(Err(error))),
+                }
+            })
+            .map_err(|error| LogError::Unavailable(format!("start a thread: {error}")))?;
+        Ok(following)
     }
 }
 
@@ -182,7 +206,7 @@ fn send_all(
 }
 
 /// The epoch of a record; without one it is of nobody we know, which is as good as late.
-fn written_under(message: &BorrowedMessage<'_>) -> i64 {
+pub(super) fn written_under(message: &BorrowedMessage<'_>) -> i64 {
     let headers = message.headers().into_iter().flat_map(|headers| headers.iter());
     let epoch = headers
         .filter(|header| header.key == EPOCH)

@@ -1,6 +1,8 @@
 //! The newest values of keys in a table. Claims are rows: a writer holds the row of its claim until it commits, so whoever claims the
 //! partition waits for it, and what comes later finds another epoch.
 
+mod follow;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -10,7 +12,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
 use super::{LogError, Shared, ask, column, number};
-use crate::log::compacted::{CompactedTopic, Kept, Put, PutError, Reading};
+use crate::log::compacted::{CompactedTopic, Following, Kept, Put, PutError, Reading};
 
 /// Keys given to a reader at once.
 const AT_ONCE: i64 = 512;
@@ -69,6 +71,18 @@ impl CompactedTopic for Values {
             }
         });
         Ok(reading)
+    }
+
+    async fn follow(&self, partitions: &[u32]) -> Result<Following, LogError> {
+        self.shared.must_be_open()?;
+        let (sender, following) = mpsc::channel(WAITING);
+        tokio::spawn(follow::send_on(
+            self.shared.clone(),
+            self.topic.clone(),
+            partitions.to_vec(),
+            sender,
+        ));
+        Ok(following)
     }
 }
 
