@@ -41,5 +41,6 @@ pub fn directory() -> Directory {
         unassigned: HashMap::from([(WORKSPACE, BUSINESS)]),
         businesses: HashMap::from([(BUSINESS, business)]),
         version: 1,
+        ..Directory::default()
     }
 }

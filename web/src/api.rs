@@ -16,9 +16,11 @@ pub mod invitations;
 pub mod live;
 pub mod me;
 pub mod media_type;
+pub mod organisation;
 pub mod paging;
 pub mod people;
 pub mod permissions;
+pub mod platform;
 pub mod query;
 pub mod received;
 pub mod seen;
@@ -86,6 +88,16 @@ pub fn configure(config: &mut web::ServiceConfig) {
         .service(api_keys::show)
         .service(api_keys::revoke)
         .service(permissions::permissions)
+        .service(platform::overview)
+        .service(platform::list)
+        .service(platform::create)
+        .service(platform::show)
+        .service(platform::update)
+        .service(platform::open)
+        .service(platform::close)
+        .service(platform::deeds)
+        .service(organisation::show)
+        .service(organisation::update)
         .service(me::show)
         .service(me::update)
         .service(me::change_password)

@@ -7,6 +7,7 @@ mod doctor;
 mod migrate;
 mod openapi;
 mod people;
+mod platform;
 mod reconcile;
 mod replay;
 mod secrets;
@@ -77,6 +78,11 @@ enum Command {
     User {
         #[command(subcommand)]
         action: people::UserAction,
+    },
+    /// Those who run the platform.
+    Platform {
+        #[command(subcommand)]
+        action: platform::Action,
     },
     /// API keys.
     Key {
@@ -175,6 +181,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Reconcile(args) => reconcile::run(context, args),
         Command::Replay { action } => replay::run(context, action),
         Command::User { action } => people::user(context, action),
+        Command::Platform { action } => platform::run(context, action),
         Command::Key { action } => people::key(context, action),
         Command::Secrets { action } => secrets::run(context, action),
         Command::Tokens { action } => tokens::run(context, action),

@@ -5,13 +5,19 @@ pub mod business;
 pub mod endpoint;
 pub mod invitations;
 pub mod keys;
+pub mod organisation;
 pub mod people;
+pub mod platform;
 pub mod profile;
 pub mod workspace;
 
-use trunkline_stores::postgres::PostgresError;
+use std::sync::Arc;
+use std::time::Duration;
+
+use trunkline_stores::postgres::{Directory, PostgresError};
 
 use crate::error::{FieldError, Kind, Problem};
+use crate::state::AppState;
 
 /// Longest name of anything, in characters; the database has the same limit.
 pub const NAME_CHARS: usize = 200;
@@ -53,6 +59,17 @@ impl Wrong {
     /// Refuses when something was wrong.
     pub fn end(self) -> Result<(), Problem> {
         if self.0.is_empty() { Ok(()) } else { Err(Problem::fields(self.0)) }
+    }
+}
+
+/// Longest wait for a change to be known to this process; beyond it the change is made all the same, and becomes known a moment later.
+const KNOWN_WAIT: Duration = Duration::from_secs(2);
+
+/// Waits until this process knows of a change that was just made, so that whoever made it can go on with it at once.
+pub async fn until_known(state: &AppState, known: impl FnMut(&Arc<Directory>) -> bool) {
+    let mut directory = state.directory.clone();
+    if tokio::time::timeout(KNOWN_WAIT, directory.wait_for(known)).await.is_err() {
+        tracing::warn!(request_id = %crate::request::current_id(), "a change of the configuration is not known here yet");
     }
 }
 

@@ -27,6 +27,8 @@ pub enum Kind {
     EnrolFirst,
     /// The password has to be typed again for this.
     FreshSignIn,
+    /// The caller's organisation is suspended by whoever runs the platform.
+    Suspended,
     /// A form sent from another site, or without its token.
     CrossSite,
     /// The sender's address is not on the workspace's list.
@@ -60,7 +62,7 @@ pub enum Kind {
 }
 
 /// All kinds, for the page that explains them.
-pub const ALL_KINDS: [Kind; 22] = [
+pub const ALL_KINDS: [Kind; 23] = [
     Kind::BadRequest,
     Kind::Unauthenticated,
     Kind::Signature,
@@ -68,6 +70,7 @@ pub const ALL_KINDS: [Kind; 22] = [
     Kind::Forbidden,
     Kind::EnrolFirst,
     Kind::FreshSignIn,
+    Kind::Suspended,
     Kind::CrossSite,
     Kind::SourceAddress,
     Kind::NotFound,
@@ -91,7 +94,9 @@ impl Kind {
         match self {
             Kind::BadRequest => StatusCode::BAD_REQUEST,
             Kind::Unauthenticated | Kind::Signature | Kind::SecondFactor => StatusCode::UNAUTHORIZED,
-            Kind::Forbidden | Kind::CrossSite | Kind::SourceAddress | Kind::EnrolFirst | Kind::FreshSignIn => StatusCode::FORBIDDEN,
+            Kind::Forbidden | Kind::CrossSite | Kind::SourceAddress | Kind::EnrolFirst | Kind::FreshSignIn | Kind::Suspended => {
+                StatusCode::FORBIDDEN
+            }
             Kind::NotFound => StatusCode::NOT_FOUND,
             Kind::Method => StatusCode::METHOD_NOT_ALLOWED,
             Kind::Slow => StatusCode::REQUEST_TIMEOUT,
@@ -117,6 +122,7 @@ impl Kind {
             Kind::Forbidden => "forbidden",
             Kind::EnrolFirst => "mfa_enrolment_required",
             Kind::FreshSignIn => "reauth_required",
+            Kind::Suspended => "organisation_suspended",
             Kind::CrossSite => "cross_site",
             Kind::SourceAddress => "source_address",
             Kind::NotFound => "not_found",
@@ -145,6 +151,7 @@ impl Kind {
             Kind::Forbidden => "Not allowed",
             Kind::EnrolFirst => "Set up a second factor first",
             Kind::FreshSignIn => "Type your password again",
+            Kind::Suspended => "The organisation is suspended",
             Kind::CrossSite => "The request came from another site",
             Kind::SourceAddress => "Not taken from this address",
             Kind::NotFound => "Not found",

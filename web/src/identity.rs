@@ -9,6 +9,7 @@ pub mod limits;
 pub mod pairing;
 pub mod password;
 pub mod password_rules;
+pub mod platform;
 pub mod screen;
 pub mod second_factor;
 pub mod second_step;
@@ -25,8 +26,11 @@ use actix_web::http::header;
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest, web};
 use trunkline_core::access::{Access, Permission, Role, Sight};
 use trunkline_core::audit::{Actor, By};
+use trunkline_core::facts::Direction;
 use trunkline_core::id::{BusinessId, KeyId, LinkId, TenantId, UserId};
 use trunkline_core::instant::Millis;
+use trunkline_core::platform::PlatformPermissions;
+use trunkline_stores::postgres::row::Opening;
 use trunkline_stores::postgres::{BusinessEntry, PostgresError};
 
 use self::session::Held;
@@ -55,6 +59,8 @@ pub enum Who {
         link: LinkId,
         /// Where it hangs.
         name: String,
+        /// Calls of this direction only.
+        direction: Option<Direction>,
     },
 }
 
@@ -63,6 +69,8 @@ pub enum Who {
 pub struct Person {
     /// Which user.
     pub user: UserId,
+    /// The organisation they belong to: the caller's, but for somebody of the platform who has another one open.
+    pub home: TenantId,
     /// Name as shown.
     pub name: String,
     /// Address they sign in with.
@@ -84,6 +92,10 @@ pub struct Caller {
     pub access: Access,
     /// Person or program.
     pub who: Who,
+    /// What they may do on the platform; nothing for everybody who belongs to an organisation.
+    pub platform: PlatformPermissions,
+    /// The organisation whose data they have opened, if they run the platform: then it is `tenant`.
+    pub opening: Option<Opening>,
     /// Address the request came from.
     pub source: Option<IpAddr>,
     /// The credential itself ends then: an access token's does.
@@ -147,6 +159,7 @@ impl Caller {
     /// Who acts, for the record of deeds.
     pub fn by(&self) -> By {
         let (actor, name) = match &self.who {
+            Who::Person(person) if self.platform != PlatformPermissions::default() => (Actor::Platform(person.user), person.name.clone()),
             Who::Person(person) => (Actor::Person(person.user), person.name.clone()),
             Who::Program { key, name } => (Actor::Program(*key), name.clone()),
             Who::Screen { name, .. } => (Actor::Visitor, name.clone()),
@@ -211,13 +224,16 @@ impl Caller {
                     let same = |caller: &Caller| caller.tenant == self.tenant && !caller.must_enrol();
                     found.filter(same).map(|caller| caller.access)
                 }),
-                Held::Api { id, .. } => access_token::look(state, self.tenant, *id, person.user).await,
+                Held::Api { id, .. } => match access_token::look(state, person.home, *id, person.user).await {
+                    Ok(Some(_)) if self.opening.is_some() => platform::still_open(state, self, person).await,
+                    found => found,
+                },
             },
             Who::Program { key, .. } => key::look(state, self.tenant, *key).await,
             Who::Screen { link, .. } => screen::look(state, self.tenant, *link).await,
         };
         match now {
-            Ok(access) => access.is_some_and(|access| access == self.access),
+            Ok(access) => access.is_some_and(|access| access == self.access) && self.check_suspended(state).is_ok(),
             // Postgres away: what was seen is shown on, but nobody new gets in.
             Err(_) => true,
         }
@@ -231,17 +247,24 @@ impl FromRequest for Caller {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let request = request.clone();
         Box::pin(async move {
-            let caller = identify(&request).await?;
+            let state = state_of(&request)?;
+            let caller = identify(&request, state).await?;
+            // Also then one may leave.
+            if request.path() != "/signout" {
+                caller.check_suspended(state)?;
+            }
             request.extensions_mut().insert(caller.asked());
             Ok(caller)
         })
     }
 }
 
-async fn identify(request: &HttpRequest) -> Result<Caller, Problem> {
-    let state = request
-        .app_data::<web::Data<AppState>>()
-        .ok_or_else(|| Problem::internal("find the application's state", "listener without state"))?;
+fn state_of(request: &HttpRequest) -> Result<&web::Data<AppState>, Problem> {
+    let state = request.app_data::<web::Data<AppState>>();
+    state.ok_or_else(|| Problem::internal("find the application's state", "listener without state"))
+}
+
+async fn identify(request: &HttpRequest, state: &web::Data<AppState>) -> Result<Caller, Problem> {
     let unauthenticated = || {
         Problem::new(
             Kind::Unauthenticated,

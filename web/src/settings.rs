@@ -63,6 +63,8 @@ pub struct Settings {
     pub limits: Limits,
     /// Password checks.
     pub sign_in: SignIn,
+    /// Those who run the platform.
+    pub platform: Platform,
     /// Logs.
     pub telemetry: Telemetry,
 }
@@ -224,6 +226,14 @@ pub struct SignIn {
     pub invitation_days: u32,
     /// How long the link for a forgotten password holds.
     pub reset_minutes: u32,
+}
+
+/// `[platform]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Platform {
+    /// How long an organisation's data stays open to somebody who runs the platform.
+    pub opening_minutes: u32,
 }
 
 /// How log lines look.

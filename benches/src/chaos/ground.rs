@@ -1,5 +1,8 @@
 //! All parts of a run, as processes: how they are started, told of each other, and made to suffer.
 
+mod broker;
+mod suffering;
+
 use std::fmt;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::net::{SocketAddr, TcpListener};
@@ -10,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::process::Command;
 use tokio::sync::Mutex;
@@ -22,10 +25,10 @@ use trunkline_web::demo::{self, Demo};
 use trunkline_web::identity::password::Passwords;
 use trunkline_web::settings::Environment;
 
+use self::broker::Broker;
 use super::clickhouse::PASSWORD;
-use super::process::{Blow, Process};
-use super::schedule::Fault;
-use super::wire::{Condition, Wire};
+use super::process::Process;
+use super::wire::Wire;
 
 /// A part is ready within this time, or the run is given up: a first start loads half a gigabyte of ClickHouse.
 const READY_WITHIN: Duration = Duration::from_secs(240);
@@ -69,14 +72,6 @@ struct Addresses {
     site: SocketAddr,
     intake: SocketAddr,
     admin: SocketAddr,
-}
-
-struct Broker {
-    script: PathBuf,
-    directory: PathBuf,
-    port: u16,
-    controller_port: u16,
-    pid: Pid,
 }
 
 struct Inner {
@@ -333,125 +328,6 @@ impl Template {
             .stdout(said(&self.directory, &self.name)?)
             .stderr(said(&self.directory, &self.name)?);
         Ok(command)
-    }
-}
-
-impl Parts {
-    /// How many nodes there are.
-    pub fn nodes(&self) -> usize {
-        self.0.nodes.len()
-    }
-
-    /// Makes a part suffer; returns when it runs as before. Faults of one part wait for each other.
-    pub async fn suffer(&self, part: Part, fault: Fault, lasting: Duration) -> Result<()> {
-        let blow = match fault {
-            Fault::Kill => Blow::Kill,
-            Fault::End => Blow::End,
-            Fault::Freeze => Blow::Freeze,
-            Fault::Cut | Fault::Slow => return self.disturb(part, fault, lasting).await,
-        };
-        match part {
-            Part::Node(number) => match &*self.0.nodes[number].lock().await {
-                Some(node) => node.suffer(blow, lasting).await,
-                None => Ok(()),
-            },
-            Part::ClickHouse => match &*self.0.clickhouse.lock().await {
-                Some(process) => process.suffer(blow, lasting).await,
-                None => Ok(()),
-            },
-            Part::Kafka => self.0.kafka.lock().await.suffer(blow, lasting).await,
-            Part::Postgres => suffer(&*self.0.postgres.lock().await, blow, lasting).await,
-        }
-    }
-
-    async fn disturb(&self, part: Part, fault: Fault, lasting: Duration) -> Result<()> {
-        let condition = if fault == Fault::Cut { Condition::Cut } else { Condition::Slow };
-        let wire = match part {
-            Part::Postgres => &self.0.postgres_wire,
-            Part::ClickHouse => &self.0.clickhouse_wire,
-            Part::Node(_) | Part::Kafka => anyhow::bail!("{part} has no wire"),
-        };
-        wire.becomes(condition);
-        tokio::time::sleep(lasting).await;
-        wire.becomes(Condition::Whole);
-        Ok(())
-    }
-}
-
-/// Postgres is started again by who keeps it; when its server dies, its children go with it.
-async fn suffer(postgres: &EmbeddedPostgres, blow: Blow, lasting: Duration) -> Result<()> {
-    let server = postgres
-        .process_id()
-        .and_then(|pid| i32::try_from(pid).ok())
-        .and_then(Pid::from_raw);
-    let server = server.context("Postgres is about to start")?;
-    if blow != Blow::Freeze {
-        kill_process(server, Signal::KILL)?;
-        return Ok(());
-    }
-    // The server first, so that it makes no more children.
-    let family = family(server).await?;
-    for pid in &family {
-        // A child may have ended by itself.
-        let _ = kill_process(*pid, Signal::STOP);
-    }
-    tokio::time::sleep(lasting).await;
-    for pid in &family {
-        let _ = kill_process(*pid, Signal::CONT);
-    }
-    Ok(())
-}
-
-async fn family(server: Pid) -> Result<Vec<Pid>> {
-    let parent = server.as_raw_nonzero().to_string();
-    let output = Command::new("ps").args(["-o", "pid=", "--ppid", &parent]).output().await?;
-    let children = String::from_utf8(output.stdout)?;
-    let children = children.split_whitespace().filter_map(|pid| Pid::from_raw(pid.parse().ok()?));
-    Ok(std::iter::once(server).chain(children).collect())
-}
-
-impl Broker {
-    async fn start(script: &Path, directory: &Path) -> Result<Broker> {
-        let mut broker = Broker {
-            script: script.to_owned(),
-            directory: directory.join("kafka"),
-            port: free_address()?.port(),
-            controller_port: free_address()?.port(),
-            pid: Pid::INIT,
-        };
-        broker.again().await?;
-        Ok(broker)
-    }
-
-    /// Runs the script, which returns once the broker takes clients.
-    async fn again(&mut self) -> Result<()> {
-        let output = Command::new(&self.script)
-            .arg(&self.directory)
-            .args([self.port.to_string(), self.controller_port.to_string()])
-            .output()
-            .await
-            .with_context(|| format!("run {}", self.script.display()))?;
-        let said = String::from_utf8_lossy(&output.stdout);
-        let pid = said.trim().parse().ok().and_then(Pid::from_raw);
-        self.pid = pid.with_context(|| format!("no broker: {}", String::from_utf8_lossy(&output.stderr)))?;
-        Ok(())
-    }
-
-    fn signal(&self, signal: Signal) {
-        // Gone already is as good.
-        let _ = kill_process(self.pid, signal);
-    }
-
-    async fn suffer(&mut self, blow: Blow, lasting: Duration) -> Result<()> {
-        if blow == Blow::Freeze {
-            self.signal(Signal::STOP);
-            tokio::time::sleep(lasting).await;
-            self.signal(Signal::CONT);
-            return Ok(());
-        }
-        self.signal(Signal::KILL);
-        tokio::time::sleep(lasting).await;
-        self.again().await
     }
 }
 

@@ -21,6 +21,8 @@ pub const BEGINNING: [u8; 32] = [0; 32];
 pub enum Actor {
     /// Somebody signed in.
     Person(UserId),
+    /// Somebody who runs the platform.
+    Platform(UserId),
     /// A program with an API key.
     Program(KeyId),
     /// A person without a credential yet: accepting an invitation, resetting a password, a screen with a link.
@@ -36,6 +38,7 @@ impl Actor {
     pub fn kind(&self) -> &'static str {
         match self {
             Actor::Person(_) => "person",
+            Actor::Platform(_) => "platform",
             Actor::Program(_) => "program",
             Actor::Visitor => "visitor",
             Actor::Operator => "operator",
@@ -46,7 +49,7 @@ impl Actor {
     /// Which one, where there are many.
     pub fn id(&self) -> Option<Uuid> {
         match self {
-            Actor::Person(user) => Some(user.0),
+            Actor::Person(user) | Actor::Platform(user) => Some(user.0),
             Actor::Program(key) => Some(key.0),
             _ => None,
         }
@@ -56,6 +59,7 @@ impl Actor {
     pub fn read(kind: &str, id: Option<Uuid>) -> Option<Actor> {
         match (kind, id) {
             ("person", Some(id)) => Some(Actor::Person(UserId(id))),
+            ("platform", Some(id)) => Some(Actor::Platform(UserId(id))),
             ("program", Some(id)) => Some(Actor::Program(KeyId(id))),
             ("visitor", None) => Some(Actor::Visitor),
             ("operator", None) => Some(Actor::Operator),

@@ -64,6 +64,10 @@ identity!(
     /// An API key.
     KeyId, "key_"
 );
+identity!(
+    /// That somebody of the platform has opened an organisation's data for a while.
+    OpeningId, "opn_"
+);
 
 identity!(
     /// A link that shows a board on a screen without a seat.

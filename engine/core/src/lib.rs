@@ -15,6 +15,7 @@ pub mod json;
 pub mod limit;
 pub mod metric;
 pub mod name;
+pub mod platform;
 pub mod reconcile;
 pub mod record;
 pub mod retry;

@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::Value;
 use trunkline_core::access::Permission;
 use trunkline_core::audit::Actor;
-use trunkline_core::id::{KeyId, UserId};
+use trunkline_core::id::{KeyId, TenantId, UserId};
 use trunkline_stores::postgres::config::deeds::{DeedFilter, Deeded};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -55,7 +55,7 @@ pub struct AuditEntry {
 /// Who acted.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ActorForm {
-    /// `person`, `program` (an API key), `visitor` (no credential yet), `operator` (command line) or `system`.
+    /// `person`, `platform` (somebody who runs the platform), `program` (an API key), `visitor` (no credential yet), `operator` (command line) or `system`.
     #[serde(rename = "type")]
     pub kind: String,
     /// Which person or key; null for the others.
@@ -82,23 +82,33 @@ pub struct ActorForm {
 #[get("/v1/audit")]
 pub async fn entries(caller: Caller, request: HttpRequest, state: web::Data<AppState>) -> Result<web::Json<Page<AuditEntry>>, Problem> {
     caller.needs(Permission::Audit)?;
-    let mut parameters = Parameters::of(&request)?;
+    page(&state, &caller, &request, (caller.tenant, LIST)).await.map(web::Json)
+}
+
+/// A page of the record of an organisation, which the caller may read, as the request asks for it.
+pub async fn page(
+    state: &AppState,
+    caller: &Caller,
+    request: &HttpRequest,
+    (tenant, list): (TenantId, &str),
+) -> Result<Page<AuditEntry>, Problem> {
+    let mut parameters = Parameters::of(request)?;
     let limit = parameters.limit()?;
-    let turning = turning(&mut parameters, &caller, &state, LIST)?;
+    let turning = turning(&mut parameters, caller, state, list)?;
     let filter = filter(&mut parameters)?;
     parameters.end()?;
     let page = state
         .config
-        .deeds(caller.tenant, &filter, &turning, limit)
+        .deeds(tenant, &filter, &turning, limit)
         .await
         .map_err(|error| refused("read the record of deeds", error))?;
-    let seal = |number: i64| state.cursors.seal(caller.tenant, LIST, &number.to_string());
-    Ok(web::Json(Page {
+    let seal = |number: i64| state.cursors.seal(caller.tenant, list, &number.to_string());
+    Ok(Page {
         data: page.entries.into_iter().map(AuditEntry::of).collect(),
         has_more: page.older.is_some(),
         next_cursor: page.older.map(seal),
         previous_cursor: page.newer.map(seal),
-    }))
+    })
 }
 
 fn filter(parameters: &mut Parameters) -> Result<DeedFilter, Problem> {
@@ -138,7 +148,7 @@ impl AuditEntry {
             at: moment(entry.at),
             actor: ActorForm {
                 id: Actor::read(&entry.actor, entry.actor_id).and_then(|actor| match actor {
-                    Actor::Person(user) => Some(user.to_string()),
+                    Actor::Person(user) | Actor::Platform(user) => Some(user.to_string()),
                     Actor::Program(key) => Some(key.to_string()),
                     _ => None,
                 }),

@@ -4,10 +4,11 @@ use actix_web::{HttpRequest, HttpResponse, get, patch, post, web};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use trunkline_core::access::Role;
+use trunkline_core::platform::PlatformPermission;
 use utoipa::ToSchema;
 
 use super::etag::must_match;
-use super::form::json;
+use super::form::{json, moment};
 use crate::configure::profile;
 use crate::error::{Problem, Written};
 use crate::identity::{Caller, Who};
@@ -30,6 +31,10 @@ pub struct Me {
     pub role: Option<&'static str>,
     /// Permissions held everywhere in the organisation.
     pub permissions: Vec<&'static str>,
+    /// What they may do on the platform; empty for everybody who belongs to an organisation.
+    pub platform_permissions: Vec<&'static str>,
+    /// Until when somebody who runs the platform has this organisation open; null for everybody else.
+    pub open_until: Option<String>,
 }
 
 /// What a person may change of themselves.
@@ -103,7 +108,7 @@ impl Me {
         let (object, id, name, email, role) = match &caller.who {
             Who::Person(person) => ("person", person.user.to_string(), &person.name, Some(&person.email), person.role),
             Who::Program { key, name } => ("api_key", key.to_string(), name, None, None),
-            Who::Screen { link, name } => ("tv_link", link.to_string(), name, None, None),
+            Who::Screen { link, name, .. } => ("tv_link", link.to_string(), name, None, None),
         };
         Me {
             object,
@@ -113,6 +118,8 @@ impl Me {
             email: email.cloned(),
             role: role.map(Role::as_str),
             permissions: caller.access.everywhere().iter().map(|permission| permission.scope()).collect(),
+            platform_permissions: caller.platform.iter().map(PlatformPermission::as_str).collect(),
+            open_until: caller.opening.as_ref().and_then(|opening| moment(opening.expires_at)),
         }
     }
 }

@@ -131,7 +131,7 @@ impl Parameters {
             sight: caller.sight(Permission::Live)?,
             business: self.business("business", state, caller)?,
             agent: self.text("agent")?,
-            direction: self.word("direction")?,
+            direction: caller.direction(self.word("direction")?)?,
             channel: self.word("channel")?,
             window: minutes.map_or(Window::Day, Window::Minutes),
             all_figures: self.flag("figures")?.unwrap_or(false),

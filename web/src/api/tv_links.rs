@@ -12,6 +12,7 @@ use crate::configure::refused;
 use crate::error::{Problem, Written};
 use crate::identity::session::now;
 use crate::identity::{Caller, screen};
+use crate::pages::wall;
 use crate::state::AppState;
 
 /// All links.
@@ -34,6 +35,8 @@ pub struct TvLinkForm {
     pub business_id: Option<String>,
     /// Its agent, by Retell's id; null: all of the business.
     pub agent_id: Option<String>,
+    /// Calls of this direction only: `inbound` or `outbound`; null: all.
+    pub direction: Option<String>,
     /// When it was made.
     pub created_at: Option<String>,
     /// Not accepted from then on.
@@ -59,6 +62,9 @@ pub struct NewLink {
     /// Its agent, by Retell's id; only together with `business_id`.
     #[serde(default)]
     pub agent_id: Option<String>,
+    /// Calls of this direction only: `inbound` or `outbound`; left out: all, chats included.
+    #[serde(default)]
+    pub direction: Option<String>,
     /// Days that it holds, 1 to 730; left out: 365.
     #[serde(default)]
     pub days: Option<u32>,
@@ -146,6 +152,15 @@ pub async fn make(caller: &Caller, state: &AppState, new: NewLink) -> Result<(Li
         let detail = "agent_id must be one of Retell's ids, together with the business_id that it belongs to.";
         return Err(Problem::field("/agent_id", "unreadable", detail));
     }
+    let asked = new.direction.filter(|word| !word.is_empty());
+    let direction = asked.as_deref().and_then(wall::direction);
+    if asked.is_some() && direction.is_none() {
+        return Err(Problem::field(
+            "/direction",
+            "unknown_value",
+            "direction must be inbound or outbound.",
+        ));
+    }
     let days = new.days.unwrap_or(screen::DAYS);
     if !(1..=screen::DAYS_MAX).contains(&days) {
         let detail = format!("days must be between 1 and {}.", screen::DAYS_MAX);
@@ -156,6 +171,7 @@ pub async fn make(caller: &Caller, state: &AppState, new: NewLink) -> Result<(Li
         name,
         business,
         agent,
+        direction,
         days,
     };
     let made = screen::create(state, caller.tenant, &caller.by(), wanted).await;
@@ -191,6 +207,7 @@ impl TvLinkForm {
             name: link.name,
             business_id: link.business.map(|business| business.to_string()),
             agent_id: link.agent,
+            direction: link.direction,
             created_at: moment(link.created_at),
             expires_at: moment(link.expires_at),
             last_seen_at: link.seen_at.and_then(moment),

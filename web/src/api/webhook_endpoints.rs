@@ -1,12 +1,14 @@
 //! `/v1/webhook-endpoints`: where this organisation wants to be told of its calls.
 
-use actix_web::{HttpResponse, delete, get, patch, post, web};
+use actix_web::http::header::ETAG;
+use actix_web::{HttpRequest, HttpResponse, delete, get, patch, post, web};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use trunkline_core::access::Permission;
 use trunkline_stores::postgres::config::webhooks::WebhookEndpoint;
 use utoipa::ToSchema;
 
+use super::etag::{must_match, name_of};
 use super::form::{json, moment};
 use crate::configure::endpoint::{self, Draft};
 use crate::error::{Problem, Written};
@@ -44,6 +46,15 @@ pub struct EndpointForm {
     /// What deliveries are signed with (Standard Webhooks); shown once, when it is made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secret: Option<String>,
+}
+
+/// What an ETag of an endpoint names: what can be changed, not how deliveries go.
+#[derive(Serialize)]
+struct Version<'a> {
+    id: &'a str,
+    url: &'a str,
+    events: &'a [String],
+    enabled: bool,
 }
 
 /// An endpoint to be made.
@@ -111,33 +122,36 @@ pub async fn create(caller: Caller, state: web::Data<AppState>, body: web::Bytes
     responses((status = 200, description = "The endpoint", body = EndpointForm),
     (status = 401, description = "No credential", body = Written), (status = 404, description = "Not there", body = Written)))]
 #[get("/v1/webhook-endpoints/{id}")]
-pub async fn show(caller: Caller, state: web::Data<AppState>, path: web::Path<String>) -> Result<web::Json<EndpointForm>, Problem> {
-    let found = endpoint::find(&state, &caller, &path).await?;
-    Ok(web::Json(EndpointForm::of(found, None)))
+pub async fn show(caller: Caller, state: web::Data<AppState>, path: web::Path<String>) -> Result<HttpResponse, Problem> {
+    tagged(endpoint::find(&state, &caller, &path).await?)
 }
 
-/// Changes an endpoint, or switches it on or off.
-#[utoipa::path(tag = "webhooks", operation_id = "updateWebhookEndpoint", params(("id" = String, Path, description = "Its id")),
+/// Changes an endpoint, or switches it on or off; `If-Match` is needed.
+#[utoipa::path(tag = "webhooks", operation_id = "updateWebhookEndpoint", params(("id" = String, Path, description = "Its id"),
+    ("If-Match" = String, Header, description = "ETag of the state that is to be changed")),
     request_body = EndpointChange, responses((status = 200, description = "The endpoint", body = EndpointForm),
     (status = 401, description = "No credential", body = Written), (status = 404, description = "Not there", body = Written),
-    (status = 422, description = "An address that must not be called, or an event that there is not", body = Written)))]
+    (status = 412, description = "Changed meanwhile", body = Written),
+    (status = 422, description = "An address that must not be called, or an event that there is not", body = Written),
+    (status = 428, description = "No If-Match", body = Written)))]
 #[patch("/v1/webhook-endpoints/{id}")]
 pub async fn update(
     caller: Caller,
+    request: HttpRequest,
     state: web::Data<AppState>,
     path: web::Path<String>,
     body: web::Bytes,
-) -> Result<web::Json<EndpointForm>, Problem> {
+) -> Result<HttpResponse, Problem> {
     let before = endpoint::find(&state, &caller, &path).await?;
     let change: EndpointChange = json(&body)?;
+    must_match(&request, &EndpointForm::of(before.clone(), None).version())?;
     let draft = Draft {
         url: change.url.unwrap_or(before.url),
         events: change.events.unwrap_or(before.events),
         business: None,
         enabled: change.enabled.unwrap_or(before.disabled_at.is_none()),
     };
-    let after = endpoint::change(&state, &caller, before.id, &draft).await?;
-    Ok(web::Json(EndpointForm::of(after, None)))
+    tagged(endpoint::change(&state, &caller, before.id, &draft).await?)
 }
 
 /// Gives an endpoint another secret. The answer holds it once; for 24 hours deliveries are signed with both, the new one first.
@@ -151,18 +165,41 @@ pub async fn rotate(caller: Caller, state: web::Data<AppState>, path: web::Path<
     Ok(web::Json(EndpointForm::of(found, Some(secret))))
 }
 
-/// Removes an endpoint. What waits for it is not delivered.
-#[utoipa::path(tag = "webhooks", operation_id = "deleteWebhookEndpoint", params(("id" = String, Path, description = "Its id")),
+/// Removes an endpoint; `If-Match` is needed. What waits for it is not delivered.
+#[utoipa::path(tag = "webhooks", operation_id = "deleteWebhookEndpoint", params(("id" = String, Path, description = "Its id"),
+    ("If-Match" = String, Header, description = "ETag of the state that is to be removed")),
     responses((status = 204, description = "It is gone"),
-    (status = 401, description = "No credential", body = Written), (status = 404, description = "Not there", body = Written)))]
+    (status = 401, description = "No credential", body = Written), (status = 404, description = "Not there", body = Written),
+    (status = 412, description = "Changed meanwhile", body = Written), (status = 428, description = "No If-Match", body = Written)))]
 #[delete("/v1/webhook-endpoints/{id}")]
-pub async fn remove(caller: Caller, state: web::Data<AppState>, path: web::Path<String>) -> Result<HttpResponse, Problem> {
+pub async fn remove(
+    caller: Caller,
+    request: HttpRequest,
+    state: web::Data<AppState>,
+    path: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
     let found = endpoint::find(&state, &caller, &path).await?;
+    must_match(&request, &EndpointForm::of(found.clone(), None).version())?;
     endpoint::remove(&state, &caller, found.id).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
+fn tagged(endpoint: WebhookEndpoint) -> Result<HttpResponse, Problem> {
+    let form = EndpointForm::of(endpoint, None);
+    let tag = name_of(&form.version())?;
+    Ok(HttpResponse::Ok().insert_header((ETAG, tag)).json(form))
+}
+
 impl EndpointForm {
+    fn version(&self) -> Version<'_> {
+        Version {
+            id: &self.id,
+            url: &self.url,
+            events: &self.events,
+            enabled: self.enabled,
+        }
+    }
+
     fn of(endpoint: WebhookEndpoint, secret: Option<SecretString>) -> EndpointForm {
         EndpointForm {
             object: "webhook_endpoint",

@@ -321,13 +321,13 @@ async fn organisation(config: &Config, name: &str) -> anyhow::Result<TenantId> {
         .with_context(|| format!("{name}: no such organisation"))
 }
 
-fn check_password(password: &SecretString, email: &str, name: &str, organisation: &str) -> anyhow::Result<()> {
+pub(super) fn check_password(password: &SecretString, email: &str, name: &str, organisation: &str) -> anyhow::Result<()> {
     let about = About { email, name, organisation };
     password_rules::refusal(password, &about).map_or(Ok(()), |weak| Err(weak.into()))
 }
 
 /// Runs `work` with the configuration, beside a running product or without one.
-fn within(context: Context, work: impl AsyncFnOnce(Config) -> anyhow::Result<()>) -> anyhow::Result<ExitCode> {
+pub(super) fn within(context: Context, work: impl AsyncFnOnce(Config) -> anyhow::Result<()>) -> anyhow::Result<ExitCode> {
     telemetry::start_logs(&context.settings.telemetry, false);
     serve::runtime()?.block_on(async {
         let postgres = Postgres::open(&context.settings, Owner::Any).await?;
@@ -341,7 +341,7 @@ fn within(context: Context, work: impl AsyncFnOnce(Config) -> anyhow::Result<()>
     })
 }
 
-fn password_from_stdin() -> anyhow::Result<SecretString> {
+pub(super) fn password_from_stdin() -> anyhow::Result<SecretString> {
     if std::io::stdin().is_terminal() {
         eprintln!("type the password and Enter, then Ctrl+D (it is shown):");
     }

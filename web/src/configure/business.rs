@@ -6,7 +6,7 @@ use trunkline_core::id::BusinessId;
 use trunkline_core::metric::Targets;
 use trunkline_stores::postgres::row::{Business, NewBusiness};
 
-use super::{Wrong, refused};
+use super::{Wrong, refused, until_known};
 use crate::error::Problem;
 use crate::identity::Caller;
 use crate::state::AppState;
@@ -36,6 +36,7 @@ pub async fn create(state: &AppState, caller: &Caller, new: NewBusiness) -> Resu
         .create_business(caller.tenant, &caller.by(), &new)
         .await
         .map_err(|error| refused("make a business", error))?;
+    until_known(state, |directory| directory.businesses.contains_key(&id)).await;
     Ok(as_kept(id, new))
 }
 

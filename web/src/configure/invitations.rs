@@ -54,12 +54,7 @@ pub async fn find(state: &AppState, caller: &Caller, id: InvitationId) -> Result
 pub async fn create(state: &AppState, caller: &Caller, mut draft: Draft) -> Result<Offered, Problem> {
     caller.needs(Permission::People)?;
     let mut wrong = Wrong::default();
-    let email = draft.email.trim().to_lowercase();
-    let parts = email.split_once('@').filter(|(user, host)| !user.is_empty() && !host.is_empty());
-    let odd = |letter: char| letter.is_control() || letter.is_whitespace();
-    if parts.is_none() || email.len() > EMAIL_CHARS || email.contains(odd) {
-        wrong.field("/email", "bad_email", "Write an address such as ana@example.com.");
-    }
+    let email = checked_email(&draft.email, &mut wrong);
     let name = wrong.name("/name", &draft.name);
     if draft.role.is_none() && draft.grants.is_empty() {
         wrong.field("/role", "no_role", "Give a role everywhere or in at least one business.");
@@ -95,6 +90,17 @@ pub async fn create(state: &AppState, caller: &Caller, mut draft: Draft) -> Resu
         other => refused("invite somebody", other),
     })?;
     offered(state, caller, id, token).await
+}
+
+/// An address as it is kept.
+pub(super) fn checked_email(text: &str, wrong: &mut Wrong) -> String {
+    let email = text.trim().to_lowercase();
+    let parts = email.split_once('@').filter(|(user, host)| !user.is_empty() && !host.is_empty());
+    let odd = |letter: char| letter.is_control() || letter.is_whitespace();
+    if parts.is_none() || email.len() > EMAIL_CHARS || email.contains(odd) {
+        wrong.field("/email", "bad_email", "Write an address such as ana@example.com.");
+    }
+    email
 }
 
 /// Sends an open invitation again. The link sent before is worth nothing from then on.
@@ -135,7 +141,7 @@ fn check_open(invitation: &InvitationListed) -> Result<(), Problem> {
 }
 
 /// A token for the caller to hand over, when there is no mail server.
-fn handed_over(state: &AppState) -> Option<(String, [u8; 32])> {
+pub(super) fn handed_over(state: &AppState) -> Option<(String, [u8; 32])> {
     (!state.settings.mail.is_set()).then(token::fresh)
 }
 
@@ -146,7 +152,8 @@ async fn offered(state: &AppState, caller: &Caller, id: InvitationId, token: Opt
     Ok((invitation, link))
 }
 
-fn expiry(state: &AppState) -> Millis {
+/// When an invitation made now ends.
+pub(super) fn expiry(state: &AppState) -> Millis {
     now().plus(i64::from(state.settings.sign_in.invitation_days) * 86_400_000)
 }
 

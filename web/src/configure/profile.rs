@@ -21,7 +21,7 @@ pub async fn rename(state: &AppState, caller: &Caller, name: &str) -> Result<Str
     let mut wrong = Wrong::default();
     let name = wrong.name("/name", name);
     wrong.end()?;
-    let renamed = state.config.rename_person(caller.tenant, &caller.by(), person.user, &name).await;
+    let renamed = state.config.rename_person(person.home, &caller.by(), person.user, &name).await;
     renamed.map_err(|error| refused("rename a person", error))?;
     Ok(name)
 }
@@ -29,7 +29,7 @@ pub async fn rename(state: &AppState, caller: &Caller, name: &str) -> Result<Str
 /// Gives oneself another password, for the one in force. All other sessions end.
 pub async fn change_password(state: &AppState, caller: &Caller, current: SecretString, new: SecretString) -> Result<(), Problem> {
     let person = person(caller)?;
-    let organisation = state.config.organisation_name(caller.tenant).await;
+    let organisation = state.config.organisation_name(person.home).await;
     let organisation = organisation.map_err(|error| refused("read an organisation", error))?;
     let about = About {
         email: &person.email,
@@ -44,7 +44,7 @@ pub async fn change_password(state: &AppState, caller: &Caller, current: SecretS
     let kept = person.session.hash();
     let set = state
         .config
-        .set_password(caller.tenant, &caller.by(), person.user, &hash, Some(&kept))
+        .set_password(person.home, &caller.by(), person.user, &hash, Some(&kept))
         .await;
     set.map_err(|error| refused("set a password", error))
 }

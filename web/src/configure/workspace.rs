@@ -9,7 +9,7 @@ use trunkline_core::access::Permission;
 use trunkline_core::id::WorkspaceId;
 use trunkline_stores::postgres::row::{NewWorkspace, Workspace};
 
-use super::{Wrong, refused};
+use super::{Wrong, refused, until_known};
 use crate::error::Problem;
 use crate::identity::Caller;
 use crate::state::AppState;
@@ -106,6 +106,7 @@ pub async fn link(state: &AppState, caller: &Caller, link: Link) -> Result<(Work
         .create_workspace(caller.tenant, &caller.by(), &new)
         .await
         .map_err(|error| refused("link a workspace", error))?;
+    until_known(state, |directory| directory.unassigned.contains_key(&id)).await;
     Ok((find(state, caller, &id.to_string()).await?, trial))
 }
 

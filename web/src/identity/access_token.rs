@@ -22,7 +22,7 @@ use trunkline_stores::postgres::config::tokens::ApiSession;
 use uuid::Uuid;
 
 use super::session::{Held, now};
-use super::{Caller, Person, Who, key};
+use super::{Caller, Person, Who, key, platform};
 use crate::api::tokens::PublicKey;
 use crate::request;
 use crate::state::AppState;
@@ -195,14 +195,19 @@ pub async fn find(state: &AppState, text: &str, source: Option<IpAddr>) -> Resul
                 },
                 source,
                 until,
+                platform: Default::default(),
+                opening: None,
             }),
             Err(_) => None,
         },
     };
-    if found.is_none() {
-        revoked();
+    match found {
+        Some(caller) => platform::seen(state, caller).await.map(Some),
+        None => {
+            revoked();
+            Ok(None)
+        }
     }
-    Ok(found)
 }
 
 /// What the person of a session may do now; `None` when it has ended.
@@ -219,6 +224,7 @@ fn person(session: ApiSession, source: Option<IpAddr>, until: Option<Millis>) ->
         access: Access::of_person(row.role, &row.grants),
         who: Who::Person(Person {
             user: row.user,
+            home: row.tenant,
             name: row.name,
             email: row.email,
             role: row.role,
@@ -230,6 +236,8 @@ fn person(session: ApiSession, source: Option<IpAddr>, until: Option<Millis>) ->
         }),
         source,
         until,
+        platform: Default::default(),
+        opening: None,
     }
 }
 

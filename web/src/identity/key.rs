@@ -91,6 +91,8 @@ pub async fn find(state: &AppState, text: &str, source: Option<IpAddr>) -> Resul
         },
         source,
         until: None,
+        platform: Default::default(),
+        opening: None,
     }))
 }
 

@@ -12,6 +12,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 use trunkline_core::access::{Access, Agents, Grant, Permission, Role, Sight};
 use trunkline_core::audit::By;
+use trunkline_core::facts::Direction;
 use trunkline_core::id::{BusinessId, LinkId, TenantId};
 use trunkline_core::instant::Millis;
 use trunkline_stores::postgres::PostgresError;
@@ -20,8 +21,9 @@ use trunkline_stores::postgres::row::Hash32;
 
 use super::session::now;
 use super::{Caller, Who};
-use crate::error::Problem;
+use crate::error::{Kind, Problem};
 use crate::pages::format::path_segment;
+use crate::pages::wall::direction;
 use crate::state::AppState;
 
 /// The screen's cookie, over https and over http.
@@ -46,6 +48,8 @@ pub struct Wanted {
     pub business: Option<BusinessId>,
     /// Its agent, by Retell's id.
     pub agent: Option<String>,
+    /// Calls of this direction only; none: all.
+    pub direction: Option<Direction>,
     /// Days that the link holds.
     pub days: u32,
 }
@@ -58,6 +62,7 @@ pub async fn create(state: &AppState, tenant: TenantId, by: &By, wanted: Wanted)
         name: wanted.name,
         business: wanted.business,
         agent: wanted.agent,
+        direction: wanted.direction.map(|direction| word(direction).to_owned()),
         token_hash: hash(&token),
         created_at,
         expires_at: created_at.plus(i64::from(wanted.days) * 86_400_000),
@@ -75,9 +80,12 @@ pub async fn find(state: &AppState, token: &str, source: Option<IpAddr>) -> Resu
         who: Who::Screen {
             link: link.id,
             name: link.name,
+            direction: link.direction.as_deref().and_then(direction),
         },
         source,
         until: None,
+        platform: Default::default(),
+        opening: None,
     }))
 }
 
@@ -99,9 +107,43 @@ pub fn check(caller: &Caller, business: Option<BusinessId>, agent: Option<&str>)
     }
 }
 
+/// The word of a direction that a screen can be bound to, as stored and as in addresses.
+pub fn word(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Inbound => "inbound",
+        Direction::Outbound => "outbound",
+        Direction::None => "",
+    }
+}
+
+impl Caller {
+    /// The only direction whose calls the caller sees: of a screen that is bound to one.
+    pub fn only_direction(&self) -> Option<Direction> {
+        match self.who {
+            Who::Screen { direction, .. } => direction,
+            Who::Person(_) | Who::Program { .. } => None,
+        }
+    }
+
+    /// The direction to show when this one is asked for; refuses one that the caller does not see.
+    pub fn direction(&self, asked: Option<Direction>) -> Result<Option<Direction>, Problem> {
+        match (self.only_direction(), asked) {
+            (Some(only), Some(other)) if only != other => Err(Problem::new(
+                Kind::Forbidden,
+                format!("This screen shows {} calls and no others.", word(only)),
+            )),
+            (Some(only), _) => Ok(Some(only)),
+            (None, asked) => Ok(asked),
+        }
+    }
+}
+
 /// Address of the board that a screen shows.
 pub fn board(caller: &Caller) -> String {
-    let whole = "/wall?tv=1".to_owned();
+    let whole = match caller.only_direction() {
+        Some(only) => format!("/wall?tv=1&direction={}", word(only)),
+        None => "/wall?tv=1".to_owned(),
+    };
     let Sight::Only(seen) = caller.access.sight(Permission::Live) else {
         return whole;
     };

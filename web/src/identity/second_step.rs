@@ -6,6 +6,7 @@ use trunkline_core::audit::{Actor, By};
 use trunkline_stores::postgres::config::second_factor::{Proof, Proved};
 use trunkline_stores::postgres::row::UserRow;
 
+use super::platform;
 use super::second_factor::{recovery_hash, step_of};
 use super::session::{self, SessionKey, now};
 use crate::error::{Kind, Problem};
@@ -35,6 +36,9 @@ pub async fn take(state: &AppState, request: &HttpRequest, typed: &str) -> Resul
     let step = found
         .map_err(|error| Problem::unavailable("find a second step", error))?
         .ok_or_else(gone)?;
+    if state.directory.borrow().is_suspended(step.tenant) {
+        return Err(platform::suspended());
+    }
     let by = By {
         actor: Actor::Person(step.user),
         name: step.name,

@@ -19,7 +19,7 @@ use trunkline_stores::postgres::PostgresError;
 use trunkline_stores::postgres::row::{Hash32, NewSession};
 use uuid::Uuid;
 
-use super::{Caller, Person, Who};
+use super::{Caller, Person, Who, platform};
 use crate::settings::Session;
 use crate::state::AppState;
 
@@ -128,20 +128,25 @@ pub fn of(request: &HttpRequest, secure: bool) -> Option<SessionKey> {
 /// The caller of a session; `None` when it is unknown, ended or too old.
 pub async fn find(state: &AppState, key: &SessionKey, source: Option<IpAddr>) -> Result<Option<Caller>, PostgresError> {
     let row = state.config.session_access(&key.hash(), now()).await?;
-    Ok(row.map(|row| Caller {
+    let Some(row) = row else { return Ok(None) };
+    let caller = Caller {
         tenant: row.tenant,
         access: Access::of_person(row.role, &row.grants),
         source,
         until: None,
+        platform: Default::default(),
+        opening: None,
         who: Who::Person(Person {
             user: row.user,
+            home: row.tenant,
             name: row.name,
             email: row.email,
             role: row.role,
             session: Held::Cookie(key.clone()),
             must_enrol: row.needs_factor && !row.has_factor,
         }),
-    }))
+    };
+    platform::seen(state, caller).await.map(Some)
 }
 
 /// A new session of a user and its cookie. Always a new secret: one from before signing in is worth nothing (S-113).
@@ -190,7 +195,7 @@ pub fn step_of(request: &HttpRequest, secure: bool) -> Option<SessionKey> {
 /// Ends the session of a person and gives the cookie that makes the browser forget it.
 pub async fn end(state: &AppState, caller: &Caller, person: &Person) -> Result<Cookie<'static>, PostgresError> {
     let hash = person.session.hash();
-    state.config.end_session(caller.tenant, &caller.by(), person.user, &hash).await?;
+    state.config.end_session(person.home, &caller.by(), person.user, &hash).await?;
     let secure = state.settings.server.secure();
     Ok(build(name(secure), String::new(), CookieDuration::ZERO, secure))
 }

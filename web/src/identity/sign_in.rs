@@ -13,7 +13,7 @@ use trunkline_core::id::{TenantId, UserId};
 use trunkline_stores::postgres::row::UserRow;
 
 use super::password::PasswordError;
-use super::{Caller, Person, second_step, session};
+use super::{Caller, Person, platform, second_step, session};
 use crate::configure::refused;
 use crate::error::{Kind, Problem};
 use crate::request;
@@ -153,6 +153,10 @@ pub async fn prove(state: &AppState, request: &HttpRequest, email: &str, passwor
         return Err(Problem::new(Kind::Unauthenticated, "E-mail or password is wrong."));
     };
     state.attempts.wrong.remove(&key);
+    // Said to those only whose password was right.
+    if state.directory.borrow().is_suspended(user.tenant) {
+        return Err(platform::suspended());
+    }
     tracing::info!(target: "audit", event = "authn.ok", tenant = %user.tenant, user = %user.id, request_id = %request::current_id(), "the password is right");
     Ok(user)
 }
@@ -174,7 +178,7 @@ pub async fn prove_again(state: &AppState, caller: &Caller, person: &Person, pas
     }
     let wrong = state.attempts.note(key);
     tracing::info!(target: "audit", event = "authz.stepup", tenant = %caller.tenant, user = %person.user, request_id = %request::current_id(), "refused");
-    note_refusal(state, caller.tenant, person.user, caller.source, wrong);
+    note_refusal(state, person.home, person.user, caller.source, wrong);
     Err(refused())
 }
 

@@ -24,14 +24,39 @@ pub struct Sender {
     pub keys: Vec<SigningKey>,
     /// Networks events may come from; empty: any.
     pub sources: Vec<IpNet>,
+    own: Ceiling,
+    /// Shared by all workspaces of the organisation.
+    organisation: Ceiling,
+}
+
+/// A ceiling on events a second, with what was used of it.
+#[derive(Clone, Default)]
+struct Ceiling {
     rate: u32,
     limiter: Option<Arc<DefaultDirectRateLimiter>>,
 }
 
-impl Sender {
-    /// False when the workspace is over its rate.
-    pub fn within_rate(&self) -> bool {
+impl Ceiling {
+    /// This ceiling; the one from before when it is the same, so that what was used of it counts on.
+    fn of(rate: u32, before: Option<&Ceiling>) -> Ceiling {
+        match before {
+            Some(before) if before.rate == rate => before.clone(),
+            _ => Ceiling {
+                rate,
+                limiter: NonZeroU32::new(rate).map(|rate| Arc::new(RateLimiter::direct(Quota::per_second(rate)))),
+            },
+        }
+    }
+
+    fn holds(&self) -> bool {
         self.limiter.as_ref().is_none_or(|limiter| limiter.check().is_ok())
+    }
+}
+
+impl Sender {
+    /// False when the workspace, or its organisation with all workspaces together, is over its rate.
+    pub fn within_rate(&self) -> bool {
+        self.own.holds() && self.organisation.holds()
     }
 }
 
@@ -60,21 +85,26 @@ impl Senders {
     /// Takes over a changed directory; workspaces whose rate is unchanged keep what they have used of it.
     pub fn replace(&self, directory: &Directory) {
         let before = self.by_token.load_full();
+        let held: HashMap<TenantId, &Ceiling> = before.values().map(|sender| (sender.tenant, &sender.organisation)).collect();
+        let organisations: HashMap<TenantId, Ceiling> = directory
+            .organisations
+            .iter()
+            .map(|(id, entry)| (*id, Ceiling::of(entry.intake_per_second.unwrap_or(0), held.get(id).copied())))
+            .collect();
         let now = directory
             .by_token
             .iter()
             .filter(|(_, entry)| entry.enabled)
-            .map(|(token, entry)| (token.clone(), Arc::new(self.sender(entry, before.get(token)))))
+            .map(|(token, entry)| {
+                let organisation = organisations.get(&entry.tenant).cloned().unwrap_or_default();
+                (token.clone(), Arc::new(self.sender(entry, before.get(token), organisation)))
+            })
             .collect();
         self.by_token.store(Arc::new(now));
     }
 
-    fn sender(&self, entry: &WorkspaceEntry, before: Option<&Arc<Sender>>) -> Sender {
+    fn sender(&self, entry: &WorkspaceEntry, before: Option<&Arc<Sender>>, organisation: Ceiling) -> Sender {
         let rate = entry.rate_per_second.unwrap_or(self.default_rate);
-        let limiter = before
-            .filter(|before| before.rate == rate)
-            .map(|before| before.limiter.clone())
-            .unwrap_or_else(|| NonZeroU32::new(rate).map(|rate| Arc::new(RateLimiter::direct(Quota::per_second(rate)))));
         Sender {
             tenant: entry.tenant,
             workspace: entry.workspace,
@@ -84,8 +114,8 @@ impl Senders {
                 .iter()
                 .filter_map(|text| network(text, entry.workspace))
                 .collect(),
-            rate,
-            limiter,
+            own: Ceiling::of(rate, before.map(|before| &before.own)),
+            organisation,
         }
     }
 

@@ -1,4 +1,4 @@
-//! Your account: where you are signed in, and the second step of signing in.
+//! Your account: name and password, where you are signed in, and the second step of signing in.
 
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -9,10 +9,11 @@ use trunkline_stores::postgres::PostgresError;
 use trunkline_stores::postgres::config::second_factor::{Proof, Proved};
 use uuid::Uuid;
 
-use crate::configure::refused;
+use crate::configure::{profile, refused};
 use crate::error::{Kind, Problem};
 use crate::identity::session::now;
 use crate::identity::{Caller, Person, second_factor, second_step, sign_in};
+use crate::pages::settings::{Done, Wrong, go};
 use crate::pages::shell::{Place, Shell};
 use crate::pages::{device, format, frame, html};
 use crate::state::AppState;
@@ -50,8 +51,14 @@ pub struct AccountPage {
     set_up: Option<SetUp>,
     /// Recovery codes, shown this once.
     codes: Vec<String>,
-    /// What was wrong with a form, in words.
+    /// What was wrong with the form of the second factor, in words.
     wrong: String,
+    /// What was changed, in words.
+    done: String,
+    /// The name as typed.
+    name: String,
+    /// What was wrong with name or password, by field.
+    refused: Wrong,
 }
 
 /// What the forms carry.
@@ -63,6 +70,12 @@ pub struct Filled {
     code: String,
     #[serde(default)]
     password: SecretString,
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    current_password: SecretString,
+    #[serde(default)]
+    new_password: SecretString,
 }
 
 /// What a page shows beside what is stored.
@@ -71,11 +84,79 @@ struct Shown {
     wrong: &'static str,
     codes: Vec<String>,
     set_up: bool,
+    done: Done,
+    name: Option<String>,
+    refused: Option<Problem>,
 }
 
 /// `GET /account`.
-pub async fn show(caller: Caller, request: HttpRequest, state: web::Data<AppState>) -> Result<HttpResponse, Problem> {
-    page(&caller, &request, &state, Shown::default()).await
+pub async fn show(
+    caller: Caller,
+    request: HttpRequest,
+    state: web::Data<AppState>,
+    done: web::Query<Done>,
+) -> Result<HttpResponse, Problem> {
+    let shown = Shown {
+        done: done.into_inner(),
+        ..Shown::default()
+    };
+    page(&caller, &request, &state, shown).await
+}
+
+/// `POST /account/name`.
+pub async fn rename(
+    caller: Caller,
+    request: HttpRequest,
+    state: web::Data<AppState>,
+    form: web::Form<Filled>,
+) -> Result<HttpResponse, Problem> {
+    allowed(&caller, &form)?;
+    let asked = profile::rename(&state, &caller, &form.name).await.map(drop);
+    told(&caller, &request, &state, asked, "name-saved", Some(form.name.clone())).await
+}
+
+/// `POST /account/password`: for the one in force, since whoever finds an open screen must not be able to do it (S-117).
+pub async fn change_password(
+    caller: Caller,
+    request: HttpRequest,
+    state: web::Data<AppState>,
+    form: web::Form<Filled>,
+) -> Result<HttpResponse, Problem> {
+    allowed(&caller, &form)?;
+    let Filled {
+        current_password,
+        new_password,
+        ..
+    } = form.into_inner();
+    let asked = profile::change_password(&state, &caller, current_password, new_password).await;
+    let asked = asked.map_err(|problem| match problem.kind() {
+        Kind::FreshSignIn => Problem::field("/current_password", "password_wrong", problem.detail()),
+        _ => problem,
+    });
+    told(&caller, &request, &state, asked, "password-saved", None).await
+}
+
+/// What became of a form about oneself: the page anew, or with what was wrong.
+async fn told(
+    caller: &Caller,
+    request: &HttpRequest,
+    state: &AppState,
+    asked: Result<(), Problem>,
+    done: &str,
+    name: Option<String>,
+) -> Result<HttpResponse, Problem> {
+    match asked {
+        Ok(()) => Ok(go(&format!("/account?done={done}"))),
+        Err(problem) if problem.kind() == Kind::Unprocessable => {
+            let shown = Shown {
+                name,
+                refused: Some(problem),
+                ..Shown::default()
+            };
+            page(caller, request, state, shown).await
+        }
+        Err(problem) => Err(problem),
+    }
 }
 
 /// `POST /account/sessions/{id}/end`.
@@ -87,7 +168,7 @@ pub async fn end_one(
 ) -> Result<HttpResponse, Problem> {
     let person = allowed(&caller, &form)?;
     let id: Uuid = path.parse().map_err(|_| Problem::not_found())?;
-    let ended = state.config.end_one_session(caller.tenant, &caller.by(), person.user, id).await;
+    let ended = state.config.end_one_session(person.home, &caller.by(), person.user, id).await;
     ended.map_err(|error| refused("end a session", error))?;
     Ok(back())
 }
@@ -96,10 +177,7 @@ pub async fn end_one(
 pub async fn end_others(caller: Caller, state: web::Data<AppState>, form: web::Form<Filled>) -> Result<HttpResponse, Problem> {
     let person = allowed(&caller, &form)?;
     let kept = person.session.hash();
-    let ended = state
-        .config
-        .end_other_sessions(caller.tenant, &caller.by(), person.user, &kept)
-        .await;
+    let ended = state.config.end_other_sessions(person.home, &caller.by(), person.user, &kept).await;
     ended.map_err(|error| refused("end sessions", error))?;
     Ok(back())
 }
@@ -113,7 +191,7 @@ pub async fn begin(
 ) -> Result<HttpResponse, Problem> {
     let person = allowed(&caller, &form)?;
     let secret = second_factor::fresh();
-    let begun = state.config.begin_second_factor(caller.tenant, person.user, &secret, now()).await;
+    let begun = state.config.begin_second_factor(person.home, person.user, &secret, now()).await;
     begun.map_err(|error| refused("begin a second factor", error))?;
     let shown = Shown {
         set_up: true,
@@ -135,7 +213,7 @@ pub async fn confirm(
     let check = |secret: &SecretString| second_factor::step_of(secret, &form.code, at);
     let proved = state
         .config
-        .confirm_second_factor(caller.tenant, (&caller.by(), person.user), &Proof::Code(&check), &hashes, at)
+        .confirm_second_factor(person.home, (&caller.by(), person.user), &Proof::Code(&check), &hashes, at)
         .await
         .map_err(|error| refused("confirm a second factor", error))?;
     let shown = match proved {
@@ -170,7 +248,7 @@ pub async fn end(
         }
         Err(problem) => return Err(problem),
     }
-    let ended = state.config.end_second_factor(caller.tenant, &caller.by(), person.user).await;
+    let ended = state.config.end_second_factor(person.home, &caller.by(), person.user).await;
     match ended {
         Ok(()) | Err(PostgresError::Missing { .. }) => Ok(back()),
         Err(error) => Err(refused("take a second factor away", error)),
@@ -193,8 +271,8 @@ async fn page(caller: &Caller, request: &HttpRequest, state: &AppState, shown: S
     s.businesses.clear();
     let hash = person.session.hash();
     let (sessions, factor) = futures::join!(
-        state.config.sessions_of(caller.tenant, person.user, now(), &hash),
-        state.config.second_factor(caller.tenant, person.user),
+        state.config.sessions_of(person.home, person.user, now(), &hash),
+        state.config.second_factor(person.home, person.user),
     );
     let sessions = sessions.map_err(|error| refused("list sessions", error))?;
     let factor = factor.map_err(|error| refused("read a second factor", error))?;
@@ -225,7 +303,8 @@ async fn page(caller: &Caller, request: &HttpRequest, state: &AppState, shown: S
             current: session.current,
         })
         .collect();
-    let status = if shown.wrong.is_empty() {
+    let refused = shown.refused.as_ref().map(|problem| Wrong::of(problem, &s)).unwrap_or_default();
+    let status = if shown.wrong.is_empty() && !refused.any() {
         StatusCode::OK
     } else {
         StatusCode::UNPROCESSABLE_ENTITY
@@ -234,6 +313,9 @@ async fn page(caller: &Caller, request: &HttpRequest, state: &AppState, shown: S
         status,
         &AccountPage {
             email: person.email.clone(),
+            done: shown.done.said(&s),
+            name: shown.name.unwrap_or_else(|| person.name.clone()),
+            refused,
             others: devices.len() > 1,
             devices,
             on: in_use.is_some(),

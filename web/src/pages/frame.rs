@@ -2,7 +2,7 @@
 
 use actix_web::HttpRequest;
 use jiff::tz::TimeZone;
-use trunkline_actors::Completeness;
+use trunkline_actors::{BoardScope, Completeness};
 use trunkline_core::id::BusinessId;
 use trunkline_stores::postgres::row::AgentMapping;
 
@@ -12,6 +12,7 @@ use crate::pages::format;
 use crate::pages::shell::{Fresh, Place, Reader, Scope, Shell};
 use crate::state::AppState;
 use trunkline_core::access::Permission;
+use trunkline_core::platform::PlatformPermission;
 
 /// A lag beyond this is shown as delayed at once; scripts take over with their own clock.
 const DELAYED_MS: i64 = 5_000;
@@ -27,14 +28,16 @@ pub fn shell(
 ) -> Result<Shell, Problem> {
     let mut s = Shell::new(request, place, title);
     let chosen = self::business(state, caller, business)?;
+    let platform = caller.platform.has(PlatformPermission::Overview);
     let (name, role) = match &caller.who {
-        Who::Person(person) => (
-            person.name.clone(),
-            s.l.t(person
-                .role
-                .map_or("role-local".to_owned(), |role| format!("role-{}", role.as_str()))
-                .as_str()),
-        ),
+        Who::Person(person) => {
+            let role = match person.role {
+                _ if platform => "platform",
+                Some(role) => role.as_str(),
+                None => "local",
+            };
+            (person.name.clone(), s.l.t(&format!("role-{role}")))
+        }
         Who::Program { .. } => (s.l.t("program"), String::new()),
         Who::Screen { name, .. } => (name.clone(), String::new()),
     };
@@ -44,11 +47,16 @@ pub fn shell(
         name,
         role,
         access: caller.access.clone(),
+        platform,
     };
     s.form_token = caller.form_token();
     s.businesses = businesses(state, caller, chosen);
     s.zone_name = zone_name(state, caller, chosen);
     s.zone = TimeZone::get(&s.zone_name).unwrap_or(TimeZone::UTC);
+    if let Some(opening) = &caller.opening {
+        let until = format::minute(opening.expires_at, &s.zone);
+        s.opened = s.l.t2("opened-banner", ("name", opening.organisation.clone()), ("time", until));
+    }
     s.fresh = fresh(&state.live.completeness(caller.tenant), &s);
     Ok(s)
 }
@@ -71,7 +79,11 @@ pub fn business_name(state: &AppState, id: BusinessId) -> Option<String> {
 pub async fn agents(state: &AppState, caller: &Caller) -> Vec<(String, String)> {
     let mut known: std::collections::BTreeMap<String, String> = std::collections::BTreeMap::new();
     let sight = caller.access.sight(Permission::Live);
-    let board = state.live.board(caller.tenant, &trunkline_actors::BoardScope::whole(sight.clone()));
+    let scope = BoardScope {
+        direction: caller.only_direction(),
+        ..BoardScope::whole(sight.clone())
+    };
+    let board = state.live.board(caller.tenant, &scope);
     for row in &board.agents {
         if let Some(id) = &row.agent {
             known.insert(

@@ -19,7 +19,6 @@ use crate::api::seen::{self, Part};
 use crate::error::Problem;
 use crate::identity::Caller;
 use crate::pages::call::{CallPage, Told};
-use crate::pages::frame;
 use crate::pages::live::LivePage;
 use crate::pages::log::{self, LogPage};
 use crate::pages::query::LogQuery;
@@ -28,8 +27,10 @@ use crate::pages::row::{LiveRow, Prices};
 use crate::pages::shell::{Place, Shell};
 use crate::pages::wall::{Asked, Material, WallPage, direction};
 use crate::pages::{format, html};
+use crate::pages::{frame, settings};
 use crate::state::AppState;
 use trunkline_core::access::Permission;
+use trunkline_core::platform::PlatformPermission;
 
 pub use operator::{operator, operator_figures, operator_raw};
 
@@ -70,6 +71,10 @@ pub async fn wall(
     state: web::Data<AppState>,
     query: web::Query<BoardQuery>,
 ) -> Result<HttpResponse, Problem> {
+    // Those who run the platform have no board of their own.
+    if caller.platform.has(PlatformPermission::Overview) && caller.opening.is_none() {
+        return Ok(settings::go("/platform"));
+    }
     let asked = query.asked();
     let mut s = frame::shell(&request, &state, &caller, Place::Wall, "wall-title", &asked.business)?;
     s.tv |= query.tv == "1";
@@ -303,7 +308,7 @@ fn board_scope(state: &AppState, caller: &Caller, asked: &Asked) -> Result<Board
     Ok(BoardScope {
         business: frame::business(state, caller, &asked.business)?,
         agent: (!asked.agent.is_empty()).then(|| asked.agent.clone()),
-        direction: direction(&asked.direction),
+        direction: caller.direction(direction(&asked.direction))?,
         ..BoardScope::whole(caller.sight(Permission::Live)?)
     })
 }

@@ -25,6 +25,7 @@ pub mod live;
 pub mod log;
 pub mod now;
 pub mod operator;
+pub mod platform;
 pub mod problem;
 pub mod query;
 pub mod raw;
@@ -88,6 +89,7 @@ pub fn configure(config: &mut web::ServiceConfig) {
                 .route(web::post().to(welcome::reset)),
         )
         .configure(settings::configure)
+        .configure(platform::configure)
         .service(
             page("/signin/code")
                 .route(web::get().to(second_step::show))
@@ -97,6 +99,8 @@ pub fn configure(config: &mut web::ServiceConfig) {
         .service(page("/tv/wait").route(web::get().to(tv::wait)))
         .service(page("/tv/{token}").route(web::get().to(tv::open)))
         .service(page("/account").route(web::get().to(account::show)))
+        .service(page("/account/name").route(web::post().to(account::rename)))
+        .service(page("/account/password").route(web::post().to(account::change_password)))
         .service(page("/account/sessions/end-others").route(web::post().to(account::end_others)))
         .service(page("/account/sessions/{id}/end").route(web::post().to(account::end_one)))
         .service(page("/account/second-factor").route(web::post().to(account::begin)))

@@ -26,16 +26,16 @@ pub struct ProblemPage {
 }
 
 impl ProblemPage {
-    /// The words for a status.
-    pub fn of(mut s: Shell, status: StatusCode, request_id: String) -> ProblemPage {
+    /// The words for a status, or those that are named.
+    pub fn of(mut s: Shell, status: StatusCode, words: Option<&'static str>, request_id: String) -> ProblemPage {
         let l = s.l;
-        let key = match status {
+        let key = words.unwrap_or(match status {
             StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => "problem-not-found",
             StatusCode::FORBIDDEN => "problem-forbidden",
             StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => "problem-unavailable",
             status if status.is_client_error() => "problem-bad",
             _ => "problem-internal",
-        };
+        });
         s.title = l.t(key);
         ProblemPage {
             heading: l.t(key),
@@ -66,6 +66,7 @@ pub async fn as_page(request: ServiceRequest, next: Next<impl MessageBody + 'sta
     }
     let enrol = response.response().error().and_then(|error| error.as_error::<Problem>());
     let page = match enrol.map(Problem::kind) {
+        Some(Kind::Suspended) => page_of(&asked, status, Some("problem-suspended")),
         Some(Kind::EnrolFirst) => HttpResponse::SeeOther().insert_header((header::LOCATION, "/account")).finish(),
         _ => refusal(&asked, status),
     };
@@ -77,11 +78,12 @@ pub fn refusal(request: &HttpRequest, status: StatusCode) -> HttpResponse {
     if status == StatusCode::UNAUTHORIZED {
         return to_sign_in(request);
     }
-    let page = ProblemPage::of(
-        Shell::new(request, Place::Nowhere, "problem-internal"),
-        status,
-        request::current_id(),
-    );
+    page_of(request, status, None)
+}
+
+fn page_of(request: &HttpRequest, status: StatusCode, words: Option<&'static str>) -> HttpResponse {
+    let s = Shell::new(request, Place::Nowhere, "problem-internal");
+    let page = ProblemPage::of(s, status, words, request::current_id());
     match page.render() {
         Ok(body) => HttpResponse::build(status).content_type("text/html; charset=utf-8").body(body),
         Err(_) => HttpResponse::build(status).finish(),

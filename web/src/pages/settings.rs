@@ -4,6 +4,7 @@ pub mod audit;
 pub mod business;
 pub mod businesses;
 pub mod keys;
+pub mod organisation;
 pub mod people;
 pub mod person;
 pub mod roles;
@@ -25,7 +26,7 @@ use crate::pages::{frame, problem};
 use crate::state::AppState;
 
 /// Parts of the settings in order: address, text, and the permission that opens it.
-const PARTS: [(&str, &str, Permission); 8] = [
+const PARTS: [(&str, &str, Permission); 9] = [
     ("/settings/people", "set-people", Permission::People),
     ("/settings/roles", "set-roles", Permission::Live),
     ("/settings/keys", "set-keys", Permission::Keys),
@@ -34,6 +35,7 @@ const PARTS: [(&str, &str, Permission); 8] = [
     ("/settings/webhooks", "set-webhooks", Permission::Webhooks),
     ("/settings/screens", "set-screens", Permission::Links),
     ("/settings/audit", "set-audit", Permission::Audit),
+    ("/settings/organisation", "set-organisation", Permission::Organisation),
 ];
 
 /// One entry of the navigation at the side.
@@ -119,6 +121,11 @@ pub fn configure(config: &mut web::ServiceConfig) {
                 .route(web::post().to(keys::create)),
         )
         .service(page("/settings/keys/{id}/revoke").route(web::post().to(keys::revoke)))
+        .service(
+            page("/settings/organisation")
+                .route(web::get().to(organisation::show))
+                .route(web::post().to(organisation::save)),
+        )
         .service(page("/settings/audit").route(web::get().to(audit::show)))
         .service(page("/settings/audit.csv").route(web::get().to(audit::csv)))
         .service(page("/settings/audit.json").route(web::get().to(audit::json)));
@@ -204,7 +211,8 @@ fn shell(request: &HttpRequest, state: &AppState, caller: &Caller, title: &str, 
     Ok(s)
 }
 
-fn go(address: &str) -> HttpResponse {
+/// Goes on to another page of ours.
+pub fn go(address: &str) -> HttpResponse {
     HttpResponse::SeeOther()
         .insert_header((header::LOCATION, address.to_owned()))
         .finish()
@@ -216,7 +224,7 @@ fn zones() -> Vec<String> {
 }
 
 /// A number that may be left out; what is no number is refused with the field's name.
-fn number(text: &str, field: &str) -> Result<Option<u32>, Problem> {
+pub fn number(text: &str, field: &str) -> Result<Option<u32>, Problem> {
     match text.trim() {
         "" => Ok(None),
         text => text

@@ -149,6 +149,8 @@ pub enum Place {
     Operator,
     /// What an organisation sets up.
     Settings,
+    /// All organisations, for those who run the platform.
+    Platform,
     /// None of them.
     Nowhere,
 }
@@ -164,6 +166,8 @@ pub struct Reader {
     pub role: String,
     /// What they may do: for showing where to go.
     pub access: Access,
+    /// They run the platform.
+    pub platform: bool,
 }
 
 /// A business the reader may choose.
@@ -200,6 +204,8 @@ pub struct Shell {
     pub assets: &'static str,
     /// Who reads.
     pub user: Reader,
+    /// What they have open, if they run the platform: said on every page, with the way to close it. Empty: nothing.
+    pub opened: String,
     /// Businesses to choose from; one or none hides the choice.
     pub businesses: Vec<Scope>,
     /// Where the choice of business leads.
@@ -251,6 +257,7 @@ impl Shell {
             place,
             assets: assets::prefix(),
             user: Reader::default(),
+            opened: String::new(),
             businesses: Vec::new(),
             scope_action: "/wall".to_owned(),
             scope_keep: Vec::new(),
@@ -297,6 +304,9 @@ impl Shell {
             .collect();
         if settings::is_open(&self.user.access) {
             items.push(entry("/settings", "settings", "nav-settings", Place::Settings));
+        }
+        if self.user.platform {
+            items.push(entry("/platform", "key", "nav-platform", Place::Platform));
         }
         items
     }

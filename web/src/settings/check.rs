@@ -128,6 +128,13 @@ pub fn refusals(settings: &Settings) -> Vec<String> {
         format!("sign_in.parallel_max = {} must be between 1 and 64", settings.sign_in.parallel_max),
     );
     tokens(settings, &mut refuse);
+    refuse(
+        !(1..=480).contains(&settings.platform.opening_minutes),
+        format!(
+            "platform.opening_minutes = {} must be between 1 and 480",
+            settings.platform.opening_minutes
+        ),
+    );
     mail(settings, &mut refuse);
     let webhooks = &settings.webhooks;
     refuse(

@@ -27,6 +27,7 @@ pub fn redacted(settings: &Settings) -> Value {
         tokens,
         limits,
         sign_in,
+        platform,
         telemetry,
     } = settings;
     json!({
@@ -78,6 +79,7 @@ pub fn redacted(settings: &Settings) -> Value {
         },
         "sign_in": { "attempts_max": sign_in.attempts_max, "address_attempts_max": sign_in.address_attempts_max, "parallel_max": sign_in.parallel_max,
             "invitation_days": sign_in.invitation_days, "reset_minutes": sign_in.reset_minutes },
+        "platform": { "opening_minutes": platform.opening_minutes },
         "telemetry": {
             "level": telemetry.level, "lines_per_second": telemetry.lines_per_second,
             "format": match telemetry.format { LogFormat::Auto => "auto", LogFormat::Json => "json", LogFormat::Pretty => "pretty" },

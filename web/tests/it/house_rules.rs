@@ -257,6 +257,79 @@ fn s136_logs_and_metrics_carry_no_personal_data() {
     assert!(found.is_empty(), "{found:#?}");
 }
 
+/// Questions to ClickHouse that belong to no tenant: those of writer, auditor and platform, and the one for its version.
+const ACROSS_TENANTS: [&str; 12] = [
+    "calls_of_partition",
+    "density",
+    "density_of_newest",
+    "endings",
+    "missing",
+    "owners",
+    "places_of",
+    "platform_events",
+    "platform_storage",
+    "records_of",
+    "standings",
+    "version",
+];
+
+#[test]
+fn s033_every_question_of_a_tenant_binds_it_in_every_table_it_reads() {
+    const TABLES: [&str; 7] = [
+        "events",
+        "calls",
+        "transcripts",
+        "turns",
+        "tool_calls",
+        "latency_samples",
+        "transfers",
+    ];
+    let folder = root().join("clickhouse/queries");
+    let text_of = |name: &str| {
+        let text = fs::read_to_string(folder.join(name)).expect("the question is there");
+        text.lines().filter(|line| !line.starts_with("--")).collect::<Vec<_>>().join("\n")
+    };
+    let shared = [("{matching}", "calls_matching.sql"), ("{scope}", "figures_scope.sql")].map(|(mark, name)| (mark, name, text_of(name)));
+    let mut reads = 0;
+    for entry in fs::read_dir(&folder).expect("the folder is there") {
+        let name = entry
+            .expect("the folder can be read")
+            .file_name()
+            .into_string()
+            .expect("names are text");
+        let stem = name.trim_end_matches(".sql");
+        if ACROSS_TENANTS.contains(&stem) || shared.iter().any(|(_, shared, _)| *shared == name) {
+            continue;
+        }
+        let whole = shared.iter().fold(text_of(&name), |text, (mark, _, with)| text.replace(mark, with));
+        let before = reads;
+        for part in whole.split("FROM ").skip(1) {
+            let table = part.split_whitespace().next().unwrap_or_default();
+            if TABLES.contains(&table) {
+                reads += 1;
+                assert!(part.contains("tenant = {tenant: UUID}"), "{name} reads {table} of every tenant");
+            }
+        }
+        assert!(reads > before, "{name} reads no table that is known here");
+    }
+    assert!(reads >= 20, "{reads}");
+    // And what is asked without a tenant is one of the questions that have none.
+    for (path, text) in sources(&["engine/stores"]) {
+        for question in text.split(".limited(").skip(1) {
+            let constant = question.split([')', ',']).next().unwrap_or_default().trim();
+            if constant == "sql" {
+                continue;
+            }
+            let defined = text.split(&format!("const {constant}: &str = include_str!(\"")).nth(1);
+            let file = defined
+                .and_then(|rest| rest.split('"').next())
+                .unwrap_or_else(|| panic!("{path}: {constant}"));
+            let stem = file.rsplit('/').next().unwrap_or_default().trim_end_matches(".sql");
+            assert!(ACROSS_TENANTS.contains(&stem), "{path} asks {stem} without a tenant");
+        }
+    }
+}
+
 #[test]
 fn the_root_is_what_the_design_says() {
     let mut seen: Vec<String> = fs::read_dir(root())

@@ -26,6 +26,7 @@ mod nodes;
 mod openapi;
 mod payloads;
 mod people;
+mod platform;
 mod process;
 mod reconciler;
 mod roles;

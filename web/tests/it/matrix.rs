@@ -10,12 +10,14 @@ use trunkline_core::access::{Access, Agents, Grant, Permission, Role};
 use trunkline_core::audit::By;
 use trunkline_core::id::BusinessId;
 use trunkline_core::instant::Millis;
+use trunkline_core::platform;
 use trunkline_stores::postgres::row::{NewBusiness, NewUser, PersonState};
 use trunkline_web::api::documents::description;
 use trunkline_web::identity::{key, password::Passwords};
 
 use crate::app::{Line, app, client, event, fresh, now};
 use crate::identity::{PASSWORD, cookie, enter};
+use crate::platform::Admin;
 use crate::tokens::signed_in;
 
 /// Who may ask for an operation at all; what they then see of it is for other tests.
@@ -31,9 +33,11 @@ enum Opens {
     Somewhere(Permission),
     /// Whoever has the permission everywhere.
     Everywhere(Permission),
+    /// Whoever runs the platform.
+    Platform,
 }
 
-use Opens::{Anybody, Everybody, Everywhere, People, Somewhere};
+use Opens::{Anybody, Everybody, Everywhere, People, Platform, Somewhere};
 
 /// The expected answers, by operation.
 const TABLE: &[(&str, Opens)] = &[
@@ -89,6 +93,16 @@ const TABLE: &[(&str, Opens)] = &[
     ("createTvLink", Somewhere(Permission::Links)),
     ("getTvLink", Somewhere(Permission::Links)),
     ("revokeTvLink", Somewhere(Permission::Links)),
+    ("getPlatformOverview", Platform),
+    ("listOrganisations", Platform),
+    ("createOrganisation", Platform),
+    ("getOrganisation", Platform),
+    ("updateOrganisation", Platform),
+    ("openOrganisation", Platform),
+    ("closeOpening", Platform),
+    ("listPlatformAuditEntries", Platform),
+    ("getOwnOrganisation", Everywhere(Permission::Organisation)),
+    ("updateOwnOrganisation", Everywhere(Permission::Organisation)),
     ("listPermissions", Everybody),
     ("getMe", Everybody),
     ("updateMe", People),
@@ -128,6 +142,7 @@ struct Asker {
     /// What they may do; none for those who are nobody.
     access: Option<Access>,
     person: bool,
+    platform: bool,
     client: reqwest::Client,
 }
 
@@ -142,6 +157,7 @@ impl Asker {
             People => self.person,
             Somewhere(permission) => access.may_somewhere(permission),
             Everywhere(permission) => access.may(permission),
+            Platform => self.platform,
         })
     }
 
@@ -184,6 +200,7 @@ async fn person(line: &Line, what: &str, state: PersonState) -> Asker {
         header: Some(("cookie", cookie(&enter(&email, PASSWORD, &[]).await).unwrap())),
         access: Some(Access::of_person(state.role, &state.grants)),
         person: true,
+        platform: false,
         client: client(),
     }
 }
@@ -200,6 +217,7 @@ async fn program(line: &Line, what: &str, scopes: &[Permission], businesses: &[B
         header: Some(("authorization", format!("Bearer {text}"))),
         access: lives.then(|| Access::of_program(permissions, businesses)),
         person: false,
+        platform: false,
         client: client(),
     }
 }
@@ -221,6 +239,7 @@ async fn with_tokens(line: &Line, what: &str, role: Role, lives: bool) -> Asker 
         header: Some(("authorization", format!("Bearer {}", tokens["access_token"].as_str().unwrap()))),
         access: lives.then(|| Access::of_person(Some(role), &[])),
         person: true,
+        platform: false,
         client: client(),
     }
 }
@@ -246,6 +265,7 @@ async fn askers(line: &Line, business: BusinessId) -> Vec<Asker> {
         header: None,
         access: None,
         person: false,
+        platform: false,
         client: client(),
     }];
     for role in Role::ALL {
@@ -272,6 +292,22 @@ async fn askers(line: &Line, business: BusinessId) -> Vec<Asker> {
             line.config.revoke_api_key(line.tenant, &By::system(), listed.id).await.unwrap();
         }
     }
+    // Those who run the platform: with nothing open, and with this organisation open.
+    for opened in [false, true] {
+        let admin = Admin::new(&line.config).await;
+        if opened {
+            let (status, _) = admin.open(line, "to see what is open then", 0).await;
+            assert_eq!(status, StatusCode::CREATED);
+        }
+        all.push(Asker {
+            what: format!("the platform, opened: {opened}"),
+            header: Some(("cookie", admin.cookie)),
+            access: Some(if opened { platform::opened() } else { Access::default() }),
+            person: true,
+            platform: true,
+            client: client(),
+        });
+    }
     all.push(revoked);
     let expired = key::Wanted {
         expires_at: Some(Millis(now().0 - 1_000)),
@@ -283,6 +319,7 @@ async fn askers(line: &Line, business: BusinessId) -> Vec<Asker> {
         header: Some(("authorization", format!("Bearer {text}"))),
         access: None,
         person: false,
+        platform: false,
         client: client(),
     });
     all
@@ -313,6 +350,10 @@ async fn s005_s006_every_operation_answers_everybody_as_the_table_says() {
     for asker in askers(&line, business).await {
         for operation in operations() {
             let opens = table[operation.id.as_str()];
+            // What is open stays open until everything was asked.
+            if operation.id == "closeOpening" && asker.platform {
+                continue;
+            }
             // A business is shown by who sees it, so there has to be one; everything else is asked for before it is looked for.
             let id = match operation.path.starts_with("/v1/businesses/") {
                 true => business.to_string(),
@@ -331,7 +372,7 @@ async fn s005_s006_every_operation_answers_everybody_as_the_table_says() {
         }
     }
     assert!(wrong.is_empty(), "{} of {asked}: {wrong:#?}", wrong.len());
-    assert!(asked >= 12 * TABLE.len());
+    assert!(asked >= 14 * TABLE.len());
 }
 
 #[tokio::test]
@@ -386,7 +427,11 @@ async fn s001_s003_the_owner_of_another_organisation_finds_nothing_and_changes_n
         }
         for id in &ids {
             let (status, _) = stranger.ask(&operation, &operation.path.replace("{id}", id)).await;
-            assert_eq!(status, StatusCode::NOT_FOUND, "{} of {id}", operation.id);
+            let expected = match operation.path.starts_with("/v1/platform/") {
+                true => StatusCode::FORBIDDEN,
+                false => StatusCode::NOT_FOUND,
+            };
+            assert_eq!(status, expected, "{} of {id}", operation.id);
         }
     }
     let after = line.config.user(line.tenant, user.id).await.unwrap().unwrap();

@@ -400,3 +400,160 @@ async fn s109_a_password_is_changed_by_whoever_knows_it_and_other_sessions_end()
         .unwrap();
     assert_eq!(answer.status(), StatusCode::FORBIDDEN);
 }
+
+#[tokio::test]
+async fn an_owner_says_who_has_to_have_a_second_factor() {
+    let line = app().line().await;
+    let owner = Somebody::with(&line, Role::Owner).await;
+    let admin = Somebody::with(&line, Role::Admin).await;
+    let viewer = Somebody::with(&line, Role::Viewer).await;
+    let (status, tag, before) = owner.ask(Method::GET, "/v1/organisation", None, None).await;
+    assert_eq!((status, &before["second_factor"]), (StatusCode::OK, &json!("nobody")), "{before}");
+    for (change, expected) in [
+        (json!({ "second_factor": "some" }), StatusCode::UNPROCESSABLE_ENTITY),
+        (json!({ "name": "x" }), StatusCode::UNPROCESSABLE_ENTITY),
+    ] {
+        assert_eq!(
+            owner.ask(Method::PATCH, "/v1/organisation", Some(&tag), Some(change)).await.0,
+            expected
+        );
+    }
+    let everybody = json!({ "second_factor": "everybody" });
+    assert_eq!(
+        owner.ask(Method::PATCH, "/v1/organisation", None, Some(everybody.clone())).await.0,
+        StatusCode::PRECONDITION_REQUIRED
+    );
+    assert_eq!(
+        admin
+            .ask(Method::PATCH, "/v1/organisation", Some("*"), Some(everybody.clone()))
+            .await
+            .0,
+        StatusCode::FORBIDDEN
+    );
+    assert_eq!(viewer.ask(Method::GET, "/v1/board", None, None).await.0, StatusCode::OK);
+    let (status, _, after) = owner
+        .ask(Method::PATCH, "/v1/organisation", Some(&tag), Some(everybody.clone()))
+        .await;
+    assert_eq!((status, &after["second_factor"]), (StatusCode::OK, &json!("everybody")), "{after}");
+    let (status, _, refused) = viewer.ask(Method::GET, "/v1/board", None, None).await;
+    assert_eq!(
+        (status, &refused["code"]),
+        (StatusCode::FORBIDDEN, &json!("mfa_enrolment_required")),
+        "with the next step"
+    );
+}
+
+#[tokio::test]
+async fn oneself_is_renamed_and_gets_another_password_on_screen() {
+    let line = app().line().await;
+    let ana = Somebody::with(&line, Role::Viewer).await;
+    let page = async |path: &str| {
+        client()
+            .get(app().url(path))
+            .header("cookie", &ana.cookie)
+            .send()
+            .await
+            .unwrap()
+            .text()
+            .await
+            .unwrap()
+    };
+    let token = page("/account")
+        .await
+        .split("name=\"form_token\" value=\"")
+        .nth(1)
+        .unwrap()
+        .split('"')
+        .next()
+        .unwrap()
+        .to_owned();
+    let post = async |path: &str, body: &str| {
+        let request = client()
+            .post(app().url(path))
+            .header("cookie", &ana.cookie)
+            .header("content-type", "application/x-www-form-urlencoded");
+        let answer = request.body(format!("form_token={token}&{body}")).send().await.unwrap();
+        (answer.status(), answer.text().await.unwrap())
+    };
+    let (status, shown) = post("/account/name", "name=Anna+Schmidt").await;
+    assert!(status == StatusCode::OK && shown.contains("Anna Schmidt"), "{status}");
+    let (status, shown) = post("/account/name", "name=+").await;
+    assert!(
+        status == StatusCode::UNPROCESSABLE_ENTITY && shown.contains("name-wrong"),
+        "{status}"
+    );
+    let (status, shown) = post(
+        "/account/password",
+        "current_password=not+mine+at+all&new_password=another+sentence+nobody+guesses",
+    )
+    .await;
+    assert!(
+        status == StatusCode::UNPROCESSABLE_ENTITY && shown.contains("current_password-wrong"),
+        "{status}"
+    );
+    let old = PASSWORD.replace(' ', "+");
+    let (status, shown) = post("/account/password", &format!("current_password={old}&new_password=password1234")).await;
+    assert!(
+        status == StatusCode::UNPROCESSABLE_ENTITY && shown.contains("new_password-wrong"),
+        "{status}"
+    );
+    let elsewhere = cookie(&enter(&ana.email, PASSWORD, &[]).await).unwrap();
+    let (status, _) = post(
+        "/account/password",
+        &format!("current_password={old}&new_password=another+sentence+nobody+guesses"),
+    )
+    .await;
+    assert_eq!(status, StatusCode::OK);
+    let other = client().get(app().url("/v1/me")).header("cookie", elsewhere).send().await.unwrap();
+    assert_eq!(other.status(), StatusCode::UNAUTHORIZED, "the other session has ended");
+    assert!(page("/account").await.contains("Anna Schmidt"), "this one goes on");
+    assert!(cookie(&enter(&ana.email, "another sentence nobody guesses", &[]).await).is_some());
+}
+
+#[tokio::test]
+async fn a_business_is_known_as_soon_as_it_is_made() {
+    let line = app().line().await;
+    let owner = Somebody::with(&line, Role::Owner).await;
+    for n in 0..5 {
+        let new = json!({ "name": fresh("Made now"), "time_zone": "UTC" });
+        let (_, _, made) = owner.ask(Method::POST, "/v1/businesses", None, Some(new)).await;
+        let id = made["id"].as_str().unwrap();
+        let board = owner.ask(Method::GET, &format!("/v1/board?business={id}"), None, None).await;
+        assert_eq!(board.0, StatusCode::OK, "{n}: {}", board.2);
+        let link = owner
+            .ask(Method::POST, "/v1/tv-links", None, Some(json!({ "name": "x", "business_id": id })))
+            .await;
+        assert_eq!(link.0, StatusCode::CREATED, "{n}: {}", link.2);
+    }
+}
+
+#[tokio::test]
+async fn a_webhook_endpoint_is_changed_and_removed_as_it_was_read() {
+    let line = app().line().await;
+    let owner = Somebody::with(&line, Role::Owner).await;
+    let new = json!({ "url": "https://hooks.example/calls", "events": ["call.ended"] });
+    let (_, _, made) = owner.ask(Method::POST, "/v1/webhook-endpoints", None, Some(new)).await;
+    let path = format!("/v1/webhook-endpoints/{}", made["id"].as_str().unwrap());
+    let (_, tag, _) = owner.ask(Method::GET, &path, None, None).await;
+    let off = json!({ "enabled": false });
+    assert_eq!(
+        owner.ask(Method::PATCH, &path, None, Some(off.clone())).await.0,
+        StatusCode::PRECONDITION_REQUIRED
+    );
+    assert_eq!(
+        owner.ask(Method::DELETE, &path, None, None).await.0,
+        StatusCode::PRECONDITION_REQUIRED
+    );
+    let (status, after, _) = owner.ask(Method::PATCH, &path, Some(&tag), Some(off.clone())).await;
+    assert_eq!(status, StatusCode::OK);
+    assert_ne!(after, tag);
+    assert_eq!(
+        owner.ask(Method::PATCH, &path, Some(&tag), Some(off)).await.0,
+        StatusCode::PRECONDITION_FAILED
+    );
+    assert_eq!(
+        owner.ask(Method::DELETE, &path, Some(&tag), None).await.0,
+        StatusCode::PRECONDITION_FAILED
+    );
+    assert_eq!(owner.ask(Method::DELETE, &path, Some(&after), None).await.0, StatusCode::NO_CONTENT);
+}

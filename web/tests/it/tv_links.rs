@@ -230,3 +230,50 @@ async fn a_screen_is_paired_by_a_code_typed_elsewhere() {
     assert_eq!(get("/v1/board", &held).await.0, StatusCode::OK);
     assert_eq!(send(code).await.unwrap().status(), StatusCode::UNPROCESSABLE_ENTITY, "once");
 }
+
+#[tokio::test]
+async fn a_screen_that_is_bound_to_a_direction_shows_no_other() {
+    let line = app().line().await;
+    let key = line.api_key(&["links:write", "live:read"]).await;
+    let (inbound, outbound) = (fresh("inbound"), fresh("outbound"));
+    line.keep(&event("call_started", &inbound)).await;
+    let mut dialled = event("call_started", &outbound);
+    dialled["call"]["direction"] = "outbound".into();
+    line.keep(&dialled).await;
+    let both = |calls: &Value| [&inbound, &outbound].iter().all(|id| calls.to_string().contains(id.as_str()));
+    line.until(&key, "/v1/live/calls", both).await;
+    let (status, refused) = make(&line, &key, &json!({ "name": "Hall", "direction": "sideways" })).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{refused:#}");
+    let (status, made) = make(&line, &key, &json!({ "name": "Hall", "direction": "inbound" })).await;
+    assert_eq!((status, &made["direction"]), (StatusCode::CREATED, &json!("inbound")), "{made:#}");
+    let address = made["url"].as_str().unwrap();
+    let opened = screen()
+        .get(app().url(&address[address.find("/tv/").unwrap()..]))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(opened.headers()["location"], "/wall?tv=1&direction=inbound");
+    let held = kept(&opened, "trunkline_screen");
+    for path in [
+        "/v1/live/calls",
+        "/v1/live/calls?direction=inbound",
+        "/wall?tv=1",
+        "/wall?tv=1&direction=inbound",
+    ] {
+        let (status, shown) = get(path, &held).await;
+        assert_eq!(status, StatusCode::OK, "{path}");
+        assert!(!shown.contains(&outbound), "{path} shows a call of the other direction");
+        assert!(shown.contains(&inbound), "{path}");
+    }
+    for path in [
+        "/v1/live/calls?direction=outbound",
+        "/v1/board?direction=outbound",
+        "/v1/stream?topics=board&direction=outbound",
+        "/wall?direction=outbound",
+    ] {
+        assert_eq!(get(path, &held).await.0, StatusCode::FORBIDDEN, "{path}");
+    }
+    let (_, board) = get("/v1/board", &held).await;
+    let board: Value = serde_json::from_str(&board).unwrap();
+    assert_eq!(board["now"]["in_progress"], 1, "its figures are of its direction");
+}

@@ -90,7 +90,10 @@ impl Receiver {
 }
 
 async fn ask(line: &Line, key: &str, method: Method, path: &str, body: Value) -> (StatusCode, Value) {
-    let request = client().request(method, line.app.url(path)).bearer_auth(key);
+    let request = client()
+        .request(method, line.app.url(path))
+        .bearer_auth(key)
+        .header("if-match", "*");
     let answer = request.json(&body).send().await.unwrap();
     let status = answer.status();
     (status, answer.json().await.unwrap_or(Value::Null))

@@ -44,6 +44,19 @@ pub struct BusinessEntry {
     pub targets: serde_json::Value,
 }
 
+/// One organisation as every process knows it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct OrganisationEntry {
+    /// Its name.
+    pub name: String,
+    /// Nobody of it is let in; its events are kept.
+    pub suspended: bool,
+    /// Ceiling on events a second of all its workspaces together; none unless set.
+    pub intake_per_second: Option<u32>,
+    /// Calls at once that were agreed on.
+    pub concurrency_limit: Option<u32>,
+}
+
 /// The configuration of the whole platform at one moment.
 #[derive(Debug, Clone, Default)]
 pub struct Directory {
@@ -55,11 +68,20 @@ pub struct Directory {
     pub unassigned: HashMap<WorkspaceId, BusinessId>,
     /// Businesses by id.
     pub businesses: HashMap<BusinessId, BusinessEntry>,
+    /// Organisations by id, but for the platform's own.
+    pub organisations: HashMap<TenantId, OrganisationEntry>,
+    /// The organisation of those who run the platform, once there is somebody.
+    pub platform: Option<TenantId>,
     /// Fingerprint of the contents: equal exactly when nothing has changed.
     pub version: u64,
 }
 
 impl Directory {
+    /// Whether nobody of an organisation is let in.
+    pub fn is_suspended(&self, tenant: TenantId) -> bool {
+        self.organisations.get(&tenant).is_some_and(|organisation| organisation.suspended)
+    }
+
     /// The business a call belongs to: its agent's, or the workspace's Unassigned; nothing when the workspace is unknown.
     pub fn business_of(&self, tenant: TenantId, workspace: WorkspaceId, agent_id: Option<&str>) -> Option<BusinessId> {
         agent_id

@@ -54,6 +54,11 @@ const STEPS: &[(&str, &str)] = &[
     ),
     ("V0018__auditor", include_str!("../../../../migrations/V0018__auditor.sql")),
     ("V0019__tokens", include_str!("../../../../migrations/V0019__tokens.sql")),
+    ("V0020__platform", include_str!("../../../../migrations/V0020__platform.sql")),
+    (
+        "V0021__screen_directions",
+        include_str!("../../../../migrations/V0021__screen_directions.sql"),
+    ),
 ];
 
 /// Applies what is missing and returns the names of the steps applied now. Refuses a database whose applied steps differ from

@@ -1,6 +1,7 @@
 //! Rows of the configuration as the product sees them.
 
 mod invitation;
+mod platform;
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
@@ -10,6 +11,7 @@ use trunkline_core::instant::Millis;
 use uuid::Uuid;
 
 pub use invitation::{InvitationListed, Invited, NewInvitation};
+pub use platform::{Opening, OpeningListed, OrganisationListed, OrganisationState};
 
 /// An organisation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

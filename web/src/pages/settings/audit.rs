@@ -20,6 +20,7 @@ use crate::api::audit::{AuditEntry, actor};
 use crate::configure::refused;
 use crate::error::Problem;
 use crate::identity::Caller;
+use crate::identity::session::now;
 use crate::pages::shell::Shell;
 use crate::pages::{csv as file, format, html};
 use crate::state::AppState;
@@ -32,6 +33,9 @@ const EXPORTED_MAX: usize = 10_000;
 
 /// Entries read from Postgres at once for a file.
 const READ_AT_ONCE: u32 = 1_000;
+
+/// Openings that are looked at: those in force are among the newest.
+const OPENINGS_READ: u32 = 20;
 
 /// The page's address.
 const HERE: &str = "/settings/audit";
@@ -138,6 +142,8 @@ pub struct AuditPage {
     csv: String,
     json: String,
     export_note: String,
+    /// Who of the platform has the organisation's data open now, and why, in words.
+    opened: Vec<String>,
 }
 
 /// `GET /settings/audit`.
@@ -184,6 +190,15 @@ pub async fn show(
         }
     });
     let lines = lines.collect();
+    let openings = state.config.openings(caller.tenant, OPENINGS_READ).await;
+    let openings = openings.map_err(|error| refused("list openings", error))?;
+    let in_force = openings.into_iter().filter(|opening| opening.holds(now()));
+    let opened = in_force.map(|opening| {
+        let until = format::full(opening.expires_at, &s.zone);
+        let who = s.l.t2("audit-opened", ("name", opening.opened_name), ("time", until));
+        format!("{who} {}", opening.reason)
+    });
+    let opened = opened.collect();
     let link = |after: Option<i64>, before: Option<i64>| match (after, before) {
         (None, None) => String::new(),
         _ => query.link(HERE, after, before),
@@ -200,6 +215,7 @@ pub async fn show(
             json: query.link("/settings/audit.json", None, None),
             export_note: s.l.t1("audit-export-note", "n", format::count(EXPORTED_MAX as u64)),
             query,
+            opened,
             s,
         },
     )

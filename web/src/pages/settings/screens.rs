@@ -57,6 +57,7 @@ pub struct Filled {
     name: String,
     business: String,
     agent: String,
+    direction: String,
     code: String,
 }
 
@@ -95,6 +96,7 @@ pub async fn create(
         name: form.name.clone(),
         business_id: Some(form.business.clone()),
         agent_id: Some(form.agent.trim().to_owned()),
+        direction: Some(form.direction.clone()),
         days: None,
     };
     let (_, token) = match make(&caller, &state, new).await {
@@ -142,7 +144,8 @@ async fn page(caller: &Caller, request: &HttpRequest, state: &AppState, shown: S
         .map(|link| {
             let business = link.business.and_then(|id| frame::business_name(state, id));
             let whole = s.l.t("scope-all-businesses");
-            let board = [Some(business.unwrap_or(whole)), link.agent.clone()];
+            let direction = link.direction.as_ref().map(|word| s.l.t(&format!("way-{word}")));
+            let board = [Some(business.unwrap_or(whole)), link.agent.clone(), direction];
             let active = link.holds(at);
             Line {
                 id: link.id.to_string(),

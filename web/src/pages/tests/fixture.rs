@@ -19,6 +19,7 @@ pub fn shell(l: &'static Texts, place: Place, title: &str, theme: Option<&'stati
         initials: format::initials("Marta Kessler"),
         role: l.t("role-supervisor"),
         access: trunkline_core::access::Access::of_person(Some(trunkline_core::access::Role::Owner), &[]),
+        platform: false,
     };
     s.businesses = ["Northside Clinics", "Harbour Dental", "Alba Seguros"]
         .iter()

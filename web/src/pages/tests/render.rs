@@ -149,7 +149,7 @@ fn pages(l: &'static l10n::Texts, theme: Option<&'static str>) -> Vec<(&'static 
             body: raw::indented(b"{\"event\":\"call_started\"}"),
         }]
     };
-    let problem = |status| ProblemPage::of(shell(Place::Nowhere, ""), status, "01890a5d".into()).render();
+    let problem = |status| ProblemPage::of(shell(Place::Nowhere, ""), status, None, "01890a5d".into()).render();
     let sign_in = |wrong: &str| {
         SignInPage {
             s: shell(Place::Nowhere, &l.t("sign-in")),

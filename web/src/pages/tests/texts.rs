@@ -44,6 +44,8 @@ const MADE: &[&str] = &[
     "mail-",
     "may-",
     "invitation-",
+    "trouble-",
+    "factor-for-",
 ];
 
 #[test]

@@ -6,6 +6,7 @@ use trunkline_stores::postgres::config::webhooks::NewWebhook;
 
 use super::page::{Page, browse, person};
 use crate::app::{Line, app, event, fresh, now};
+use crate::platform::Admin;
 
 /// Television, laptop, phone.
 const SIZES: [(u32, u32); 3] = [(1920, 1080), (1280, 800), (390, 844)];
@@ -37,6 +38,7 @@ async fn every_page_is_accessible_at_every_size_in_both_themes() {
         format!("/settings/people/{}", line.config.user_by_email(&email).await.unwrap().unwrap().id),
         "/settings/roles".to_owned(),
         "/settings/keys".to_owned(),
+        "/settings/organisation".to_owned(),
         "/invitation#code=abc&email=ana%40people.invalid".to_owned(),
         "/forgot".to_owned(),
         "/reset".to_owned(),
@@ -72,6 +74,44 @@ async fn every_page_is_accessible_at_every_size_in_both_themes() {
                 }
             }
         }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_pages_of_the_platform_are_accessible_at_every_size_in_both_themes() {
+    let line = app().line().await;
+    let petra = Admin::new(&line.config).await;
+    line.keep(&event("call_started", &fresh("call"))).await;
+    let pages = ["/platform".to_owned(), format!("/platform/organisations/{}", line.tenant)];
+    browse(line.app, |page| async move {
+        page.resize(1280, 800).await;
+        page.go("/signin").await;
+        page.eval(&format!("document.cookie = '{}; path=/'", petra.cookie)).await;
+        for (language, width, height) in [("ar", 390, 844), ("de", 640, 400), ("en-XA", 1280, 800)] {
+            page.resize(width, height).await;
+            page.language(language).await;
+            for path in &pages {
+                page.go(path).await;
+                check(&page, &format!("{path} {language} {width}x{height}")).await;
+            }
+        }
+        page.language("en").await;
+        for theme in ["light", "dark"] {
+            for (width, height) in SIZES {
+                page.resize(width, height).await;
+                for path in &pages {
+                    page.theme(theme).await;
+                    page.go(path).await;
+                    check(&page, &format!("{path} {theme} {width}x{height}")).await;
+                }
+            }
+        }
+        // The bar that says what is open is on every page, and closes it.
+        assert_eq!(petra.open(&line, "to see how it looks", 0).await.0, reqwest::StatusCode::CREATED);
+        page.go("/wall").await;
+        check(&page, "/wall while it is open").await;
+        assert_eq!(page.count("[data-opened]").await, 1);
     })
     .await;
 }

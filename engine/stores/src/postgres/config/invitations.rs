@@ -91,39 +91,9 @@ impl Config {
         now: Millis,
     ) -> Result<InvitationId, PostgresError> {
         let doing = "invite somebody";
-        let id = InvitationId(Uuid::now_v7());
         let mut client = self.client(doing).await?;
         let transaction = tenant::begin(&mut client, tenant, doing).await?;
-        let (role, grants) = (new.role.map(Role::as_str), Json(stored(&new.grants)));
-        let inviter = match by.actor {
-            Actor::Person(user) => Some(user.0),
-            _ => None,
-        };
-        let hash = token_hash.map(|hash| hash.as_slice());
-        rows(
-            &transaction,
-            doing,
-            include_str!("../sql/create_invitation.sql"),
-            &[
-                &tenant.0,
-                &id.0,
-                &new.email,
-                &new.name,
-                &role,
-                &grants,
-                &new.lang,
-                &inviter,
-                &hash,
-                &now.0,
-                &new.expires_at.0,
-            ],
-        )
-        .await?;
-        if token_hash.is_none() {
-            post(&transaction, tenant, id.0, Matter::Invitation, now).await?;
-        }
-        let deed = Deed::plain("person.invite", "invitation", id).after(&shown(new.role, &new.grants));
-        audit::append(&transaction, tenant, by, &deed).await?;
+        let id = invite(&transaction, tenant, by, new, token_hash, now).await?;
         tenant::commit(transaction, doing).await?;
         Ok(id)
     }
@@ -346,6 +316,49 @@ impl Config {
         };
         must_exist(&self.ask_within(tenant, doing, sql, &[&id, &hash.as_slice()]).await?, doing)
     }
+}
+
+/// Invites somebody within a transaction.
+pub(super) async fn invite(
+    transaction: &Transaction<'_>,
+    tenant: TenantId,
+    by: &By,
+    new: &NewInvitation,
+    token_hash: Option<&Hash32>,
+    now: Millis,
+) -> Result<InvitationId, PostgresError> {
+    let id = InvitationId(Uuid::now_v7());
+    let (role, grants) = (new.role.map(Role::as_str), Json(stored(&new.grants)));
+    let inviter = match by.actor {
+        Actor::Person(user) => Some(user.0),
+        _ => None,
+    };
+    let hash = token_hash.map(|hash| hash.as_slice());
+    rows(
+        transaction,
+        "invite somebody",
+        include_str!("../sql/create_invitation.sql"),
+        &[
+            &tenant.0,
+            &id.0,
+            &new.email,
+            &new.name,
+            &role,
+            &grants,
+            &new.lang,
+            &inviter,
+            &hash,
+            &now.0,
+            &new.expires_at.0,
+        ],
+    )
+    .await?;
+    if token_hash.is_none() {
+        post(transaction, tenant, id.0, Matter::Invitation, now).await?;
+    }
+    let deed = Deed::plain("person.invite", "invitation", id).after(&shown(new.role, &new.grants));
+    audit::append(transaction, tenant, by, &deed).await?;
+    Ok(id)
 }
 
 async fn post(transaction: &Transaction<'_>, tenant: TenantId, id: Uuid, matter: Matter, now: Millis) -> Result<(), PostgresError> {

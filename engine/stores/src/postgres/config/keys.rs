@@ -6,9 +6,12 @@ use trunkline_core::id::{BusinessId, KeyId, TenantId};
 use trunkline_core::instant::Millis;
 use uuid::Uuid;
 
-use super::{Config, column, must_exist};
-use crate::postgres::PostgresError;
+use super::{Config, audit, column, must_exist, rows};
 use crate::postgres::row::{ApiKeyListed, ApiKeyRow, Hash32, NewApiKey, Span};
+use crate::postgres::{PostgresError, tenant};
+
+/// Why another key is refused.
+const NO_ROOM: &str = "your organisation has as many API keys as it may have; revoke one first";
 
 impl Config {
     /// Makes an API key; only its hash and last four characters are kept.
@@ -21,10 +24,16 @@ impl Config {
         let deed = Deed::plain("key.create", "api_key", id).after(&serde_json::json!({
             "name": new.name, "scopes": new.scopes, "businesses": new.businesses, "expires_ms": expires,
         }));
-        self.change(
-            tenant,
-            (by, &deed),
-            "create an API key",
+        let doing = "create an API key";
+        let mut client = self.client(doing).await?;
+        let transaction = tenant::begin(&mut client, tenant, doing).await?;
+        let room = rows(&transaction, doing, include_str!("../sql/api_keys_room.sql"), &[]).await?;
+        if !room.first().map_or(Ok(true), |row| column::<bool>(row, 0))? {
+            return Err(PostgresError::Conflict { doing, why: NO_ROOM });
+        }
+        rows(
+            &transaction,
+            doing,
             sql,
             &[
                 &tenant.0,
@@ -39,6 +48,8 @@ impl Config {
             ],
         )
         .await?;
+        audit::append(&transaction, tenant, by, &deed).await?;
+        tenant::commit(transaction, doing).await?;
         Ok(id)
     }
 

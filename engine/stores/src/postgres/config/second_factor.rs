@@ -84,12 +84,14 @@ impl FromStr for Whom {
     type Err = BadWhom;
 
     fn from_str(text: &str) -> Result<Self, BadWhom> {
-        let all = [Whom::Nobody, Whom::Admins, Whom::Everybody];
-        all.into_iter().find(|whom| whom.as_str() == text).ok_or(BadWhom)
+        Whom::ALL.into_iter().find(|whom| whom.as_str() == text).ok_or(BadWhom)
     }
 }
 
 impl Whom {
+    /// All of them, from least to most.
+    pub const ALL: [Whom; 3] = [Whom::Nobody, Whom::Admins, Whom::Everybody];
+
     /// The word stored and shown.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -166,12 +168,42 @@ impl Config {
         must_exist(&self.change(tenant, (by, &deed), doing, sql, &[&user.0]).await?, doing)
     }
 
-    /// Says who of the organisation has to have a second factor.
+    /// Name of an organisation, and who of it has to have a second factor.
+    pub async fn organisation_rule(&self, tenant: TenantId) -> Result<(String, Whom), PostgresError> {
+        let doing = "read an organisation";
+        let found = self.ask_within(tenant, doing, include_str!("../sql/organisation.sql"), &[]).await?;
+        must_exist(&found, doing)?;
+        let stored: &str = column(&found[0], 1)?;
+        let whom = stored
+            .parse()
+            .map_err(|error: BadWhom| PostgresError::Misconfigured(format!("a stored rule cannot be read: {error}")))?;
+        Ok((column(&found[0], 0)?, whom))
+    }
+
+    /// Says who of the organisation has to have a second factor, if it is still as `before` says.
+    pub async fn change_second_factor_rule(&self, tenant: TenantId, by: &By, before: Whom, whom: Whom) -> Result<(), PostgresError> {
+        self.put_second_factor_rule(tenant, by, Some(before), whom).await
+    }
+
+    /// Says who of the organisation has to have a second factor, whatever was said before.
     pub async fn require_second_factor(&self, tenant: TenantId, by: &By, whom: Whom) -> Result<(), PostgresError> {
+        self.put_second_factor_rule(tenant, by, None, whom).await
+    }
+
+    async fn put_second_factor_rule(&self, tenant: TenantId, by: &By, before: Option<Whom>, whom: Whom) -> Result<(), PostgresError> {
         let doing = "require a second factor";
-        let deed = Deed::plain("organisation.second_factor", "organisation", tenant).after(&json!({ "whom": whom.as_str() }));
+        let before = before.map(Whom::as_str);
+        let mut deed = Deed::plain("organisation.second_factor", "organisation", tenant).after(&json!({ "whom": whom.as_str() }));
+        if let Some(before) = before {
+            deed = deed.before(&json!({ "whom": before }));
+        }
         let sql = include_str!("../sql/require_second_factor.sql");
-        must_exist(&self.change(tenant, (by, &deed), doing, sql, &[&whom.as_str()]).await?, doing)
+        let found = self.change(tenant, (by, &deed), doing, sql, &[&whom.as_str(), &before]).await?;
+        match (found.is_empty(), before) {
+            (false, _) => Ok(()),
+            (true, Some(_)) => Err(PostgresError::Changed { doing }),
+            (true, None) => Err(PostgresError::Missing { doing }),
+        }
     }
 
     /// Notes that somebody's password was right and that their code is awaited.
@@ -241,6 +273,7 @@ impl Config {
         Ok(proved)
     }
 
+    /// Looks at a proof within a transaction, which has to be committed whatever comes of it: wrong ones are counted.
     pub(super) async fn prove(
         &self,
         transaction: &deadpool_postgres::Transaction<'_>,

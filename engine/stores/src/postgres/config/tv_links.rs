@@ -19,6 +19,8 @@ pub struct NewTvLink {
     pub business: Option<BusinessId>,
     /// Its agent, by Retell's id; none: all of the business.
     pub agent: Option<String>,
+    /// Calls of this direction only: `inbound` or `outbound`; none: all.
+    pub direction: Option<String>,
     /// Hash of its secret.
     pub token_hash: Hash32,
     /// Now.
@@ -38,6 +40,8 @@ pub struct TvLink {
     pub business: Option<BusinessId>,
     /// Its agent.
     pub agent: Option<String>,
+    /// Calls of this direction only.
+    pub direction: Option<String>,
     /// When it was made.
     pub created_at: Millis,
     /// Not accepted from then on.
@@ -68,6 +72,8 @@ pub struct TvLinkAccess {
     pub business: Option<BusinessId>,
     /// Its agent.
     pub agent: Option<String>,
+    /// Calls of this direction only.
+    pub direction: Option<String>,
 }
 
 impl Config {
@@ -76,7 +82,7 @@ impl Config {
         let id = LinkId(Uuid::now_v7());
         let business = new.business.map(|business| business.0);
         let deed = Deed::plain("tv_link.create", "tv_link", id).after(&json!({
-            "name": new.name, "business": new.business, "agent": new.agent, "expires_ms": new.expires_at.0,
+            "name": new.name, "business": new.business, "agent": new.agent, "direction": new.direction, "expires_ms": new.expires_at.0,
         }));
         let sql = include_str!("../sql/create_tv_link.sql");
         self.change(
@@ -93,6 +99,7 @@ impl Config {
                 &new.token_hash.as_slice(),
                 &new.created_at.0,
                 &new.expires_at.0,
+                &new.direction,
             ],
         )
         .await?;
@@ -114,6 +121,7 @@ impl Config {
                 expires_at: Millis(column(row, 5)?),
                 seen_at: column::<Option<i64>>(row, 6)?.map(Millis),
                 revoked: column(row, 7)?,
+                direction: column(row, 8)?,
             })
         };
         found.iter().map(read).collect()
@@ -138,6 +146,7 @@ impl Config {
                 name: column(row, 2)?,
                 business: column::<Option<Uuid>>(row, 3)?.map(BusinessId),
                 agent: column(row, 4)?,
+                direction: column(row, 5)?,
             })
         };
         found.first().map(read).transpose()

@@ -11,7 +11,7 @@ use trunkline_core::id::{BusinessId, TenantId, WorkspaceId};
 use super::secrets::{RETELL_API_KEY, SIGNING_KEYS};
 use super::{Config, column, rows};
 use crate::postgres::PostgresError;
-use crate::postgres::directory::{BusinessEntry, Directory, WorkspaceEntry};
+use crate::postgres::directory::{BusinessEntry, Directory, OrganisationEntry, WorkspaceEntry};
 
 const DOING: &str = "read the directory";
 
@@ -28,6 +28,7 @@ impl Config {
             .map_err(|error| PostgresError::from_driver(DOING, &error))?;
         let mut directory = Directory::default();
         let mut print = DefaultHasher::new();
+        read_organisations(&transaction, &mut directory, &mut print).await?;
         read_businesses(&transaction, &mut directory, &mut print).await?;
         self.read_workspaces(&transaction, &mut directory, &mut print).await?;
         read_agents(&transaction, &mut directory, &mut print).await?;
@@ -73,6 +74,27 @@ impl Config {
         }
         Ok(())
     }
+}
+
+async fn read_organisations(from: &Transaction<'_>, into: &mut Directory, print: &mut impl Hasher) -> Result<(), PostgresError> {
+    for row in rows(from, DOING, include_str!("../sql/organisation_directory.sql"), &[]).await? {
+        let (id, platform): (TenantId, bool) = (TenantId(column(&row, 0)?), column(&row, 2)?);
+        if platform {
+            into.platform = Some(id);
+            id.hash(print);
+            continue;
+        }
+        let limit = |at| column::<Option<i32>>(&row, at).map(|found| found.and_then(|limit| u32::try_from(limit).ok()));
+        let entry = OrganisationEntry {
+            name: column(&row, 1)?,
+            suspended: column(&row, 3)?,
+            intake_per_second: limit(4)?,
+            concurrency_limit: limit(5)?,
+        };
+        (id, &entry).hash(print);
+        into.organisations.insert(id, entry);
+    }
+    Ok(())
 }
 
 async fn read_businesses(from: &Transaction<'_>, into: &mut Directory, print: &mut impl Hasher) -> Result<(), PostgresError> {

@@ -1,1 +1,1 @@
-SELECT tenant, id, name, business, agent FROM tv_link_access($1, $2)
+SELECT tenant, id, name, business, agent, direction FROM tv_link_access($1, $2)

@@ -1,0 +1,65 @@
+//! The Kafka broker of a run.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::process::Command;
+
+use super::free_address;
+use crate::chaos::process::Blow;
+
+/// A broker that is started by a script and found again by its process.
+pub(super) struct Broker {
+    script: PathBuf,
+    directory: PathBuf,
+    pub(super) port: u16,
+    controller_port: u16,
+    pid: Pid,
+}
+
+impl Broker {
+    pub(super) async fn start(script: &Path, directory: &Path) -> Result<Broker> {
+        let mut broker = Broker {
+            script: script.to_owned(),
+            directory: directory.join("kafka"),
+            port: free_address()?.port(),
+            controller_port: free_address()?.port(),
+            pid: Pid::INIT,
+        };
+        broker.again().await?;
+        Ok(broker)
+    }
+
+    /// Runs the script, which returns once the broker takes clients.
+    async fn again(&mut self) -> Result<()> {
+        let output = Command::new(&self.script)
+            .arg(&self.directory)
+            .args([self.port.to_string(), self.controller_port.to_string()])
+            .output()
+            .await
+            .with_context(|| format!("run {}", self.script.display()))?;
+        let said = String::from_utf8_lossy(&output.stdout);
+        let pid = said.trim().parse().ok().and_then(Pid::from_raw);
+        self.pid = pid.with_context(|| format!("no broker: {}", String::from_utf8_lossy(&output.stderr)))?;
+        Ok(())
+    }
+
+    pub(super) fn signal(&self, signal: Signal) {
+        // Gone already is as good.
+        let _ = kill_process(self.pid, signal);
+    }
+
+    pub(super) async fn suffer(&mut self, blow: Blow, lasting: Duration) -> Result<()> {
+        if blow == Blow::Freeze {
+            self.signal(Signal::STOP);
+            tokio::time::sleep(lasting).await;
+            self.signal(Signal::CONT);
+            return Ok(());
+        }
+        self.signal(Signal::KILL);
+        tokio::time::sleep(lasting).await;
+        self.again().await
+    }
+}

@@ -1,0 +1,1 @@
+INSERT INTO organisations (id, name, platform, second_factor) VALUES ($1, $2, true, 'everybody')

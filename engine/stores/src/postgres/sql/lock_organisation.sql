@@ -1,0 +1,2 @@
+SELECT id, name, plan, suspended_ms, suspended_why, intake_per_second, concurrency_limit, api_keys_max FROM organisations
+WHERE NOT platform FOR UPDATE

@@ -1,0 +1,1 @@
+SELECT name, second_factor FROM organisations
