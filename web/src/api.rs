@@ -24,6 +24,7 @@ pub mod platform;
 pub mod query;
 pub mod received;
 pub mod seen;
+pub mod single_sign_on;
 pub mod things;
 pub mod tokens;
 pub mod tv_links;
@@ -101,6 +102,9 @@ pub fn configure(config: &mut web::ServiceConfig) {
         .service(me::show)
         .service(me::update)
         .service(me::change_password)
+        .service(single_sign_on::show)
+        .service(single_sign_on::set)
+        .service(single_sign_on::remove)
         .service(tokens::create)
         .service(tokens::refresh)
         .service(tokens::revoke)

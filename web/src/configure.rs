@@ -9,6 +9,7 @@ pub mod organisation;
 pub mod people;
 pub mod platform;
 pub mod profile;
+pub mod single_sign_on;
 pub mod workspace;
 
 use std::sync::Arc;

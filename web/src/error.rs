@@ -29,6 +29,8 @@ pub enum Kind {
     FreshSignIn,
     /// The caller's organisation is suspended by whoever runs the platform.
     Suspended,
+    /// The organisation lets people in by its own provider only.
+    CompanySignIn,
     /// A form sent from another site, or without its token.
     CrossSite,
     /// The sender's address is not on the workspace's list.
@@ -62,7 +64,7 @@ pub enum Kind {
 }
 
 /// All kinds, for the page that explains them.
-pub const ALL_KINDS: [Kind; 23] = [
+pub const ALL_KINDS: [Kind; 24] = [
     Kind::BadRequest,
     Kind::Unauthenticated,
     Kind::Signature,
@@ -71,6 +73,7 @@ pub const ALL_KINDS: [Kind; 23] = [
     Kind::EnrolFirst,
     Kind::FreshSignIn,
     Kind::Suspended,
+    Kind::CompanySignIn,
     Kind::CrossSite,
     Kind::SourceAddress,
     Kind::NotFound,
@@ -94,9 +97,13 @@ impl Kind {
         match self {
             Kind::BadRequest => StatusCode::BAD_REQUEST,
             Kind::Unauthenticated | Kind::Signature | Kind::SecondFactor => StatusCode::UNAUTHORIZED,
-            Kind::Forbidden | Kind::CrossSite | Kind::SourceAddress | Kind::EnrolFirst | Kind::FreshSignIn | Kind::Suspended => {
-                StatusCode::FORBIDDEN
-            }
+            Kind::Forbidden
+            | Kind::CrossSite
+            | Kind::SourceAddress
+            | Kind::EnrolFirst
+            | Kind::FreshSignIn
+            | Kind::Suspended
+            | Kind::CompanySignIn => StatusCode::FORBIDDEN,
             Kind::NotFound => StatusCode::NOT_FOUND,
             Kind::Method => StatusCode::METHOD_NOT_ALLOWED,
             Kind::Slow => StatusCode::REQUEST_TIMEOUT,
@@ -123,6 +130,7 @@ impl Kind {
             Kind::EnrolFirst => "mfa_enrolment_required",
             Kind::FreshSignIn => "reauth_required",
             Kind::Suspended => "organisation_suspended",
+            Kind::CompanySignIn => "company_sign_in_required",
             Kind::CrossSite => "cross_site",
             Kind::SourceAddress => "source_address",
             Kind::NotFound => "not_found",
@@ -152,6 +160,7 @@ impl Kind {
             Kind::EnrolFirst => "Set up a second factor first",
             Kind::FreshSignIn => "Type your password again",
             Kind::Suspended => "The organisation is suspended",
+            Kind::CompanySignIn => "Sign in with your company",
             Kind::CrossSite => "The request came from another site",
             Kind::SourceAddress => "Not taken from this address",
             Kind::NotFound => "Not found",

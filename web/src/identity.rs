@@ -2,6 +2,7 @@
 
 pub mod access_token;
 pub mod admission;
+pub mod company;
 pub mod cross_site;
 pub mod grant;
 pub mod key;

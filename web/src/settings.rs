@@ -3,6 +3,7 @@
 pub mod check;
 pub mod load;
 pub mod print;
+mod single_sign_on;
 mod stores;
 mod tls;
 mod tokens;
@@ -14,6 +15,7 @@ use ipnet::IpNet;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer};
 
+pub use single_sign_on::SingleSignOn;
 pub use stores::{ClickHouse, Kafka, Log, LogStore, Postgres};
 pub use tls::Tls;
 pub use tokens::{Environment, Tokens};
@@ -59,6 +61,8 @@ pub struct Settings {
     pub session: Session,
     /// Access and refresh tokens of the API.
     pub tokens: Tokens,
+    /// Providers of organisations.
+    pub single_sign_on: SingleSignOn,
     /// How often callers may ask.
     pub limits: Limits,
     /// Password checks.

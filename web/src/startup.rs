@@ -29,6 +29,7 @@ use trunkline_actors::{
 };
 use trunkline_connectors::jose;
 use trunkline_connectors::mail::Mailer;
+use trunkline_connectors::oidc::{OidcClient, OidcOptions};
 use trunkline_connectors::webhook::{Sender, SenderOptions};
 use trunkline_stores::postgres::auditor::AuditBook;
 use trunkline_stores::postgres::{Config, Directory, effects};
@@ -176,6 +177,11 @@ pub async fn start(settings: Settings, roles: &[ProcessRole]) -> anyhow::Result<
             analytics: analytics.clone(),
             passwords: Passwords::new(settings.sign_in.parallel_max)?,
             token_keys: Arc::default(),
+            oidc: OidcClient::new(OidcOptions {
+                allow_private_networks: settings.single_sign_on.allow_private_networks,
+                timeout: Duration::from_secs(settings.single_sign_on.timeout_seconds),
+            })
+            .context("prepare single sign-on")?,
             attempts: Arc::default(),
             limits: Arc::new(limits::Limits::new(&settings.limits)),
             pairings: Arc::default(),

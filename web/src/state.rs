@@ -4,6 +4,7 @@ use std::sync::{Arc, LazyLock};
 
 use tokio::sync::watch;
 use trunkline_actors::{EffectsWatcher, FactsWatcher, Live};
+use trunkline_connectors::oidc::OidcClient;
 use trunkline_stores::clickhouse::Analytics;
 use trunkline_stores::log::EventLog;
 use trunkline_stores::postgres::auditor::AuditBook;
@@ -81,6 +82,8 @@ pub struct AppState {
     pub passwords: Passwords,
     /// Keys of access tokens, as read a moment ago.
     pub token_keys: Arc<TokenKeys>,
+    /// Asks providers of single sign-on.
+    pub oidc: OidcClient,
     /// Wrong tries to sign in.
     pub attempts: Arc<Attempts>,
     /// Screens that wait for their link.

@@ -2,6 +2,7 @@
 
 pub mod jose;
 pub mod mail;
+pub mod oidc;
 pub mod retell;
 pub mod simulator;
 pub mod webhook;

@@ -136,8 +136,8 @@ impl Sender {
 
 /// Resolves names and passes on only what may be called: what was checked is what is connected to, so a name that changes between
 /// check and call (DNS rebinding) gains nothing.
-struct Guarded {
-    allow_private_networks: bool,
+pub(crate) struct Guarded {
+    pub(crate) allow_private_networks: bool,
 }
 
 impl Resolve for Guarded {

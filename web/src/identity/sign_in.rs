@@ -8,6 +8,7 @@ use actix_web::cookie::Cookie;
 use dashmap::DashMap;
 use secrecy::SecretString;
 use sha2::{Digest, Sha256};
+use trunkline_core::access::Role;
 use trunkline_core::audit::{Actor, By, Deed};
 use trunkline_core::id::{TenantId, UserId};
 use trunkline_stores::postgres::row::UserRow;
@@ -158,6 +159,12 @@ pub async fn prove(state: &AppState, request: &HttpRequest, email: &str, passwor
         return Err(platform::suspended());
     }
     tracing::info!(target: "audit", event = "authn.ok", tenant = %user.tenant, user = %user.id, request_id = %request::current_id(), "the password is right");
+    // Said to nobody but who knows the password (S-099). An owner keeps this way in, should the provider be away or set wrongly.
+    let required = state.config.single_sign_on_required(user.tenant).await;
+    if user.role != Some(Role::Owner) && required.map_err(|error| refused("read single sign-on", error))? {
+        let detail = "Your organisation lets people in by its own sign-in: sign in with your company.";
+        return Err(Problem::new(Kind::CompanySignIn, detail));
+    }
     Ok(user)
 }
 

@@ -13,6 +13,7 @@ pub mod assets;
 pub mod auditor;
 pub mod call;
 pub mod capacity;
+pub mod company;
 pub mod csv;
 pub mod detail;
 pub mod device;
@@ -95,6 +96,13 @@ pub fn configure(config: &mut web::ServiceConfig) {
                 .route(web::get().to(second_step::show))
                 .route(web::post().to(second_step::enter)),
         )
+        .service(
+            page("/signin/company")
+                .route(web::get().to(company::show))
+                .route(web::post().to(company::find)),
+        )
+        .service(page(crate::identity::company::RETURN).route(web::get().to(company::finish)))
+        .service(page("/signin/company/{organisation}").route(web::get().to(company::begin)))
         .service(page("/tv").route(web::get().to(tv::pair)))
         .service(page("/tv/wait").route(web::get().to(tv::wait)))
         .service(page("/tv/{token}").route(web::get().to(tv::open)))

@@ -9,6 +9,7 @@ pub mod people;
 pub mod person;
 pub mod roles;
 pub mod screens;
+pub mod single_sign_on;
 pub mod webhooks;
 pub mod workspace;
 pub mod workspaces;
@@ -26,10 +27,11 @@ use crate::pages::{frame, problem};
 use crate::state::AppState;
 
 /// Parts of the settings in order: address, text, and the permission that opens it.
-const PARTS: [(&str, &str, Permission); 9] = [
+const PARTS: [(&str, &str, Permission); 10] = [
     ("/settings/people", "set-people", Permission::People),
     ("/settings/roles", "set-roles", Permission::Live),
     ("/settings/keys", "set-keys", Permission::Keys),
+    ("/settings/single-sign-on", "set-single-sign-on", Permission::Organisation),
     ("/settings/businesses", "set-businesses", Permission::Businesses),
     ("/settings/workspaces", "set-workspaces", Permission::Workspaces),
     ("/settings/webhooks", "set-webhooks", Permission::Webhooks),
@@ -120,6 +122,12 @@ pub fn configure(config: &mut web::ServiceConfig) {
                 .route(web::get().to(keys::show))
                 .route(web::post().to(keys::create)),
         )
+        .service(
+            page("/settings/single-sign-on")
+                .route(web::get().to(single_sign_on::show))
+                .route(web::post().to(single_sign_on::save)),
+        )
+        .service(page("/settings/single-sign-on/remove").route(web::post().to(single_sign_on::remove)))
         .service(page("/settings/keys/{id}/revoke").route(web::post().to(keys::revoke)))
         .service(
             page("/settings/organisation")

@@ -99,6 +99,7 @@ pub async fn enter(request: HttpRequest, state: web::Data<AppState>, form: web::
     let key = match refused.kind() {
         Kind::Unauthenticated => "sign-in-wrong",
         Kind::TooMany => "sign-in-slow",
+        Kind::CompanySignIn => "company-required",
         Kind::Unprocessable => "sign-in-empty",
         _ => return Err(refused),
     };

@@ -359,6 +359,11 @@ fn tokens(settings: &Settings, refuse: &mut impl FnMut(bool, String)) {
         !(1..=365).contains(&tokens.key_days),
         format!("tokens.key_days = {} must be between 1 and 365", tokens.key_days),
     );
+    let wait = settings.single_sign_on.timeout_seconds;
+    refuse(
+        !(1..=60).contains(&wait),
+        format!("single_sign_on.timeout_seconds = {wait} must be between 1 and 60"),
+    );
 }
 
 fn is_origin(url: &str) -> bool {

@@ -25,6 +25,7 @@ pub fn redacted(settings: &Settings) -> Value {
         mail,
         session,
         tokens,
+        single_sign_on,
         limits,
         sign_in,
         platform,
@@ -71,6 +72,9 @@ pub fn redacted(settings: &Settings) -> Value {
         "tokens": {
             "access_minutes": tokens.access_minutes, "refresh_idle_days": tokens.refresh_idle_days,
             "refresh_absolute_days": tokens.refresh_absolute_days, "key_days": tokens.key_days,
+        },
+        "single_sign_on": {
+            "allow_private_networks": single_sign_on.allow_private_networks, "timeout_seconds": single_sign_on.timeout_seconds,
         },
         "limits": {
             "key_per_second": limits.key_per_second, "key_burst": limits.key_burst,

@@ -35,6 +35,7 @@ mod secrets;
 mod sequences;
 mod signer;
 mod simulated;
+mod single_sign_on;
 mod stream;
 mod tls;
 mod tokens;

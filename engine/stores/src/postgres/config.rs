@@ -16,6 +16,7 @@ mod platform;
 pub mod second_factor;
 pub mod secrets;
 pub mod sessions;
+pub mod single_sign_on;
 pub mod token_keys;
 pub mod tokens;
 pub mod tv_links;

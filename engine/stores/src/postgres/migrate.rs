@@ -59,6 +59,10 @@ const STEPS: &[(&str, &str)] = &[
         "V0021__screen_directions",
         include_str!("../../../../migrations/V0021__screen_directions.sql"),
     ),
+    (
+        "V0022__single_sign_on",
+        include_str!("../../../../migrations/V0022__single_sign_on.sql"),
+    ),
 ];
 
 /// Applies what is missing and returns the names of the steps applied now. Refuses a database whose applied steps differ from

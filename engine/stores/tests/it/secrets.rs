@@ -12,6 +12,7 @@ use trunkline_core::instant::Millis;
 use trunkline_stores::keyring::{Keyring, OpenError, add_key, make_file, new_key};
 use trunkline_stores::postgres::config::idempotency::{Answer, Asked, Known};
 use trunkline_stores::postgres::config::secrets::{Resealed, SecretsUnder, secrets_by_key};
+use trunkline_stores::postgres::config::single_sign_on::SingleSignOn;
 use trunkline_stores::postgres::config::token_keys::Turn;
 use trunkline_stores::postgres::config::webhooks::NewWebhook;
 use trunkline_stores::postgres::row::{NewUser, NewWorkspace, Workspace};
@@ -163,6 +164,16 @@ async fn columns_called_encrypted_are() {
         overlap_ms: 0,
     };
     assert!(config.add_token_key(Millis(1), &turn).await.unwrap());
+    let provider = SingleSignOn {
+        issuer: "https://id.example".into(),
+        client_id: "trunkline".into(),
+        client_secret: SecretString::from("client"),
+        required: false,
+        first_role: None,
+        domains: vec!["acme.example".into()],
+        changed_at: Millis(1),
+    };
+    config.put_single_sign_on(acme, &By::operator(), &provider).await.unwrap();
     let asked = Asked {
         tenant: acme,
         actor: ana.0,

@@ -39,6 +39,7 @@ async fn every_page_is_accessible_at_every_size_in_both_themes() {
         "/settings/roles".to_owned(),
         "/settings/keys".to_owned(),
         "/settings/organisation".to_owned(),
+        "/settings/single-sign-on".to_owned(),
         "/invitation#code=abc&email=ana%40people.invalid".to_owned(),
         "/forgot".to_owned(),
         "/reset".to_owned(),

@@ -17,7 +17,15 @@ pub(crate) const RETELL_API_KEY: &str = "workspace_secrets.retell_api_key";
 pub(crate) const WEBHOOK_SECRET: &str = "webhook_secrets.secret";
 pub(crate) const SECOND_FACTOR: &str = "second_factors.secret";
 pub(crate) const TOKEN_KEY: &str = "token_keys.private_key";
-const COLUMNS: [&str; 5] = [SIGNING_KEYS, RETELL_API_KEY, WEBHOOK_SECRET, SECOND_FACTOR, TOKEN_KEY];
+pub(crate) const CLIENT_SECRET: &str = "single_sign_on.client_secret";
+const COLUMNS: [&str; 6] = [
+    SIGNING_KEYS,
+    RETELL_API_KEY,
+    WEBHOOK_SECRET,
+    SECOND_FACTOR,
+    TOKEN_KEY,
+    CLIENT_SECRET,
+];
 
 /// Rows encrypted anew between two questions: each is a transaction of its own, so this bounds memory only.
 const BATCH: i64 = 500;

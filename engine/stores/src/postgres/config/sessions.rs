@@ -79,6 +79,8 @@ impl Config {
 pub(super) enum Kind {
     /// A browser's cookie.
     Browser,
+    /// The same, of somebody who came from the provider of their organisation.
+    Provider,
     /// Refresh tokens of a program.
     Api,
 }
@@ -86,8 +88,9 @@ pub(super) enum Kind {
 /// Adds a session; gives its id.
 pub(super) async fn insert(transaction: &Transaction<'_>, tenant: TenantId, new: &NewSession, kind: Kind) -> Result<Uuid, PostgresError> {
     let doing = "create a session";
+    let by_provider = kind == Kind::Provider;
     let kind = match kind {
-        Kind::Browser => "browser",
+        Kind::Browser | Kind::Provider => "browser",
         Kind::Api => "api",
     };
     let hash = new.token_hash.as_slice();
@@ -106,6 +109,7 @@ pub(super) async fn insert(transaction: &Transaction<'_>, tenant: TenantId, new:
             &new.source,
             &new.device,
             &kind,
+            &by_provider,
         ],
     )
     .await?;

@@ -1,0 +1,1 @@
+DELETE FROM single_sign_on WHERE tenant = $1 RETURNING tenant

@@ -1,0 +1,1 @@
+SELECT single_sign_on_by_domain($1)

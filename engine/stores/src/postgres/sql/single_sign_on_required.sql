@@ -1,0 +1,1 @@
+SELECT required FROM single_sign_on
