@@ -204,6 +204,11 @@ async fn look(ground: &Ground, reach: &Reach, (first, end): (i64, i64), passed: 
         let most = usize::try_from(end - next).unwrap_or(READ_AT_ONCE).min(READ_AT_ONCE);
         let (mut records, goes_on) = match ground.log.read(reach.partition, next, most).await {
             Ok(records) => (records, end),
+            // What is there before the hole comes first.
+            Err(LogError::Gone { wanted, .. }) if wanted > next && wanted < end => {
+                let before = usize::try_from(wanted - next).unwrap_or(READ_AT_ONCE);
+                (ground.log.read(reach.partition, next, before).await?, wanted)
+            }
             Err(LogError::Gone { begins, .. }) => {
                 let (forgotten, _) = ground.log.span(reach.partition).await?;
                 if forgotten > next {

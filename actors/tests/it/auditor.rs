@@ -6,7 +6,7 @@ use std::time::Duration;
 use secrecy::ExposeSecret as _;
 use tempfile::TempDir;
 use tokio_postgres::NoTls;
-use trunkline_actors::audit::{Audited, AuditorOptions, Found, Ground, Passed, audit, pass};
+use trunkline_actors::audit::{Audited, AuditorOptions, Found, Ground, Passed, audit, pass, watch_audited};
 use trunkline_actors::{Effects, EffectsOptions, Roles};
 use trunkline_core::metric::Rules;
 use trunkline_stores::log::{Delivery, Mark};
@@ -318,9 +318,35 @@ async fn what_is_open_is_looked_at_again_and_a_hole_in_the_log_stays_open() {
         .note(&crashed, trunkline_core::instant::Millis(NOON))
         .await
         .unwrap();
+    // Until it is repaired it counts as a gap on every board.
+    let engine = trunkline_actors::Engine::start(
+        audit.house.log.clone(),
+        audit.house.directory.subscribe(),
+        trunkline_actors::EngineOptions::default(),
+    )
+    .unwrap();
+    let (live, stop) = (engine.live(), tokio_util::sync::CancellationToken::new());
+    watch_audited(audit.ground.book.clone(), live.clone(), audit.house.log.partitions(), stop.clone());
+    let said = async |wanted: (u64, usize)| {
+        let deadline = std::time::Instant::now() + Duration::from_secs(60);
+        loop {
+            let completeness = live.completeness(TENANT);
+            let open = completeness.audited.map(|audited| audited.open);
+            if (open, completeness.gaps.len()) == (Some(wanted.0), wanted.1) {
+                return completeness.gaps;
+            }
+            assert!(std::time::Instant::now() < deadline, "{open:?} open, {:?}", completeness.gaps);
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let gaps = said((1, 1)).await;
+    assert_eq!((gaps[0].partition, gaps[0].first, gaps[0].last), (0, 0, 5));
     let found = audit.pass().await.found;
     assert_eq!(kinds(&found), [FindingKind::FactsCall]);
     assert!(found.iter().all(|found| found.repaired && found.first <= 5), "{found:#?}");
+    said((0, 0)).await;
+    stop.cancel();
+    engine.stop().await;
     assert_eq!(audit.ground.book.open().await.unwrap(), []);
 
     // Others than the owner see that there is something, and not what.
