@@ -23,6 +23,7 @@ pub mod permissions;
 pub mod platform;
 pub mod query;
 pub mod received;
+mod refusals;
 pub mod seen;
 pub mod single_sign_on;
 pub mod things;

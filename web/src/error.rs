@@ -285,6 +285,11 @@ impl Problem {
         self
     }
 
+    /// After how many seconds to try again, where that is known.
+    pub fn seconds(&self) -> Option<u32> {
+        self.retry_after
+    }
+
     /// Adds `Allow`.
     pub fn allow(mut self, methods: &'static str) -> Problem {
         self.allow = Some(methods);

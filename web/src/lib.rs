@@ -20,3 +20,8 @@ pub mod startup;
 pub mod state;
 pub mod stream;
 pub mod telemetry;
+
+/// Damages good input and looks whether anything breaks; the core's tests have it.
+#[cfg(test)]
+#[path = "../../engine/core/tests/it/damage.rs"]
+mod damage;

@@ -128,4 +128,20 @@ mod tests {
         let cursor = CursorKey::load(data.path()).unwrap().seal(tenant, "calls", "7");
         assert_eq!(CursorKey::load(data.path()).unwrap().open(tenant, "calls", &cursor).unwrap(), "7");
     }
+
+    #[test]
+    fn damaged_cursors_open_nothing() {
+        let (key, tenant) = (CursorKey::random(), TenantId(Uuid::from_u128(7)));
+        let good: Vec<String> = ["", "7", "1795305600000.call.x"]
+            .iter()
+            .map(|place| key.seal(tenant, "calls", place))
+            .collect();
+        let seeds: Vec<Vec<u8>> = good.iter().map(|cursor| cursor.clone().into_bytes()).collect();
+        crate::damage::damage("cursors", &seeds, |text| {
+            let text = String::from_utf8_lossy(text);
+            if key.open(tenant, "calls", &text).is_ok() {
+                assert!(good.iter().any(|cursor| *cursor == text), "{text}");
+            }
+        });
+    }
 }

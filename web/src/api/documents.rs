@@ -66,7 +66,9 @@ impl Modify for Credential {
 
 /// The OpenAPI document.
 pub fn description() -> Value {
-    sorted(serde_json::to_value(Description::openapi()).expect("the document holds texts and lists only"))
+    let mut document = serde_json::to_value(Description::openapi()).expect("the document holds texts and lists only");
+    super::refusals::describe(&mut document);
+    sorted(document)
 }
 
 /// Names in order, whatever the JSON library was built to do: the committed text must not depend on it.

@@ -29,6 +29,14 @@ impl Parameters {
         let pairs = Query::<Vec<(String, String)>>::from_query(request.query_string())
             .map_err(|_| Problem::new(Kind::BadRequest, "The query cannot be read."))?
             .into_inner();
+        // No text of ours holds one, and Postgres takes none.
+        if let Some((name, _)) = pairs.iter().find(|(name, value)| name.contains('\0') || value.contains('\0')) {
+            return Err(Problem::field(
+                &name.replace('\0', ""),
+                "unreadable",
+                "A parameter holds a null byte.",
+            ));
+        }
         // An empty value is a form field that was left empty.
         Ok(Parameters(pairs.into_iter().filter(|(_, value)| !value.is_empty()).collect()))
     }

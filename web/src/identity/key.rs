@@ -152,4 +152,17 @@ mod tests {
         assert!(!is_well_formed(Test, &key), "a key of the real installation in one for trying");
         assert!(!is_well_formed(Live, &fresh(Test)));
     }
+
+    #[test]
+    fn damaged_keys_are_seen_to_be_damaged() {
+        let good = fresh(Environment::Live);
+        crate::damage::damage("API keys", &[good.clone().into_bytes()], |text| {
+            let text = String::from_utf8_lossy(text);
+            // The checksum is for typing errors, one of four thousand million others passes it.
+            assert!(
+                !is_well_formed(Environment::Live, &text) || text.eq_ignore_ascii_case(&good),
+                "{text}"
+            );
+        });
+    }
 }

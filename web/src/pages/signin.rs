@@ -106,15 +106,16 @@ pub async fn enter(request: HttpRequest, state: web::Data<AppState>, form: web::
     let s = Shell::new(&request, Place::Nowhere, "sign-in");
     let wrong = s.l.t(key);
     // Not 401: browsers and the pages' own middleware would read that as "go and sign in".
-    html(
-        StatusCode::UNPROCESSABLE_ENTITY,
-        &SignInPage {
-            s,
-            wrong,
-            email,
-            next: local(&next).to_owned(),
-        },
-    )
+    let status = match refused.kind() {
+        Kind::TooMany => StatusCode::TOO_MANY_REQUESTS,
+        _ => StatusCode::UNPROCESSABLE_ENTITY,
+    };
+    let next = local(&next).to_owned();
+    let mut response = html(status, &SignInPage { s, wrong, email, next })?;
+    if let Some(seconds) = refused.seconds() {
+        response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+    }
+    Ok(response)
 }
 
 /// Which language, and where to go on.

@@ -113,3 +113,31 @@ fn secret_file(setting: &'static str, value: &mut SecretString, path: &Path) -> 
     *value = SecretString::from(text.trim_end_matches(['\r', '\n']).to_owned());
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn damaged_settings_are_read_or_refused_in_words() {
+        let place = tempfile::tempdir().unwrap();
+        let file = place.path().join("trunkline.toml");
+        let lines = "[server]\nbind = \"127.0.0.1:1\"\ntrusted_proxies = [\"10.0.0.0/8\"]\n[telemetry]\nlevel = \"info\"\n[mail]\nurl = \"smtp://a:b@c:25\"\n";
+        let seeds = [lines.as_bytes().to_vec(), DEFAULTS.as_bytes().to_vec()];
+        crate::damage::damage("settings", &seeds, |text| {
+            std::fs::write(&file, text).unwrap();
+            let sources = Sources {
+                file: Some(file.clone()),
+                overrides: vec![String::from_utf8_lossy(&text[..text.len().min(60)]).into_owned()],
+                environment: Vec::new(),
+            };
+            for overrides in [Vec::new(), sources.overrides.clone()] {
+                let tried = load(&Sources {
+                    overrides,
+                    ..sources.clone()
+                });
+                assert!(tried.is_ok() || !tried.unwrap_err().to_string().is_empty());
+            }
+        });
+    }
+}

@@ -9,7 +9,7 @@ use trunkline_core::access::Role;
 use trunkline_stores::postgres::row::NewUser;
 use trunkline_web::identity::password::Passwords;
 
-use crate::app::{Line, app, fresh};
+use crate::app::{App, Line, app, fresh};
 
 pub const PASSWORD: &str = "a sentence nobody guesses";
 
@@ -46,13 +46,18 @@ pub async fn person(line: &Line, role: Role) -> String {
 }
 
 pub async fn enter(email: &str, password: &str, headers: &[(&str, &str)]) -> Response {
+    enter_at(app(), email, password, headers).await
+}
+
+/// The same at another product.
+pub async fn enter_at(app: &App, email: &str, password: &str, headers: &[(&str, &str)]) -> Response {
     let form = format!(
         "email={}&password={}&next=/wall",
         email.replace('@', "%40"),
         password.replace(' ', "+")
     );
     let mut request = browser()
-        .post(app().url("/signin"))
+        .post(app.url("/signin"))
         .header("content-type", "application/x-www-form-urlencoded")
         .body(form);
     for (name, value) in headers {

@@ -10,7 +10,7 @@ use trunkline_stores::postgres::row::{NewBusiness, NewUser};
 use trunkline_web::identity::password::Passwords;
 
 use crate::app::{Line, app, client, fresh};
-use crate::identity::{PASSWORD, cookie, enter};
+use crate::identity::{PASSWORD, cookie, enter, enter_at};
 
 /// Somebody signed in.
 pub struct Somebody {
@@ -39,7 +39,7 @@ impl Somebody {
             password_hash,
         };
         let id = line.config.create_user(line.tenant, &By::system(), &new).await.unwrap();
-        let cookie = cookie(&enter(&email, PASSWORD, &[]).await).unwrap();
+        let cookie = cookie(&enter_at(line.app, &email, PASSWORD, &[]).await).unwrap();
         Somebody { id, email, cookie }
     }
 

@@ -2,8 +2,10 @@
 
 mod call;
 mod checkpoint;
+mod damage;
 mod door;
 mod fuzz;
+mod fuzz_targets;
 mod given;
 mod json;
 mod metric;

@@ -334,4 +334,23 @@ mod tests {
             assert_eq!(bad.parse::<Cursor>(), Err(BadCursor), "{bad}");
         }
     }
+
+    #[test]
+    fn damaged_places_words_and_numbers_are_read_or_refused() {
+        let place = Cursor {
+            opened_at: 1_795_305_600_000,
+            call_id: "call.1".to_owned(),
+            kind: Kind::Call,
+        };
+        let seeds = [place.to_string(), "\"a b\" c % _ \\".to_owned(), "+49 (0)30 1234-567".to_owned()];
+        let seeds: Vec<Vec<u8>> = seeds.into_iter().map(String::into_bytes).collect();
+        crate::damage::damage("places, words and numbers of a search", &seeds, |text| {
+            let text = String::from_utf8_lossy(text);
+            if let Ok(place) = text.parse::<Cursor>() {
+                assert_eq!(place.to_string().parse::<Cursor>().ok(), Some(place));
+            }
+            assert!(Words::typed(&text).as_slice().len() <= WORDS);
+            let _ = number(&text);
+        });
+    }
 }

@@ -218,4 +218,17 @@ mod tests {
             "a file whose blocks never reached the disk"
         );
     }
+
+    #[test]
+    fn damaged_segments_give_whole_frames_or_none() {
+        let seeds: Vec<Vec<u8>> = (1..4).map(segment).collect();
+        crate::damage::damage("segments of the spool", &seeds, |stored| {
+            let _ = Beginning::of(stored);
+            let mut frames = Frames::new(Bytes::copy_from_slice(stored), HEAD_BYTES.min(stored.len()), MARK);
+            for found in frames.by_ref() {
+                assert!((0..3).any(|n| frame(n) == found), "{found:?}");
+            }
+            assert!(frames.end() <= stored.len() as u64);
+        });
+    }
 }

@@ -278,4 +278,34 @@ mod tests {
         assert_eq!(statement.format, "CSV");
         assert!(!statement.inserts());
     }
+
+    #[test]
+    fn damaged_requests_are_read_or_refused() {
+        let seeds = [
+            "query=SELECT+1&database=a\n",
+            "query=INSERT+INTO+t+FORMAT+CSV&insert_deduplication_token=x&decompress=1\n1,2",
+            "param_x=7&max_threads=1&default_format=TSV&user=u&password=p\nSELECT {x:UInt8} -- y\n FORMAT CSV ;",
+            "\n--b\r\nContent-Disposition: form-data; name=\"query\"\r\n\r\nSELECT {a:String}\r\n--b\r\ncontent-disposition: form-data; name=\"param_a\"\r\n\r\nx\r\n--b--\r\n",
+            "\n/* x */ insert into t (a)format JSONEachRow ;",
+        ];
+        let seeds: Vec<Vec<u8>> = seeds.into_iter().map(|seed| seed.as_bytes().to_vec()).collect();
+        crate::damage::damage("requests to the engine's door", &seeds, |request| {
+            let cut = request.iter().position(|byte| *byte == b'\n').unwrap_or(request.len());
+            let (line, body) = request.split_at(cut);
+            let body = Bytes::copy_from_slice(body.get(1..).unwrap_or_default());
+            for content_type in [None, Some("multipart/form-data; boundary=b")] {
+                let Ok(address) = Address::read(&String::from_utf8_lossy(line)) else {
+                    return;
+                };
+                let rows = address.carries_rows();
+                if let Ok(statement) = address.with_body(content_type, None, vec![body.clone()]) {
+                    assert!(!rows || statement.inserts() || content_type.is_some());
+                    if let Some(set) = statement.set() {
+                        assert!(set.starts_with("SET "), "{set}");
+                    }
+                    let _ = (statement.use_database(), statement.setting("max_threads"));
+                }
+            }
+        });
+    }
 }
