@@ -210,7 +210,7 @@ impl Work {
             let intent = Some(element.metadata()).filter(|text| !text.is_empty()).map(str::to_owned);
             let Some(queue) = self.split(partition) else { continue };
             self.unknown.retain(|unknown| *unknown != partition);
-            let epoch = self.member.notes.epochs.begin(partition);
+            let epoch = self.member.notes.epochs.assign(partition);
             self.parts.insert(
                 partition,
                 Part {

@@ -53,6 +53,8 @@ impl Wake {
 /// Which assignment of each partition is in force. Records carry theirs; those of an older one are void (CO-02).
 pub(super) struct Epochs {
     current: Vec<AtomicU64>,
+    /// The first epoch of the assignment in force; later ones begin with each [`crate::log::Subscription::start`].
+    assigned: Vec<AtomicU64>,
     last: AtomicU64,
 }
 
@@ -60,6 +62,7 @@ impl Epochs {
     pub fn new(partitions: u32) -> Epochs {
         Epochs {
             current: (0..partitions).map(|_| AtomicU64::new(0)).collect(),
+            assigned: (0..partitions).map(|_| AtomicU64::new(0)).collect(),
             last: AtomicU64::new(0),
         }
     }
@@ -73,8 +76,20 @@ impl Epochs {
         epoch
     }
 
+    /// Begins the first epoch of an assignment.
+    pub fn assign(&self, partition: u32) -> u64 {
+        let epoch = self.begin(partition);
+        if let Some(assigned) = self.assigned.get(partition as usize) {
+            assigned.store(epoch, Ordering::Release);
+        }
+        epoch
+    }
+
     /// Ends: nothing of `partition` is valid.
     pub fn end(&self, partition: u32) {
+        if let Some(assigned) = self.assigned.get(partition as usize) {
+            assigned.store(0, Ordering::Release);
+        }
         if let Some(current) = self.current.get(partition as usize) {
             current.store(0, Ordering::Release);
         }
@@ -89,11 +104,14 @@ impl Epochs {
                 .is_some_and(|current| current.load(Ordering::Acquire) == epoch)
     }
 
-    /// True when the partition is ours.
-    pub fn owns(&self, partition: u32) -> bool {
-        self.current
-            .get(partition as usize)
-            .is_some_and(|current| current.load(Ordering::Acquire) != 0)
+    /// True when the assignment that began with `epoch` is still in force. Another one after it does not do: in between somebody else may
+    /// have had the partition and gone on with it.
+    pub fn is_assigned(&self, partition: u32, epoch: u64) -> bool {
+        epoch != 0
+            && self
+                .assigned
+                .get(partition as usize)
+                .is_some_and(|assigned| assigned.load(Ordering::Acquire) == epoch)
     }
 }
 

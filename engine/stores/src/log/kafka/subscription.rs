@@ -1,6 +1,6 @@
 //! The reader's side of a group membership: takes what the member's thread sends, and lets nothing void through.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ pub(super) struct KafkaSubscription {
     parcels: mpsc::Receiver<Parcel>,
     ended: oneshot::Receiver<()>,
     /// Partitions of which the reader knows that it has them.
-    told: BTreeSet<u32>,
+    told: BTreeMap<u32, u64>,
     paused: BTreeSet<u32>,
     /// Deliveries of paused partitions that were on their way when they were paused.
     held: VecDeque<Parcel>,
@@ -76,7 +76,7 @@ impl KafkaSubscription {
             commands,
             parcels,
             ended,
-            told: BTreeSet::new(),
+            told: BTreeMap::new(),
             paused: BTreeSet::new(),
             held: VecDeque::new(),
         })
@@ -107,11 +107,11 @@ impl KafkaSubscription {
             Delivery::Revoked { partition } => {
                 self.paused.remove(&partition);
                 self.held.retain(|parcel| partition_of(parcel) != Some(partition));
-                self.told.remove(&partition).then_some(Ok(delivery))
+                self.told.remove(&partition).map(|_| Ok(delivery))
             }
             Delivery::Assigned { partition, .. } => {
                 let holds = self.notes.epochs.holds(partition, parcel.epoch);
-                (holds && self.told.insert(partition)).then_some(Ok(delivery))
+                (holds && self.told.insert(partition, parcel.epoch).is_none()).then_some(Ok(delivery))
             }
             Delivery::Batch { partition, .. } | Delivery::CaughtUp { partition, .. } => {
                 if !self.notes.epochs.holds(partition, parcel.epoch) {
@@ -170,7 +170,12 @@ impl Subscription for KafkaSubscription {
     }
 
     async fn mark(&mut self, marks: &[Mark]) -> Result<(), LogError> {
-        if let Some(lost) = marks.iter().find(|mark| !self.notes.epochs.owns(mark.partition)) {
+        // Of the assignment that the reader was told of: what it has of an earlier one may be old by now.
+        let is_ours = |mark: &Mark| {
+            let told = self.told.get(&mark.partition);
+            told.is_some_and(|epoch| self.notes.epochs.is_assigned(mark.partition, *epoch))
+        };
+        if let Some(lost) = marks.iter().find(|mark| !is_ours(mark)) {
             return Err(LogError::Unavailable(format!("partition {} is not ours any more", lost.partition)));
         }
         let marks = marks.to_vec();
