@@ -19,10 +19,10 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use trunkline_core::usage::UnreadableEvidence;
 use trunkline_stores::log::{EventLog, LogError};
-use trunkline_stores::postgres::effects::Effects as Store;
+use trunkline_stores::postgres::effects::UsageLedger;
 use trunkline_stores::postgres::{Directory, PostgresError};
 
-use crate::system::{Role, Roles, keep_joined};
+use crate::system::{Clock, Role, Roles, keep_joined};
 pub use fold::Ledger;
 use state::Shared;
 pub use state::{EffectsState, PartitionEffects};
@@ -40,6 +40,8 @@ pub struct EffectsOptions {
     pub batch_bytes: usize,
     /// Longest time a record waits for company: each transaction forces the disk once.
     pub linger: Duration,
+    /// The clock; `None`: the system's.
+    pub clock: Option<Clock>,
 }
 
 impl Default for EffectsOptions {
@@ -48,6 +50,7 @@ impl Default for EffectsOptions {
             batch_rows: 2_000,
             batch_bytes: 8 * 1024 * 1024,
             linger: Duration::from_millis(500),
+            clock: None,
         }
     }
 }
@@ -83,7 +86,7 @@ pub struct Effects {
 #[derive(Clone)]
 struct Ground {
     log: Arc<dyn EventLog>,
-    store: Store,
+    store: Arc<dyn UsageLedger>,
     directory: watch::Receiver<Arc<Directory>>,
     options: EffectsOptions,
     shared: Arc<Shared>,
@@ -94,12 +97,26 @@ impl Effects {
     /// Joins the group on the current runtime and goes on until [`Effects::stop`].
     pub fn start(
         log: Arc<dyn EventLog>,
-        store: Store,
+        store: Arc<dyn UsageLedger>,
         directory: watch::Receiver<Arc<Directory>>,
         roles: &Roles,
         options: EffectsOptions,
     ) -> Effects {
         let stop = CancellationToken::new();
+        let (EffectsWatcher(shared), member) = Effects::member(log, store, directory, roles, options, stop.clone());
+        let task = tokio::spawn(member);
+        Effects { stop, task, shared }
+    }
+
+    /// A member that the caller runs: it goes on until `stop`, and dies where it stands when it is dropped.
+    pub fn member(
+        log: Arc<dyn EventLog>,
+        store: Arc<dyn UsageLedger>,
+        directory: watch::Receiver<Arc<Directory>>,
+        roles: &Roles,
+        options: EffectsOptions,
+        stop: CancellationToken,
+    ) -> (EffectsWatcher, impl Future<Output = ()> + Send + 'static) {
         let shared = Arc::new(Shared::default());
         let ground = Ground {
             log,
@@ -109,8 +126,7 @@ impl Effects {
             shared: shared.clone(),
             role: roles.role("effects_writer", 0),
         };
-        let task = tokio::spawn(keep(ground, stop.clone()));
-        Effects { stop, task, shared }
+        (EffectsWatcher(shared), keep(ground, stop))
     }
 
     /// What it is doing, for the operator page and tests.

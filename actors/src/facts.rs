@@ -24,11 +24,11 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use trunkline_core::metric::Rules;
-use trunkline_stores::clickhouse::{Analytics, BLOCK_BYTES, BLOCK_ROWS};
+use trunkline_stores::clickhouse::{BLOCK_BYTES, BLOCK_ROWS, FactTables};
 use trunkline_stores::log::{EventLog, LogError};
 use trunkline_stores::postgres::Directory;
 
-use crate::system::{Role, Roles, keep_joined};
+use crate::system::{Clock, Role, Roles, keep_joined};
 pub use elsewhere::watch_elsewhere;
 use state::Shared;
 pub use state::{FactsState, PartitionFacts};
@@ -52,6 +52,8 @@ pub struct FactsOptions {
     pub cache_bytes: usize,
     /// How the measures are counted.
     pub rules: Rules,
+    /// The clock; `None`: the system's.
+    pub clock: Option<Clock>,
 }
 
 impl FactsOptions {
@@ -64,6 +66,7 @@ impl FactsOptions {
             linger: Duration::from_millis(500),
             cache_bytes: 256 * 1024 * 1024,
             rules: Rules::default(),
+            clock: None,
         }
     }
 }
@@ -79,7 +82,7 @@ pub struct Facts {
 #[derive(Clone)]
 struct Ground {
     log: Arc<dyn EventLog>,
-    analytics: Analytics,
+    tables: Arc<dyn FactTables>,
     directory: watch::Receiver<Arc<Directory>>,
     options: Arc<FactsOptions>,
     shared: Arc<Shared>,
@@ -90,24 +93,37 @@ impl Facts {
     /// Joins the group on the current runtime and goes on until [`Facts::stop`].
     pub fn start(
         log: Arc<dyn EventLog>,
-        analytics: Analytics,
+        tables: Arc<dyn FactTables>,
         directory: watch::Receiver<Arc<Directory>>,
         roles: &Roles,
         options: FactsOptions,
     ) -> Facts {
         let stop = CancellationToken::new();
+        let (FactsWatcher(shared), member) = Facts::member(log, tables, directory, roles, options, stop.clone());
+        let task = tokio::spawn(member);
+        Facts { stop, task, shared }
+    }
+
+    /// A member that the caller runs: it goes on until `stop`, and dies where it stands when it is dropped.
+    pub fn member(
+        log: Arc<dyn EventLog>,
+        tables: Arc<dyn FactTables>,
+        directory: watch::Receiver<Arc<Directory>>,
+        roles: &Roles,
+        options: FactsOptions,
+        stop: CancellationToken,
+    ) -> (FactsWatcher, impl Future<Output = ()> + Send + 'static) {
         let shared = Arc::new(Shared::default());
         let role = roles.role("facts_writer", 0);
         let ground = Ground {
             log,
-            analytics,
+            tables,
             directory,
             options: Arc::new(options),
             shared: shared.clone(),
             role,
         };
-        let task = tokio::spawn(keep(ground, stop.clone()));
-        Facts { stop, task, shared }
+        (FactsWatcher(shared), keep(ground, stop))
     }
 
     /// What it is doing, for the operator page and tests.

@@ -6,6 +6,7 @@ mod call_actor;
 mod capture;
 mod checkpoint;
 mod completeness;
+mod desk;
 mod engine;
 mod entry;
 mod faults;

@@ -15,5 +15,5 @@ pub(crate) use guardian::{Bound, Deaths, Guardian, Lifeline, Verdict};
 pub(crate) use lean::{Lean, start_lean};
 pub(crate) use member::{keep_joined, sleep_until};
 pub use pulse::{Clock, Hand};
-pub(crate) use pulse::{beat, wall_clock};
+pub(crate) use pulse::{beat, now, wall_clock};
 pub use role::{Health, Role, RoleState, Roles};

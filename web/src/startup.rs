@@ -109,12 +109,12 @@ pub async fn start(settings: Settings, roles: &[ProcessRole]) -> anyhow::Result<
     };
     let facts = stores.analytics.clone().filter(|_| has(ProcessRole::Facts)).map(|analytics| {
         let options = FactsOptions::new(stores.log.identity());
-        Facts::start(stores.log.clone(), analytics, directory.clone(), &registry, options)
+        Facts::start(stores.log.clone(), Arc::new(analytics), directory.clone(), &registry, options)
     });
     let ledger = effects::Effects::new(stores.config.database().clone(), stores.log.identity());
     let effects = has(ProcessRole::Effects).then(|| {
         let options = EffectsOptions::default();
-        Effects::start(stores.log.clone(), ledger.clone(), directory.clone(), &registry, options)
+        Effects::start(stores.log.clone(), Arc::new(ledger.clone()), directory.clone(), &registry, options)
     });
     let jobs = match has(ProcessRole::Jobs) {
         true => Some(start_jobs(&settings, &stores, &registry)?),

@@ -1,6 +1,6 @@
 //! Repairs what was found in a range: facts are written again from the log, then the ledger is posted again from their records.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use trunkline_core::event::{Event, Reading, read};
@@ -119,7 +119,7 @@ async fn all_events(
     partition: u32,
     records: &[LogRecord],
     keys: &[CallKey],
-) -> Result<HashMap<CallKey, (u32, Vec<Event>)>, AuditError> {
+) -> Result<BTreeMap<CallKey, (u32, Vec<Event>)>, AuditError> {
     let mut events = events_of(records);
     for (key, stored) in ground.facts.records_of(keys).await? {
         let (_, of) = events.entry(key).or_insert((partition, Vec::new()));

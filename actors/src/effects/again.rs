@@ -1,6 +1,6 @@
 //! What the ledger must have of the calls that some records are about: what it keeps of them, with these records, counted anew.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use trunkline_core::event::Event;
 use trunkline_core::facts::CallFacts;
@@ -23,7 +23,7 @@ pub(crate) struct Right {
 }
 
 /// Events of calls among records, each call with its partition.
-pub(crate) fn events_of(records: &[LogRecord]) -> HashMap<CallKey, (u32, Vec<Event>)> {
+pub(crate) fn events_of(records: &[LogRecord]) -> BTreeMap<CallKey, (u32, Vec<Event>)> {
     touched(records).calls
 }
 

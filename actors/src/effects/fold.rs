@@ -1,6 +1,6 @@
 //! From the records of a batch and what is kept of their calls to what the calls add now. No IO.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -34,7 +34,7 @@ pub(super) fn day_of(at: Millis, zone: &str) -> String {
 /// Events of the calls of a batch.
 #[derive(Default)]
 pub(super) struct Touched {
-    pub calls: HashMap<CallKey, (u32, Vec<Event>)>,
+    pub calls: BTreeMap<CallKey, (u32, Vec<Event>)>,
     /// Records that say nothing of a call: alerts, hooks, what is set aside.
     pub of_no_call: u64,
     /// Of those, records that could not be read.

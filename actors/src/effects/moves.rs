@@ -8,7 +8,7 @@ use trunkline_stores::postgres::effects::{Advance, UsageOwner, Written};
 
 use super::fold::{home, place};
 use super::{EffectsError, Ground};
-use crate::system::wall_clock;
+use crate::system::now;
 
 /// Calls moved with one transaction: new events wait for it.
 const MOVED_AT_ONCE: i64 = 500;
@@ -51,12 +51,13 @@ impl Moves {
             };
             let keys = ground.store.calls_of_owner(&owner, &partitions, MOVED_AT_ONCE).await?;
             let mut moved = Vec::with_capacity(keys.len());
-            for (_, mut call) in ground.store.calls(&keys).await? {
+            let mut known = ground.store.calls(&keys).await?;
+            for mut call in keys.iter().filter_map(|key| known.remove(key)) {
                 let before = call.standing.clone();
                 place(&mut call, &directory);
                 moved.push((Some(before), call));
             }
-            return Ok(match ground.store.write(fences, &moved, &[], wall_clock()).await? {
+            return Ok(match ground.store.write(fences, &moved, &[], now(&ground.options.clock)).await? {
                 Written::Done => Step::Moved(moved.len() as u64),
                 Written::Stale => Step::Stale,
             });

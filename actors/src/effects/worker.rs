@@ -1,8 +1,9 @@
 //! The loop of the group: gather, fold, write in one transaction; wait when Postgres is away.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use trunkline_core::record::Record;
 use trunkline_stores::log::{Delivery, LogError, LogRecord, Subscription};
@@ -13,7 +14,7 @@ use super::moves::{Moves, Step};
 use super::state::PartitionEffects;
 use super::{EffectsError, Ground, Lost};
 use crate::facts::batch::{Cut, Gathered};
-use crate::system::{Health, sleep_until, wall_clock};
+use crate::system::{Health, now, sleep_until};
 
 /// First wait after a failure; doubled up to [`WAIT_MAX`].
 const WAIT_MIN: Duration = Duration::from_millis(250);
@@ -197,7 +198,7 @@ impl Worker {
             to: last + 1,
         };
         let advances: Vec<Advance> = cut.ranges.iter().map(advance).collect();
-        let now = wall_clock();
+        let now = now(&self.ground.options.clock);
         let written = self.ground.store.write(&advances, &batch.calls, &batch.announcements, now).await?;
         if written == Written::Done {
             self.note(batch, &advances);
@@ -237,7 +238,7 @@ impl Worker {
 
     /// Counts what was written.
     fn note(&self, batch: Batch, advances: &[Advance]) {
-        let now = wall_clock();
+        let now = now(&self.ground.options.clock);
         let newest = self.staged.iter().flat_map(|cut| &cut.records).filter_map(|stored| {
             let received_at = Record::decode(&stored.bytes).ok()?.header.received_at;
             Some(now.since(received_at).max(0))
@@ -325,7 +326,7 @@ async fn fold(ground: &Ground, records: &[LogRecord]) -> Result<Batch, EffectsEr
     for (key, of) in touched.calls {
         let before = known.remove(&key);
         if let Some(mut folded) = folded(&key, before.as_ref(), of, &directory)? {
-            batch.announcements.extend(told(&mut folded, wall_clock()));
+            batch.announcements.extend(told(&mut folded, now(&ground.options.clock)));
             batch.set_aside += folded.poisoned;
             batch.calls.push((before.map(|call| call.standing), folded.call));
         }

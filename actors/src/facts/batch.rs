@@ -1,8 +1,9 @@
 //! Gathers records per partition and cuts them into batches of bounded size.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use tokio::time::Instant;
 use trunkline_stores::log::LogRecord;
 
 use super::intent::RANGES_MAX;

@@ -7,7 +7,7 @@ use trunkline_core::call::Call;
 use trunkline_core::event::{Event, Reading, read};
 use trunkline_core::id::{CallKey, WorkspaceId};
 use trunkline_core::record::Record;
-use trunkline_stores::clickhouse::{Analytics, AnalyticsError, Known};
+use trunkline_stores::clickhouse::{AnalyticsError, FactTables, Known};
 use uuid::Uuid;
 
 use super::cache::{Cache, Held};
@@ -62,10 +62,10 @@ struct Loaded {
 }
 
 impl Loaded {
-    async fn load(&mut self, analytics: &Analytics, keys: &[CallKey]) -> Result<(), AnalyticsError> {
+    async fn load(&mut self, tables: &dyn FactTables, keys: &[CallKey]) -> Result<(), AnalyticsError> {
         for keys in keys.chunks(LOAD_CALLS) {
-            self.records.extend(analytics.records_of(keys).await?);
-            self.known.extend(analytics.places_of(keys).await?);
+            self.records.extend(tables.records_of(keys).await?);
+            self.known.extend(tables.places_of(keys).await?);
         }
         Ok(())
     }
@@ -73,7 +73,7 @@ impl Loaded {
 
 /// Applies the entries to their calls. After an error nothing is lost: the calls are loaded again at the next attempt.
 pub(super) async fn fold(
-    analytics: &Analytics,
+    tables: &dyn FactTables,
     cache: &mut Cache,
     entries: &mut [Entry],
     touched: &[Touched],
@@ -85,7 +85,7 @@ pub(super) async fn fold(
         .cloned()
         .collect();
     let mut loaded = Loaded::default();
-    loaded.load(analytics, &missing).await?;
+    loaded.load(tables, &missing).await?;
     let mut calls = Vec::with_capacity(touched.len());
     for touched in touched {
         let mut held = match cache.take(&touched.key) {
@@ -100,7 +100,7 @@ pub(super) async fn fold(
             );
             poison(&mut entries[place]);
             // The call may be half changed: it is folded again without that event.
-            loaded.load(analytics, std::slice::from_ref(&touched.key)).await?;
+            loaded.load(tables, std::slice::from_ref(&touched.key)).await?;
             held = rebuilt(touched, entries, &mut loaded);
         }
         calls.push((touched.key.clone(), held));

@@ -22,15 +22,15 @@ impl Moves {
     /// Moves some calls; `None` when all stand where they belong.
     pub async fn step(&mut self, ground: &Ground, cache: &mut Cache, partitions: &[u32]) -> Result<Option<u64>, AnalyticsError> {
         let directory = ground.directory.borrow().clone();
-        let owners = ground.analytics.owners(partitions).await?;
+        let owners = ground.tables.owners(partitions).await?;
         let misplaced = owners.into_iter().find(|owned| {
             let agent = Some(owned.owner_agent.as_str()).filter(|agent| !agent.is_empty());
             let home = directory.business_of(TenantId(owned.tenant), WorkspaceId(owned.workspace), agent);
             home.is_some_and(|home| home.0 != owned.business) && !self.stuck.contains(owned)
         });
         let Some(owned) = misplaced else { return Ok(None) };
-        let keys = ground.analytics.calls_of_owner(&owned, partitions).await?;
-        let calls = fold(&ground.analytics, cache, &mut [], &untouched(keys)).await?;
+        let keys = ground.tables.calls_of_owner(&owned, partitions).await?;
+        let calls = fold(&*ground.tables, cache, &mut [], &untouched(keys)).await?;
         let mut rows = Rows::new("moves".to_owned(), Vec::new());
         let mut moved = 0;
         for (key, mut held) in calls {
@@ -43,7 +43,7 @@ impl Moves {
             self.stuck.insert(owned);
             return Ok(Some(0));
         }
-        rows.write(&ground.analytics).await?;
+        rows.write(&*ground.tables).await?;
         Ok(Some(moved))
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use trunkline_core::id::{BusinessId, CallKey};
 use trunkline_core::metric::{Rules, contribution};
 use trunkline_stores::clickhouse::{
-    Analytics, AnalyticsError, BLOCK_BYTES, BLOCK_ROWS, CallRow, EventRow, Place, TranscriptRow, after, place,
+    AnalyticsError, BLOCK_BYTES, BLOCK_ROWS, CallRow, EventRow, FactTables, Place, TranscriptRow, after, place,
 };
 use trunkline_stores::postgres::Directory;
 use uuid::Uuid;
@@ -70,7 +70,7 @@ impl Rows {
     }
 
     /// Writes what is not yet written.
-    pub async fn write(&mut self, analytics: &Analytics) -> Result<(), AnalyticsError> {
+    pub async fn write(&mut self, tables: &dyn FactTables) -> Result<(), AnalyticsError> {
         let mut step = 0;
         for block in blocks(&self.events, |row| row.body.0.len()) {
             step += 1;
@@ -81,7 +81,7 @@ impl Rows {
                 } else {
                     format!("{}#{step}", self.token)
                 };
-                analytics.insert_events(block, &token).await?;
+                tables.insert_events(block, &token).await?;
                 self.done = step;
             }
         }
@@ -91,7 +91,7 @@ impl Rows {
                 let content = digest(block, |row| {
                     (row.business, row.opened_at, &row.call_id, row.version, row.is_deleted, &row.content)
                 });
-                analytics
+                tables
                     .insert_transcripts(block, &format!("{}#{step}:{content:016x}", self.token))
                     .await?;
                 self.done = step;
@@ -103,9 +103,7 @@ impl Rows {
                 let content = digest(block, |row| {
                     (row.business, row.opened_at, &row.call_id, row.version, row.is_deleted, &row.facts)
                 });
-                analytics
-                    .insert_calls(block, &format!("{}#{step}:{content:016x}", self.token))
-                    .await?;
+                tables.insert_calls(block, &format!("{}#{step}:{content:016x}", self.token)).await?;
                 self.done = step;
             }
         }

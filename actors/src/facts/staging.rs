@@ -2,8 +2,8 @@
 //! anything of them is written.
 
 use std::sync::Arc;
-use std::time::Instant;
 
+use tokio::time::Instant;
 use trunkline_stores::log::{EventLog, LogError, LogRecord, Mark};
 
 use super::batch::Cut;

@@ -2,8 +2,9 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use trunkline_stores::clickhouse::AnalyticsError;
 use trunkline_stores::log::{Delivery, LogError, Mark, Subscription};
@@ -17,7 +18,7 @@ use super::moves::Moves;
 use super::rows::Rows;
 use super::staging::Staged;
 use super::state::PartitionFacts;
-use crate::system::{Health, sleep_until, wall_clock};
+use crate::system::{Health, now, sleep_until};
 
 /// First wait after a failure; doubled up to [`WAIT_MAX`].
 pub(super) const WAIT_MIN: Duration = Duration::from_millis(250);
@@ -175,7 +176,7 @@ impl Worker {
         };
         if staged.rows.is_none() {
             let touched = touched(&staged.entries);
-            let calls = fold(&self.ground.analytics, &mut self.cache, &mut staged.entries, &touched).await?;
+            let calls = fold(&*self.ground.tables, &mut self.cache, &mut staged.entries, &touched).await?;
             let events = staged.entries.iter().map(|entry| entry.row.clone()).collect();
             let mut rows = Rows::new(staged.cut.token(&self.log_name), events);
             let directory = self.ground.directory.borrow().clone();
@@ -190,7 +191,7 @@ impl Worker {
             staged.rows = Some(rows);
         }
         if let Some(rows) = &mut staged.rows {
-            rows.write(&self.ground.analytics).await?;
+            rows.write(&*self.ground.tables).await?;
         }
         Ok(self.staged.take().map(|staged| self.note(staged)))
     }
@@ -206,7 +207,7 @@ impl Worker {
 
     /// Counts what was written.
     fn note(&mut self, staged: Staged) -> Cut {
-        let now = wall_clock();
+        let now = now(&self.ground.options.clock);
         let mut newest = 0;
         for entry in &staged.entries {
             let lag_ms = (now.0 - entry.row.received_at).max(0);

@@ -89,6 +89,80 @@ impl Engine {
         directory: watch::Receiver<Arc<Directory>>,
         options: EngineOptions,
     ) -> Result<Engine, EngineError> {
+        let stop = CancellationToken::new();
+        let (end, ended) = oneshot::channel();
+        let threads = threads(options.threads, log.partitions());
+        let house = House::furnish(log, directory, options, stop.clone());
+        let live = house.live.clone();
+        thread::Builder::new().name("live".to_owned()).spawn(move || {
+            actix_rt::System::new().block_on(async { house.run(Arbiters::start(threads)).await });
+            let _ = end.send(());
+        })?;
+        Ok(Engine {
+            live,
+            stop,
+            ended: Some(ended),
+        })
+    }
+
+    /// The live group without threads of its own: it goes on while the caller polls it within a set of local tasks (`LocalSet`), ends at
+    /// `stop`, and dies where it stands when that set is dropped.
+    pub fn member(
+        log: Arc<dyn EventLog>,
+        directory: watch::Receiver<Arc<Directory>>,
+        options: EngineOptions,
+        stop: CancellationToken,
+    ) -> (Live, impl Future<Output = ()> + 'static) {
+        let house = House::furnish(log, directory, options, stop);
+        (house.live.clone(), house.run(Arbiters::none()))
+    }
+
+    /// The window onto what it publishes.
+    pub fn live(&self) -> Live {
+        self.live.clone()
+    }
+
+    /// Finishes what was read, publishes it, commits, and ends the threads.
+    pub async fn stop(mut self) {
+        self.stop.cancel();
+        if let Some(ended) = self.ended.take() {
+            let _ = ended.await;
+        }
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+fn threads(wanted: usize, partitions: u32) -> usize {
+    let processors = thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let most = usize::try_from(partitions).unwrap_or(usize::MAX).max(1);
+    if wanted == 0 { processors.min(most) } else { wanted.min(most) }
+}
+
+/// Everything that lives on one thread.
+struct House {
+    live: Live,
+    group: String,
+    reads: bool,
+    follows: bool,
+    lookup: Option<Arc<dyn CallLookup>>,
+    hand: Option<Hand>,
+    shared: Arc<Shared>,
+    directory: watch::Receiver<Arc<Directory>>,
+    stop: CancellationToken,
+}
+
+impl House {
+    fn furnish(
+        log: Arc<dyn EventLog>,
+        directory: watch::Receiver<Arc<Directory>>,
+        options: EngineOptions,
+        stop: CancellationToken,
+    ) -> House {
         let (hand, clock) = match options.clock {
             Some(clock) => (None, clock),
             None => {
@@ -123,10 +197,8 @@ impl Engine {
                 .checkpoint_ms
                 .map(|every_ms| Checkpoints::of(&options.group, every_ms)),
         });
-        let stop = CancellationToken::new();
-        let (end, ended) = oneshot::channel();
-        let house = House {
-            threads: threads(options.threads, shared.log.partitions()),
+        House {
+            live,
             group: options.group,
             reads: options.reads,
             follows: options.follows,
@@ -134,63 +206,14 @@ impl Engine {
             hand,
             shared,
             directory,
-            stop: stop.clone(),
-        };
-        thread::Builder::new().name("live".to_owned()).spawn(move || {
-            actix_rt::System::new().block_on(house.run());
-            let _ = end.send(());
-        })?;
-        Ok(Engine {
-            live,
             stop,
-            ended: Some(ended),
-        })
-    }
-
-    /// The window onto what it publishes.
-    pub fn live(&self) -> Live {
-        self.live.clone()
-    }
-
-    /// Finishes what was read, publishes it, commits, and ends the threads.
-    pub async fn stop(mut self) {
-        self.stop.cancel();
-        if let Some(ended) = self.ended.take() {
-            let _ = ended.await;
         }
     }
-}
 
-impl Drop for Engine {
-    fn drop(&mut self) {
-        self.stop.cancel();
-    }
-}
-
-fn threads(wanted: usize, partitions: u32) -> usize {
-    let processors = thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let most = usize::try_from(partitions).unwrap_or(usize::MAX).max(1);
-    if wanted == 0 { processors.min(most) } else { wanted.min(most) }
-}
-
-/// Everything that lives on the engine's own thread.
-struct House {
-    threads: usize,
-    group: String,
-    reads: bool,
-    follows: bool,
-    lookup: Option<Arc<dyn CallLookup>>,
-    hand: Option<Hand>,
-    shared: Arc<Shared>,
-    directory: watch::Receiver<Arc<Directory>>,
-    stop: CancellationToken,
-}
-
-impl House {
     /// Consumers first, then what feeds them; stopped in the other direction.
-    async fn run(self) {
+    async fn run(self, arbiters: Arbiters) {
         let House {
-            threads,
+            live: _,
             group,
             reads,
             follows,
@@ -200,7 +223,7 @@ impl House {
             directory,
             stop,
         } = self;
-        let arbiters = Rc::new(Arbiters::start(threads));
+        let arbiters = Rc::new(arbiters);
         let guardian = |name: &str| Guardian::new(shared.roles.role(name, 0), shared.clock.clone(), Arc::clone(&shared.failure));
 
         let after_readers = CancellationToken::new();
@@ -279,6 +302,7 @@ async fn write_gauges(shared: Arc<Shared>, stop: CancellationToken) {
     let mut written_at = clock.now();
     loop {
         tokio::select! {
+            biased;
             () = stop.cancelled() => return,
             now = clock.beat() => {
                 if now.since(written_at) >= GAUGES_MS {

@@ -150,6 +150,7 @@ impl Reader {
     pub(crate) async fn run(mut self) {
         let revoked = self.recipe.revoked.clone();
         let begun = tokio::select! {
+            biased;
             () = revoked.cancelled() => false,
             begun = self.begin() => begun,
         };
@@ -169,13 +170,10 @@ impl Reader {
 
     async fn serve(&mut self, revoked: &CancellationToken) {
         loop {
+            // In this order: what comes seldom does not wait behind the log, and a run with the same events takes the same way.
             tokio::select! {
+                biased;
                 () = revoked.cancelled() => break,
-                parcel = self.recipe.inbox.recv() => match parcel {
-                    Some(Parcel::Records(records)) => self.take(records).await,
-                    Some(Parcel::CaughtUp) => self.caught_up(),
-                    None => break,
-                },
                 Some((ward, generation)) = self.deaths.recv() => {
                     self.state.hear(ward, generation).await;
                     self.unpublished = true;
@@ -199,6 +197,11 @@ impl Reader {
                     self.unpublished = true;
                 }
                 _ = self.clock.beat() => {}
+                parcel = self.recipe.inbox.recv() => match parcel {
+                    Some(Parcel::Records(records)) => self.take(records).await,
+                    Some(Parcel::CaughtUp) => self.caught_up(),
+                    None => break,
+                },
             }
             self.tick().await;
         }

@@ -64,6 +64,7 @@ impl Reaper {
         let mut questions = questions.lock().await;
         loop {
             tokio::select! {
+                biased;
                 () = stop.cancelled() => return,
                 question = questions.recv() => match question {
                     Some(silent) => self.settle(silent).await,

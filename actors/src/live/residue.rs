@@ -52,6 +52,10 @@ impl Partition {
                 }
             }
         }
+        // A table has no order, and two runs over the same log are to do the same things one after the other.
+        retire.sort_unstable();
+        forget.sort_unstable();
+        sweep.silent.sort_unstable_by(|one, other| one.key.cmp(&other.key));
         sweep.moved = !retire.is_empty() || !forget.is_empty();
         for key in retire {
             self.retire(&key).await;

@@ -92,7 +92,10 @@ impl Partition {
                 }
                 found.useless = values.into_keys().map(|key| key.to_vec()).collect();
                 // Taken from the end: the marker goes first.
-                found.useless.sort_by_key(|key| *key == checkpoint::marker_key());
+                found.useless.sort_unstable_by(|one, other| {
+                    let last = |key: &Vec<u8>| *key == checkpoint::marker_key();
+                    last(one).cmp(&last(other)).then_with(|| one.cmp(other))
+                });
                 Ok((found, None))
             }
         }
@@ -153,7 +156,7 @@ impl Partition {
     async fn build(&mut self, usable: Usable<'_>) -> Restored {
         let mut changes = Changes::new();
         let mut names: HashMap<(TenantId, Arc<str>), (Millis, Arc<str>)> = HashMap::new();
-        let mut unbuilt = Vec::new();
+        let (mut unbuilt, mut overwritten) = (Vec::new(), Vec::new());
         let restored = Restored {
             next: usable.next,
             applied_to: usable.marker.applied_to,
@@ -174,7 +177,7 @@ impl Partition {
                 unbuilt.push(key.clone());
             }
             if late {
-                self.note_unsaved(&key);
+                overwritten.push(key);
             }
             if place % SLICE == SLICE - 1 {
                 self.fold(std::mem::take(&mut changes)).await;
@@ -193,6 +196,9 @@ impl Partition {
                 last,
             });
         }
+        overwritten.sort_unstable();
+        overwritten.iter().for_each(|key| self.note_unsaved(key));
+        unbuilt.sort_unstable();
         for key in unbuilt {
             self.note_unsaved(&key);
             if let Some(settled) = self.build_anew(&key, i64::MAX).await {

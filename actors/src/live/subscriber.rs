@@ -1,22 +1,24 @@
 //! The group's member: takes deliveries from the log, hands them to the readers, holds back what they cannot take yet, commits.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use trunkline_core::instant::Millis;
 use trunkline_stores::log::{Delivery, LogError, LogRecord, Subscription};
 use trunkline_stores::postgres::Directory;
 
+use super::desk::{Desk, spawn_reader};
 use super::limits::{COMMIT_MS, WAITING_BYTES, WAITING_RECORDS};
-use super::reader::{Notice, Parcel, Reader, Recipe};
+use super::reader::{Notice, Parcel, Recipe};
 use super::reaper::Silent;
 use super::shared::Shared;
-use crate::system::{Arbiters, Bound, Deaths, Health, Role, Verdict};
+use crate::system::{Arbiters, Bound, Deaths, Health, Role, Verdict, sleep_until};
 
 /// Pause after the log did not answer.
 const AWAY_PAUSE: Duration = Duration::from_secs(1);
@@ -39,33 +41,10 @@ pub(crate) struct Member {
     pub(crate) stop: CancellationToken,
 }
 
-/// The subscription's side of one reader.
-struct Desk {
-    epoch: u64,
-    inbox: Option<mpsc::UnboundedSender<Parcel>>,
-    revoked: CancellationToken,
-    waiting_records: usize,
-    waiting_bytes: usize,
-    /// Its reader has said where it begins; what comes before that is of an earlier reader.
-    begun: bool,
-    paused: bool,
-    published: i64,
-    committed: i64,
-}
-
-impl Drop for Desk {
-    fn drop(&mut self) {
-        // At a stop the inbox is gone first, and the reader ends by itself.
-        if self.inbox.is_some() {
-            self.revoked.cancel();
-        }
-    }
-}
-
 struct Subscriber {
     member: Member,
     subscription: Box<dyn Subscription>,
-    desks: HashMap<u32, Desk>,
+    desks: BTreeMap<u32, Desk>,
     /// Deaths of readers outlive their desks.
     deaths: HashMap<u32, Deaths>,
     notices: mpsc::UnboundedReceiver<Notice>,
@@ -102,7 +81,7 @@ impl Member {
         let mut subscriber = Subscriber {
             member: self,
             subscription,
-            desks: HashMap::new(),
+            desks: BTreeMap::new(),
             deaths: HashMap::new(),
             notices,
             reports,
@@ -126,6 +105,7 @@ impl Member {
             _ => self.role.tell(Health::Rebuilding, Some(error.to_string())),
         }
         tokio::select! {
+            biased;
             () = self.stop.cancelled() => true,
             () = tokio::time::sleep(AWAY_PAUSE) => self.stop.is_cancelled(),
         }
@@ -136,9 +116,13 @@ impl Subscriber {
     async fn serve(&mut self, stop: &CancellationToken) {
         let mut clock = self.member.shared.clock.clone();
         loop {
+            let start = self.next_start().map(|(at, ..)| at);
+            // In this order, so that what readers report is heard before they get more; a run with the same events takes the same way.
             tokio::select! {
+                biased;
                 () = stop.cancelled() => return,
                 Some(notice) = self.notices.recv() => self.hear(notice).await,
+                () = sleep_until(start) => self.start_again().await,
                 _ = clock.beat() => self.commit(false).await,
                 delivery = self.subscription.next() => match delivery {
                     Ok(delivery) => {
@@ -176,7 +160,7 @@ impl Subscriber {
             Delivery::Assigned { partition, .. } => self.open(partition, false),
             Delivery::Batch { partition, records } => self.hand_over(partition, records),
             Delivery::CaughtUp { partition, .. } => {
-                let desk = self.desks.get(&partition).filter(|desk| desk.begun);
+                let desk = self.desks.get(&partition).filter(|desk| desk.is_read());
                 if let Some(inbox) = desk.and_then(|desk| desk.inbox.as_ref()) {
                     let _ = inbox.send(Parcel::CaughtUp);
                 }
@@ -204,7 +188,7 @@ impl Subscriber {
         };
         let role = shared.roles.role(&format!("log_reader/{partition}"), 0);
         role.tell(Health::Running, None);
-        if !spawn_reader(&self.member.arbiters.of(partition), recipe, Arc::clone(&role)) {
+        if !spawn_reader(&self.member.arbiters, recipe, Arc::clone(&role)) {
             role.tell(
                 Health::Failed,
                 Some("its thread is gone; the process must be started anew".to_owned()),
@@ -221,22 +205,61 @@ impl Subscriber {
             paused: false,
             published: 0,
             committed: 0,
+            wants: None,
         };
         self.desks.insert(partition, desk);
     }
 
+    /// Has delivery begin where a reader stands. One try: if it fails, the next follows from [`Subscriber::start_again`], and meanwhile the
+    /// subscription is listened to, because only there it is said that the partition has gone to somebody else.
     async fn start_at(&mut self, partition: u32, offset: i64) {
-        while let Err(error) = self.subscription.start(partition, offset).await {
-            self.is_away = true;
-            if self.member.away(&error).await {
+        let outcome = self.subscription.start(partition, offset).await;
+        let Some(desk) = self.desks.get_mut(&partition) else { return };
+        desk.wants = match outcome {
+            Ok(()) => None,
+            Err(LogError::Gone { begins, wanted, .. }) if wanted < begins => {
+                tracing::error!(
+                    log.partition = partition,
+                    wanted,
+                    begins,
+                    "the log no longer holds what is to be read"
+                );
+                Some((begins, Instant::now()))
+            }
+            Err(error @ LogError::Misconfigured(_)) => {
+                self.member.away(&error).await;
                 return;
+            }
+            Err(error) => {
+                tracing::warn!(log.partition = partition, %error, "begin reading a partition; trying again");
+                self.member.shared.hub.progress.log_away(Some(self.member.shared.clock.now()));
+                self.is_away = true;
+                Some((offset, Instant::now() + AWAY_PAUSE))
+            }
+        };
+    }
+
+    /// The partition whose beginning is to be tried again next, and when.
+    fn next_start(&self) -> Option<(Instant, u32, i64)> {
+        let wanted = self
+            .desks
+            .iter()
+            .filter_map(|(partition, desk)| desk.wants.map(|(offset, at)| (at, *partition, offset)));
+        wanted.min()
+    }
+
+    async fn start_again(&mut self) {
+        if let Some((_, partition, offset)) = self.next_start() {
+            self.start_at(partition, offset).await;
+            if self.next_start().is_none() {
+                self.back();
             }
         }
     }
 
     /// Hands records to their reader in micro-batches; too many waiting: the partition pauses.
     fn hand_over(&mut self, partition: u32, records: Vec<LogRecord>) {
-        let Some(desk) = self.desks.get_mut(&partition).filter(|desk| desk.begun) else {
+        let Some(desk) = self.desks.get_mut(&partition).filter(|desk| desk.is_read()) else {
             return;
         };
         let Some(inbox) = &desk.inbox else { return };
@@ -361,23 +384,4 @@ impl Subscriber {
             desk.published = *next;
         }
     }
-}
-
-/// Starts a reader on its thread, and something that hears of its end. False when the thread is gone.
-fn spawn_reader(arbiter: &actix::ArbiterHandle, recipe: Recipe, role: Arc<Role>) -> bool {
-    let (partition, epoch, notices) = (recipe.partition, recipe.epoch, recipe.notices.clone());
-    role.born();
-    arbiter.spawn_fn(move || {
-        let task = actix_rt::spawn(async move { Reader::new(recipe).run().await });
-        actix_rt::spawn(async move {
-            let died = task.await.is_err_and(|error| error.is_panic());
-            if died {
-                role.died("panic");
-            } else {
-                role.ended();
-                role.tell(Health::Stopped, None);
-            }
-            let _ = notices.send(Notice::Ended { partition, epoch, died });
-        });
-    })
 }

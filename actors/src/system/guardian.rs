@@ -169,6 +169,7 @@ impl Guardian {
                     self.role
                         .tell(Health::Rebuilding, Some(format!("died; generation {} follows", generation + 1)));
                     tokio::select! {
+                        biased;
                         () = tokio::time::sleep(pause) => {}
                         () = stop.cancelled() => return true,
                     }

@@ -2,9 +2,10 @@
 
 use std::fmt::Display;
 use std::panic::AssertUnwindSafe;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::FutureExt as _;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::role::{Health, Role};
@@ -54,7 +55,7 @@ pub(crate) async fn keep_joined<E: Display, W: Future<Output = Result<(), E>>>(
 /// Sleeps until `at`, or for ever.
 pub(crate) async fn sleep_until(at: Option<Instant>) {
     match at {
-        Some(at) => tokio::time::sleep_until(at.into()).await,
+        Some(at) => tokio::time::sleep_until(at).await,
         None => std::future::pending().await,
     }
 }

@@ -1,5 +1,7 @@
 //! The auditor finds what was planted, names where, and finds nothing when nothing is wrong.
 
+use std::sync::Arc;
+
 use secrecy::ExposeSecret as _;
 use tokio_postgres::NoTls;
 use trunkline_actors::audit::{Audited, Report, audit};
@@ -31,7 +33,7 @@ async fn a_planted_difference_is_found_with_its_range() {
     let facts = house.start();
     let group = Effects::start(
         house.log.clone(),
-        ledger.clone(),
+        Arc::new(ledger.clone()),
         house.directory.subscribe(),
         &Roles::default(),
         EffectsOptions::default(),

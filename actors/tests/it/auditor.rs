@@ -1,6 +1,7 @@
 //! The auditor that runs beside the groups: what was changed behind the product's back is found, written down, repaired, and only once;
 //! over both kinds of log.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::ExposeSecret as _;
@@ -65,7 +66,7 @@ impl Audit {
         };
         let group = Effects::start(
             house.log.clone(),
-            ground.ledger.clone(),
+            Arc::new(ground.ledger.clone()),
             house.directory.subscribe(),
             &Roles::default(),
             EffectsOptions::default(),

@@ -86,7 +86,7 @@ impl House {
         };
         Effects::start(
             self.log.clone(),
-            self.store.clone(),
+            Arc::new(self.store.clone()),
             self.directory.subscribe(),
             &Roles::default(),
             options,
@@ -238,7 +238,7 @@ async fn shuffled_and_repeated(house: House, dies: bool) {
     );
     let again = Effects::start(
         house.log.clone(),
-        store,
+        Arc::new(store),
         house.directory.subscribe(),
         &Roles::default(),
         EffectsOptions::default(),

@@ -130,7 +130,7 @@ impl House {
     pub fn start_on(&self, log: Arc<dyn EventLog>, analytics: &Analytics) -> Facts {
         Facts::start(
             log,
-            analytics.clone(),
+            Arc::new(analytics.clone()),
             self.directory.subscribe(),
             &Roles::default(),
             self.options.clone(),

@@ -6,26 +6,29 @@
 //! the record's bytes, and with them its stamp, are the same, and one stamp is one record (rule B1).
 
 mod books;
+mod disk;
 mod drain;
 mod files;
 mod frame;
 mod keeper;
+mod opening;
 mod pen;
 
-use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use serde::Serialize;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use trunkline_core::instant::Millis;
 
 use books::Books;
 use frame::Frame;
-use pen::{Entry, Pen};
+use pen::Entry;
 
+pub use disk::Disk;
+pub use frame::Mark;
 pub use keeper::{KeepError, Keeper, Kept};
 
 /// Where the spool is and how large it may become.
@@ -100,7 +103,7 @@ impl SpoolState {
 
 /// The records on disk.
 struct Spool {
-    directory: PathBuf,
+    disk: Arc<dyn Disk>,
     bytes_max: u64,
     books: Mutex<Books>,
     /// Records not yet in the log, once more outside the lock: the usual event looks at this only.
@@ -108,32 +111,23 @@ struct Spool {
     log_away: AtomicBool,
     /// Rung when there is something to hand over.
     more: Notify,
-    /// Held for the life of the process.
-    _lock: File,
 }
 
 /// Hands records to the pen; the pen ends when all of these are gone.
-type Desk = mpsc::Sender<Entry>;
+type Desk = mpsc::UnboundedSender<Entry>;
 
 impl Spool {
-    fn open(options: &SpoolOptions) -> Result<(Arc<Spool>, Desk), SpoolError> {
-        let (lock, books) = files::open(&options.directory)?;
-        let spool = Arc::new(Spool {
-            directory: options.directory.clone(),
-            bytes_max: options.bytes_max,
+    /// The spool over what is on this disk.
+    fn over(disk: Arc<dyn Disk>, bytes_max: u64) -> Result<Arc<Spool>, SpoolError> {
+        let books = opening::look_through(&*disk)?;
+        Ok(Arc::new(Spool {
+            disk,
+            bytes_max,
             records: AtomicU64::new(books.records()),
             books: Mutex::new(books),
             log_away: AtomicBool::new(false),
             more: Notify::new(),
-            _lock: lock,
-        });
-        let (desk, entries) = mpsc::channel();
-        let pen = Pen::new(spool.clone());
-        let started = std::thread::Builder::new()
-            .name("spool-pen".to_owned())
-            .spawn(move || pen.run(&entries));
-        started.map_err(|source| files::failed("start the writer", &options.directory, source))?;
-        Ok((spool, desk))
+        }))
     }
 
     /// Spools a record; returns once it is flushed to disk.
@@ -184,8 +178,7 @@ impl Spool {
 
     fn delete(&self, segments: Vec<u64>) {
         for number in segments {
-            let path = files::path(&self.directory, number);
-            if let Err(error) = std::fs::remove_file(&path) {
+            if let Err(error) = self.disk.remove(number) {
                 tracing::warn!(%error, segment = number, "cannot delete a drained segment of the spool; it will be handed over again");
             }
         }
@@ -201,9 +194,5 @@ impl Spool {
             log_away: self.is_away(),
             trouble: books.trouble.clone(),
         }
-    }
-
-    fn directory(&self) -> &Path {
-        &self.directory
     }
 }

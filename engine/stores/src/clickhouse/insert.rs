@@ -105,8 +105,8 @@ impl Analytics {
     }
 }
 
-/// Rows by the month of their partition, each in the order given.
-fn by_month<R>(rows: &[R], at: impl Fn(&R) -> i64) -> BTreeMap<i32, Vec<&R>> {
+/// Rows by the month of their partition, each in the order given: the blocks of one insert.
+pub fn by_month<R>(rows: &[R], at: impl Fn(&R) -> i64) -> BTreeMap<i32, Vec<&R>> {
     let mut months: BTreeMap<i32, Vec<&R>> = BTreeMap::new();
     for row in rows {
         months.entry(month_of(Millis(at(row)))).or_default().push(row);

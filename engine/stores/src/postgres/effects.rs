@@ -1,5 +1,6 @@
 //! Where the effects group keeps what it does: usage of calls and days, and how far it is, all in one transaction a batch (rule D11).
 
+mod ledger;
 mod offsets;
 mod read;
 mod repost;
@@ -13,6 +14,7 @@ use trunkline_core::usage::Usage;
 
 use super::Database;
 
+pub use ledger::UsageLedger;
 pub use offsets::{Advance, Claim, PartitionOffset};
 pub use read::{DayUsage, UsageOwner};
 pub use repost::{BusinessDay, SummedDay};

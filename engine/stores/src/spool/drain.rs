@@ -8,7 +8,7 @@ use futures::future::join_all;
 use tokio::time::{sleep, timeout};
 
 use super::frame::{Frame, Frames};
-use super::{Spool, files};
+use super::{Spool, opening};
 use crate::log::{AppendError, EventLog};
 
 /// Records handed over at once. Enough to fill the log's batches; so few that a crash repeats little.
@@ -39,17 +39,10 @@ pub(super) async fn run(log: Arc<dyn EventLog>, spool: Arc<Spool>) {
             spool.more.notified().await;
             continue;
         };
-        let (reader, wanted) = (spool.clone(), piece.clone());
-        let read = tokio::task::spawn_blocking(move || files::read(reader.directory(), &wanted)).await;
-        let stored = match read {
-            Ok(Ok(stored)) => stored,
-            Ok(Err(error)) => {
-                tracing::error!(%error, segment = piece.number, "cannot read the spool; trying again");
-                sleep(READ_AGAIN).await;
-                continue;
-            }
+        let stored = match spool.disk.piece(piece.number, piece.from, piece.to).await {
+            Ok(stored) => stored,
             Err(error) => {
-                tracing::error!(%error, "reading the spool broke off; trying again");
+                tracing::error!(%error, segment = piece.number, "cannot read the spool; trying again");
                 sleep(READ_AGAIN).await;
                 continue;
             }
@@ -63,7 +56,7 @@ pub(super) async fn run(log: Arc<dyn EventLog>, spool: Arc<Spool>) {
             let gone = spool.change(|books| books.drained(piece.number, piece.from + end));
             spool.delete(gone);
         }
-        files::report(piece.number, &frames);
+        opening::report(piece.number, &frames);
         // Whatever is no frame at the end of a piece is damage as well; nothing more can be made of it.
         let gone = spool.change(|books| books.drained(piece.number, piece.to));
         spool.delete(gone);
@@ -128,7 +121,8 @@ async fn hand_over(log: &dyn EventLog, spool: &Spool, mut wave: Vec<Frame>) {
 /// A record that the log refuses for good would hold up all others for ever: it is kept in a file of its own. True when it is.
 fn set_apart(spool: &Spool, frame: &Frame, error: &AppendError) -> bool {
     metrics::counter!("trunkline_spool_refused_total").increment(1);
-    match files::set_apart(spool.directory(), frame) {
+    let name = format!("refused-{}-{:08x}.record", frame.at.0, crc32fast::hash(&frame.record));
+    match spool.disk.set_apart(&name, &frame.record) {
         Ok(()) => {
             tracing::error!(%error, "the event log refuses a spooled record for good; it is kept in a file beside the spool");
             true

@@ -1,15 +1,17 @@
-//! The spool's directory: what is found there at the start, where a segment lies, reading a piece of one.
+//! The spool's directory: one file a segment, locked by one process at a time.
 
-use std::fs::{self, File, TryLockError};
-use std::io;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
+use async_trait::async_trait;
 use bytes::Bytes;
 
 use super::SpoolError;
-use super::books::{Books, Piece, Segment};
-use super::frame::{Beginning, Frame, Frames, HEAD_BYTES};
+use super::disk::Disk;
+use super::frame::Mark;
 
 const ENDING: &str = "spool";
 
@@ -21,99 +23,119 @@ pub(super) fn failed(attempted: &'static str, directory: &Path, source: io::Erro
     }
 }
 
-/// Where a segment lies. Names sort like numbers.
-pub(super) fn path(directory: &Path, number: u64) -> PathBuf {
-    directory.join(format!("{number:016}.{ENDING}"))
+/// A directory of files.
+pub(super) struct Files {
+    directory: PathBuf,
+    /// The segment that was written to last.
+    open: Mutex<Option<(u64, File)>>,
+    /// Held for the life of the process.
+    _lock: File,
 }
 
-/// Takes the directory for this process and reads what a process before left there.
-pub(super) fn open(directory: &Path) -> Result<(File, Books), SpoolError> {
-    fs::create_dir_all(directory).map_err(|error| failed("make it", directory, error))?;
-    let lock = File::create(directory.join("lock")).map_err(|error| failed("make a file", directory, error))?;
-    match lock.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => return Err(SpoolError::InUse(directory.to_owned())),
-        Err(TryLockError::Error(error)) => return Err(failed("lock a file", directory, error)),
+impl Files {
+    /// Takes the directory for this process.
+    pub fn open(directory: &Path) -> Result<Files, SpoolError> {
+        fs::create_dir_all(directory).map_err(|error| failed("make it", directory, error))?;
+        let lock = File::create(directory.join("lock")).map_err(|error| failed("make a file", directory, error))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(SpoolError::InUse(directory.to_owned())),
+            Err(TryLockError::Error(error)) => return Err(failed("lock a file", directory, error)),
+        }
+        Ok(Files {
+            directory: directory.to_owned(),
+            open: Mutex::new(None),
+            _lock: lock,
+        })
     }
-    let mut books = Books::default();
-    for number in numbers(directory)? {
-        let path = path(directory, number);
-        let stored = Bytes::from(fs::read(&path).map_err(|error| failed("read a segment", directory, error))?);
-        let mark = match Beginning::of(&stored) {
-            Beginning::Segment(mark) => mark,
-            Beginning::Foreign => return Err(SpoolError::Foreign(path)),
-            Beginning::Torn => {
-                fs::remove_file(&path).map_err(|error| failed("delete an empty segment", directory, error))?;
-                continue;
+
+    fn keep_open(&self, number: u64, file: File) {
+        *self.open.lock().unwrap_or_else(PoisonError::into_inner) = Some((number, file));
+    }
+
+    fn take_open(&self, number: u64) -> Option<File> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.take_if(|(of, _)| *of == number).map(|(_, file)| file)
+    }
+}
+
+#[async_trait]
+impl Disk for Files {
+    fn numbers(&self) -> Result<Vec<u64>, SpoolError> {
+        let directory = &self.directory;
+        let mut numbers = Vec::new();
+        for entry in fs::read_dir(directory).map_err(|error| failed("list files", directory, error))? {
+            let path = entry.map_err(|error| failed("list files", directory, error))?.path();
+            if path.extension().is_some_and(|ending| ending == ENDING) {
+                let number = path.file_stem().and_then(|stem| stem.to_str()?.parse().ok());
+                numbers.push(number.ok_or(SpoolError::Foreign(path))?);
             }
+        }
+        numbers.sort_unstable();
+        Ok(numbers)
+    }
+
+    fn whole(&self, number: u64) -> io::Result<Bytes> {
+        fs::read(self.path(number)).map(Bytes::from)
+    }
+
+    async fn piece(&self, number: u64, from: u64, to: u64) -> io::Result<Bytes> {
+        let path = self.path(number);
+        let read = move || {
+            let mut stored = vec![0; usize::try_from(to - from).map_err(io::Error::other)?];
+            File::open(path)?.read_exact_at(&mut stored, from)?;
+            Ok(Bytes::from(stored))
         };
-        let length = stored.len() as u64;
-        let mut frames = Frames::new(stored, HEAD_BYTES, mark);
-        let whole: Vec<Frame> = frames.by_ref().collect();
-        report(number, &frames);
-        if frames.end() < length {
-            // Never acknowledged: an acknowledgement comes after the flush of the whole frame.
-            tracing::info!(
-                segment = number,
-                bytes = length - frames.end(),
-                "a segment of the spool ends in a torn record"
-            );
+        tokio::task::spawn_blocking(read).await.map_err(io::Error::other)?
+    }
+
+    // These two block: only the writer calls them, on a thread of its own.
+    async fn begin(&self, number: u64, text: &[u8]) -> io::Result<()> {
+        let mut file = File::create_new(self.path(number))?;
+        let flushed = file.write_all(text).and_then(|()| file.sync_data());
+        // A file that is not in its directory is not there after a power cut.
+        let flushed = flushed.and_then(|()| File::open(&self.directory)?.sync_all());
+        if let Err(error) = flushed {
+            if let Err(error) = self.remove(number) {
+                tracing::warn!(%error, segment = number, "cannot undo a failed write to the spool");
+            }
+            return Err(error);
         }
-        if whole.is_empty() {
-            fs::remove_file(&path).map_err(|error| failed("delete an empty segment", directory, error))?;
-            continue;
-        }
-        let segment = Segment {
-            written: frames.end(),
-            is_open: false,
-            ..Segment::new(number, mark)
+        self.keep_open(number, file);
+        Ok(())
+    }
+
+    async fn add(&self, number: u64, text: &[u8]) -> io::Result<()> {
+        let mut file = match self.take_open(number) {
+            Some(file) => file,
+            None => OpenOptions::new().append(true).open(self.path(number))?,
         };
-        books.found(segment, whole.iter());
+        file.write_all(text)?;
+        file.sync_data()?;
+        self.keep_open(number, file);
+        Ok(())
     }
-    if books.records() > 0 {
-        tracing::info!(
-            records = books.records(),
-            "the spool holds records from before; they are handed to the event log"
-        );
+
+    fn cut(&self, number: u64, length: u64) -> io::Result<()> {
+        OpenOptions::new().write(true).open(self.path(number))?.set_len(length)
     }
-    Ok((lock, books))
-}
 
-fn numbers(directory: &Path) -> Result<Vec<u64>, SpoolError> {
-    let mut numbers = Vec::new();
-    for entry in fs::read_dir(directory).map_err(|error| failed("list files", directory, error))? {
-        let path = entry.map_err(|error| failed("list files", directory, error))?.path();
-        if path.extension().is_some_and(|ending| ending == ENDING) {
-            let number = path.file_stem().and_then(|stem| stem.to_str()?.parse().ok());
-            numbers.push(number.ok_or(SpoolError::Foreign(path))?);
-        }
+    fn remove(&self, number: u64) -> io::Result<()> {
+        fs::remove_file(self.path(number))
     }
-    numbers.sort_unstable();
-    Ok(numbers)
-}
 
-/// Reads a piece of a segment; blocks.
-pub(super) fn read(directory: &Path, piece: &Piece) -> io::Result<Bytes> {
-    let mut stored = vec![0; usize::try_from(piece.to - piece.from).map_err(io::Error::other)?];
-    File::open(path(directory, piece.number))?.read_exact_at(&mut stored, piece.from)?;
-    Ok(stored.into())
-}
-
-/// Says what was damaged, if anything: those records are lost, and somebody should know.
-pub(super) fn report(segment: u64, frames: &Frames) {
-    if frames.damaged_bytes > 0 {
-        metrics::counter!("trunkline_spool_damaged_bytes_total").increment(frames.damaged_bytes);
-        tracing::error!(
-            segment,
-            bytes = frames.damaged_bytes,
-            "the spool's disk damaged acknowledged records; check it, and look for the missing events at Retell"
-        );
+    fn set_apart(&self, name: &str, record: &[u8]) -> io::Result<()> {
+        let path = self.directory.join(name);
+        fs::write(&path, record)?;
+        File::open(path)?.sync_all()
     }
-}
 
-/// Keeps a record that the log will never take, and which must not hold up all others.
-pub(super) fn set_apart(directory: &Path, frame: &Frame) -> io::Result<()> {
-    let name = format!("refused-{}-{:08x}.record", frame.at.0, crc32fast::hash(&frame.record));
-    fs::write(directory.join(&name), &frame.record)?;
-    File::open(directory.join(name))?.sync_all()
+    fn mark(&self) -> Mark {
+        rand::random()
+    }
+
+    /// Names sort like numbers.
+    fn path(&self, number: u64) -> PathBuf {
+        self.directory.join(format!("{number:016}.{ENDING}"))
+    }
 }

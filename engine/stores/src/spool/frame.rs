@@ -11,7 +11,7 @@ use trunkline_core::instant::Millis;
 const HEAD: [u8; 4] = *b"TLS\x01";
 
 /// What each frame of one segment begins with.
-pub(super) type Mark = [u8; 8];
+pub type Mark = [u8; 8];
 
 /// Bytes of a segment in front of its first frame.
 pub(super) const HEAD_BYTES: usize = 12;

@@ -5,10 +5,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::runtime::Handle;
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use trunkline_core::instant::Millis;
 
+use super::disk::Disk;
+use super::files::{Files, failed};
+use super::pen::Pen;
 use super::{Desk, Refused, Spool, SpoolError, SpoolOptions, SpoolState, drain};
 use crate::log::{AppendError, EventLog};
 
@@ -53,10 +57,41 @@ pub struct Keeper {
 impl Keeper {
     /// Opens the spool and begins to hand over what is in it, on `runtime`.
     pub fn open(log: Arc<dyn EventLog>, options: &SpoolOptions, runtime: &Handle) -> Result<Keeper, SpoolError> {
-        let (spool, desk) = Spool::open(options)?;
+        let disk = Arc::new(Files::open(&options.directory)?);
+        let (keeper, writer, drain) = Keeper::over(log, disk, options.bytes_max)?;
+        // A flush blocks, so the writer has a thread of its own.
+        let started = std::thread::Builder::new().name("spool-pen".to_owned()).spawn({
+            let runtime = runtime.clone();
+            move || runtime.block_on(writer)
+        });
+        started.map_err(|source| failed("start the writer", &options.directory, source))?;
+        runtime.spawn(drain);
+        Ok(keeper)
+    }
+
+    /// The same over a disk of any kind, with what the caller has to run: the writer, which ends when the keeper is gone, and what hands
+    /// over to the log.
+    pub fn over(
+        log: Arc<dyn EventLog>,
+        disk: Arc<dyn Disk>,
+        bytes_max: u64,
+    ) -> Result<
+        (
+            Keeper,
+            impl Future<Output = ()> + Send + 'static,
+            impl Future<Output = ()> + Send + 'static,
+        ),
+        SpoolError,
+    > {
+        let spool = Spool::over(disk, bytes_max)?;
+        let (desk, entries) = mpsc::unbounded_channel();
+        let writer = Pen::new(spool.clone()).run(entries);
         let closing = CancellationToken::new();
-        runtime.spawn(closing.clone().run_until_cancelled_owned(drain::run(log.clone(), spool.clone())));
-        Ok(Keeper { log, spool, desk, closing })
+        let handing = closing.clone().run_until_cancelled_owned(drain::run(log.clone(), spool.clone()));
+        let drain = async move {
+            handing.await;
+        };
+        Ok((Keeper { log, spool, desk, closing }, writer, drain))
     }
 
     /// Returns once `record` is durable. `at` is when it was received.

@@ -1,15 +1,13 @@
 //! Writes records of many callers with one flush, and tells each caller whether its own is on disk.
 
-use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::Receiver;
 
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 use super::books::Segment;
 use super::frame::{self, Frame};
-use super::{Refused, Spool, files};
+use super::{Refused, Spool};
 
 /// A segment that has come so far is followed by a new one. Small, because only whole segments are deleted, and what is left of one is
 /// handed over again after a crash.
@@ -24,10 +22,10 @@ pub(super) struct Entry {
     pub answer: oneshot::Sender<Result<(), Refused>>,
 }
 
-/// The one writer of a spool, on a thread of its own: a flush blocks.
+/// The one writer of a spool.
 pub(super) struct Pen {
     spool: Arc<Spool>,
-    open: Option<(File, Segment)>,
+    open: Option<Segment>,
     next: u64,
 }
 
@@ -38,8 +36,8 @@ impl Pen {
     }
 
     /// Writes until nobody can hand over any more.
-    pub fn run(mut self, entries: &Receiver<Entry>) {
-        while let Ok(first) = entries.recv() {
+    pub async fn run(mut self, mut entries: mpsc::UnboundedReceiver<Entry>) {
+        while let Some(first) = entries.recv().await {
             // More comes in while the flush before is under way, so nobody has to wait for company.
             let mut bytes = first.frame.stored_bytes();
             let mut batch = vec![first];
@@ -49,7 +47,7 @@ impl Pen {
                 bytes += entry.frame.stored_bytes();
                 batch.push(entry);
             }
-            match self.write(&batch) {
+            match self.write(&batch).await {
                 Ok(segment) => self.acknowledge(segment, batch, bytes),
                 Err(error) => self.refuse(batch, &error),
             }
@@ -57,45 +55,41 @@ impl Pen {
     }
 
     /// One flush for all of `batch`; where the segment ends then.
-    fn write(&mut self, batch: &[Entry]) -> io::Result<Segment> {
+    async fn write(&mut self, batch: &[Entry]) -> io::Result<Segment> {
         self.leave_segment_when_done();
+        let disk = self.spool.disk.clone();
         let mut text = Vec::new();
-        let (mut file, mut segment, is_new) = match self.open.take() {
-            Some((file, segment)) => (file, segment, false),
+        let (mut segment, is_new) = match self.open.take() {
+            Some(segment) => (segment, false),
             None => {
-                let segment = Segment::new(self.next, rand::random());
+                let segment = Segment::new(self.next, disk.mark());
                 self.next += 1;
                 text.extend_from_slice(&frame::head(segment.mark));
-                (
-                    File::create_new(files::path(self.spool.directory(), segment.number))?,
-                    segment,
-                    true,
-                )
+                (segment, true)
             }
         };
         for entry in batch {
             entry.frame.encode(&segment.mark, &mut text);
         }
-        let flushed = file.write_all(&text).and_then(|()| file.sync_data()).and_then(|()| {
-            // A file that is not in its directory is not there after a power cut.
-            if is_new {
-                File::open(self.spool.directory())?.sync_all()
-            } else {
-                Ok(())
-            }
-        });
+        let flushed = if is_new {
+            disk.begin(segment.number, &text).await
+        } else {
+            disk.add(segment.number, &text).await
+        };
         if let Err(error) = flushed {
-            self.give_up(&file, &segment, is_new);
+            if !is_new {
+                self.give_up(&segment);
+            }
             return Err(error);
         }
         segment.written += text.len() as u64 - if is_new { frame::HEAD_BYTES as u64 } else { 0 };
-        self.open = Some((file, segment.clone()));
+        self.open = Some(segment.clone());
         Ok(segment)
     }
 
     /// A new segment when this one is long enough, or was drained and deleted meanwhile.
     fn leave_segment_when_done(&mut self) {
-        let Some((_, segment)) = &self.open else { return };
+        let Some(segment) = &self.open else { return };
         let number = segment.number;
         if segment.written >= SEGMENT_BYTES || !self.spool.books().is_open(number) {
             self.open = None;
@@ -106,13 +100,8 @@ impl Pen {
 
     /// After a failed write or flush nobody knows what of it is on disk, and a second flush would not tell (the kernel forgets). So this
     /// segment is not written to again. What of the failed batch may come out of it later was answered "send again".
-    fn give_up(&self, file: &File, segment: &Segment, is_new: bool) {
-        let undone = if is_new {
-            fs::remove_file(files::path(self.spool.directory(), segment.number))
-        } else {
-            file.set_len(segment.written)
-        };
-        if let Err(error) = undone {
+    fn give_up(&self, segment: &Segment) {
+        if let Err(error) = self.spool.disk.cut(segment.number, segment.written) {
             tracing::warn!(%error, segment = segment.number, "cannot undo a failed write to the spool");
         }
         let gone = self.spool.change(|books| books.close(segment.number));
