@@ -15,14 +15,21 @@ use super::worker::{WAIT_MIN, Worker};
 /// A batch on its way.
 pub(super) struct Staged {
     pub cut: Cut,
+    /// What an earlier owner was about to write, if it is that.
+    pub intent: Option<Intent>,
     pub entries: Vec<Entry>,
     pub rows: Option<Rows>,
 }
 
 impl Staged {
-    pub fn new(log: &Arc<str>, cut: Cut) -> Self {
+    pub fn new(log: &Arc<str>, cut: Cut, intent: Option<Intent>) -> Self {
         let entries = cut.records.iter().map(|record| entry(log, record)).collect();
-        Self { cut, entries, rows: None }
+        Self {
+            cut,
+            intent,
+            entries,
+            rows: None,
+        }
     }
 }
 
@@ -53,24 +60,25 @@ impl Worker {
             self.subscription.commit(partition, last + 1).await?;
             return Ok(last + 1);
         }
-        if !self.repeats.contains(&intent) {
+        let is_under_way = self.staged.as_ref().is_some_and(|staged| staged.intent.as_ref() == Some(&intent));
+        if !is_under_way && !self.repeats.contains(&intent) {
             self.repeats.push_back(intent);
         }
         Ok(next)
     }
 
-    /// Puts the next batch on its way, if there is one: the boundaries are noted before anything is written.
-    pub(super) async fn stage(&mut self) -> Result<(), LogError> {
+    /// Puts the next batch on its way, if there is one: the boundaries are noted before anything is written. False when they could not be
+    /// noted; they are tried again after a pause, in which the subscription is heard.
+    pub(super) async fn stage(&mut self) -> Result<bool, LogError> {
         if self.staged.is_some() {
-            return Ok(());
+            return Ok(true);
         }
         while let Some(intent) = self.repeats.pop_front() {
             match again(&*self.ground.log.clone(), &intent).await {
                 Ok(Some(cut)) => {
                     tracing::info!(records = cut.records.len(), "writing again what was about to be written");
-                    self.repeated = Some(intent);
-                    self.staged = Some(Staged::new(&self.log_name, cut));
-                    return Ok(());
+                    self.staged = Some(Staged::new(&self.log_name, cut, Some(intent)));
+                    return Ok(true);
                 }
                 Ok(None) | Err(LogError::Gone { .. }) => {
                     // Some of it is gone, or it is not what it was. What is there is written in new batches; the key keeps it single.
@@ -91,7 +99,7 @@ impl Worker {
         }
         let options = &self.ground.options;
         let Some(cut) = self.gathered.cut(options.batch_rows, options.batch_bytes) else {
-            return Ok(());
+            return Ok(true);
         };
         let intent = Intent::of(&cut).text();
         let mark = |(partition, first, _): &(u32, i64, i64)| Mark {
@@ -101,16 +109,19 @@ impl Worker {
         };
         let marks: Vec<Mark> = cut.ranges.iter().map(mark).collect();
         match self.subscription.mark(&marks).await {
-            Ok(()) => self.staged = Some(Staged::new(&self.log_name, cut)),
+            Ok(()) => {
+                self.staged = Some(Staged::new(&self.log_name, cut, None));
+                Ok(true)
+            }
             // The log is away for a moment, or a partition has just been taken from us: we shall be told.
             Err(LogError::Unavailable(reason)) => {
                 tracing::warn!(reason, "cannot note what is about to be written; trying again");
                 self.gathered.put_back(cut, Instant::now());
                 self.retry_at = Some(Instant::now() + WAIT_MIN);
+                Ok(false)
             }
-            Err(error) => return Err(error),
+            Err(error) => Err(error),
         }
-        Ok(())
     }
 }
 

@@ -150,7 +150,9 @@ impl Worker {
 
     /// One write, or one attempt.
     async fn work(&mut self) -> Result<(), LogError> {
-        self.stage().await?;
+        if !self.stage().await? {
+            return Ok(());
+        }
         match self.write().await {
             Ok(Some(cut)) => {
                 self.succeeded();
@@ -193,7 +195,10 @@ impl Worker {
         if let Some(rows) = &mut staged.rows {
             rows.write(&*self.ground.tables).await?;
         }
-        Ok(self.staged.take().map(|staged| self.note(staged)))
+        let Some(mut staged) = self.staged.take() else { return Ok(None) };
+        // Only now: until it is written, a partition of the same batch that is assigned to us has to wait for it.
+        self.repeated = staged.intent.take().or_else(|| self.repeated.take());
+        Ok(Some(self.note(staged)))
     }
 
     async fn move_some(&mut self) -> Result<(), AnalyticsError> {
@@ -282,7 +287,7 @@ impl Worker {
 
     async fn drain(&mut self) {
         while self.staged.is_some() || !self.repeats.is_empty() || !self.gathered.is_empty() {
-            if self.stage().await.is_err() || self.staged.is_none() {
+            if !matches!(self.stage().await, Ok(true)) || self.staged.is_none() {
                 return;
             }
             match self.write().await {
