@@ -1,0 +1,20 @@
+#![doc = include_str!("../README.md")]
+
+pub mod boards;
+pub mod calls;
+pub mod checks;
+pub mod disk;
+pub mod faults;
+pub mod group;
+pub mod house;
+pub mod ledger;
+pub mod log;
+pub mod oracle;
+pub mod outcome;
+pub mod process;
+pub mod quiet;
+pub mod run;
+pub mod tables;
+pub mod topic;
+pub mod trace;
+pub mod world;

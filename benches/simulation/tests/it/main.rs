@@ -1,0 +1,33 @@
+//! A few seeds in every test run; long runs are for the command.
+
+use trunkline_simulation::process::quieten_planned_panics;
+use trunkline_simulation::run::run;
+
+/// Seeds that are run. More are run by `simulate`.
+const SEEDS: u64 = 60;
+
+/// Seeds that are run twice.
+const REPLAYED: u64 = 8;
+
+#[test]
+fn in_the_quiet_after_faults_everything_is_right() {
+    quieten_planned_panics();
+    for seed in 0..SEEDS {
+        let outcome = run(seed, false);
+        assert!(
+            outcome.found.is_empty(),
+            "seed {seed} (cargo run -p trunkline-simulation -- --from {seed} --seeds 1 --trace): {}",
+            outcome.found.join("\n")
+        );
+    }
+}
+
+#[test]
+fn a_replay_of_a_seed_is_equal_to_the_last_bit() {
+    quieten_planned_panics();
+    for seed in 1_000..1_000 + REPLAYED {
+        let (first, second) = (run(seed, false), run(seed, false));
+        assert_eq!(first.hash, second.hash, "two runs of seed {seed} took different ways");
+        assert_eq!(first.counts.steps, second.counts.steps);
+    }
+}
