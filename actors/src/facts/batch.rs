@@ -59,17 +59,6 @@ impl Gathered {
         self.since.get_or_insert(now);
     }
 
-    /// Takes back a batch that cannot be written now, in front of what has come since.
-    pub fn put_back(&mut self, cut: Cut, now: Instant) {
-        self.rows += cut.records.len();
-        self.bytes += cut.records.iter().map(|record| record.bytes.len()).sum::<usize>();
-        for record in cut.records.into_iter().rev() {
-            let gathering = self.partitions.entry(record.position.partition).or_default();
-            gathering.records.push_front(record);
-        }
-        self.since.get_or_insert(now);
-    }
-
     pub fn caught_up(&mut self, partition: u32) {
         self.partitions.entry(partition).or_default().caught_up = true;
     }
@@ -161,8 +150,6 @@ mod tests {
         gathered.take_in(0, records(0, 0..3, 10), now);
         let first = gathered.cut(4, 1_000).unwrap();
         assert_eq!(first.token("log"), "events:1:log:0:0-2+1:10-10");
-        gathered.put_back(first, now);
-        let first = gathered.cut(4, 1_000).unwrap();
         assert_eq!(first.ranges, [(0, 0, 2), (1, 10, 10)]);
         let second = gathered.cut(100, 25).unwrap();
         assert_eq!(second.token("log"), "events:1:log:1:11-12");

@@ -98,7 +98,8 @@ impl Worker {
             }
         }
         let options = &self.ground.options;
-        let Some(cut) = self.gathered.cut(options.batch_rows, options.batch_bytes) else {
+        let next = self.noting.take();
+        let Some(cut) = next.or_else(|| self.gathered.cut(options.batch_rows, options.batch_bytes)) else {
             return Ok(true);
         };
         let intent = Intent::of(&cut).text();
@@ -113,10 +114,10 @@ impl Worker {
                 self.staged = Some(Staged::new(&self.log_name, cut, None));
                 Ok(true)
             }
-            // The log is away for a moment, or a partition has just been taken from us: we shall be told.
+            // Nobody knows whether it is noted, so it stays this batch: cut anew, its first boundaries might be repeated beside other ones.
             Err(LogError::Unavailable(reason)) => {
                 tracing::warn!(reason, "cannot note what is about to be written; trying again");
-                self.gathered.put_back(cut, Instant::now());
+                self.noting = Some(cut);
                 self.retry_at = Some(Instant::now() + WAIT_MIN);
                 Ok(false)
             }

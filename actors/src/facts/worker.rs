@@ -36,6 +36,8 @@ pub(super) struct Worker {
     pub(super) log_name: Arc<str>,
     pub(super) assigned: Vec<u32>,
     pub(super) gathered: Gathered,
+    /// A batch whose boundaries are being noted.
+    pub(super) noting: Option<Cut>,
     pub(super) staged: Option<Staged>,
     /// What earlier owners were about to write; before anything else is.
     pub(super) repeats: VecDeque<Intent>,
@@ -57,6 +59,7 @@ impl Worker {
             subscription,
             assigned: Vec::new(),
             gathered: Gathered::default(),
+            noting: None,
             staged: None,
             repeats: VecDeque::new(),
             repeated: None,
@@ -94,8 +97,8 @@ impl Worker {
     /// When there is something to write; `None` while there is nothing.
     fn wake(&self) -> Option<Instant> {
         let options = &self.ground.options;
-        let wanted = if self.staged.is_some() || !self.repeats.is_empty() || self.gathered.is_full(options.batch_rows, options.batch_bytes)
-        {
+        let is_under_way = self.staged.is_some() || self.noting.is_some() || !self.repeats.is_empty();
+        let wanted = if is_under_way || self.gathered.is_full(options.batch_rows, options.batch_bytes) {
             Some(Instant::now())
         } else {
             let moving = self.moves.as_ref().filter(|_| !self.assigned.is_empty()).map(|_| Instant::now());
@@ -134,6 +137,12 @@ impl Worker {
                 });
             }
             Delivery::Revoked { partition } => {
+                let of_it = |cut: &Cut| cut.ranges.iter().any(|(of, ..)| *of == partition);
+                if self.noting.as_ref().is_some_and(of_it) {
+                    // The next owner goes on from what is noted, and so must we, whichever it is.
+                    let reason = "a partition was taken away while the boundaries of its batch were being noted";
+                    return Err(LogError::Unavailable(reason.to_owned()));
+                }
                 self.assigned.retain(|assigned| *assigned != partition);
                 let assigned = &self.assigned;
                 self.repeats
@@ -286,7 +295,7 @@ impl Worker {
     }
 
     async fn drain(&mut self) {
-        while self.staged.is_some() || !self.repeats.is_empty() || !self.gathered.is_empty() {
+        while self.staged.is_some() || self.noting.is_some() || !self.repeats.is_empty() || !self.gathered.is_empty() {
             if !matches!(self.stage().await, Ok(true)) || self.staged.is_none() {
                 return;
             }
