@@ -19,7 +19,7 @@ use crate::process::Process;
 const SWEEP_MS: i64 = 5_500;
 
 /// Lists and transcripts over all processes together.
-pub fn lists(processes: &[&Process], oracle: &Oracle, limits: &Limits, skewed: bool, found: &mut Found) {
+pub fn lists(processes: &[&Process], oracle: &Oracle, directory: &Directory, limits: &Limits, skewed: bool, found: &mut Found) {
     let mut shown: BTreeMap<CallKey, Vec<String>> = BTreeMap::new();
     for process in processes {
         for of in 0..TENANTS {
@@ -32,6 +32,10 @@ pub fn lists(processes: &[&Process], oracle: &Oracle, limits: &Limits, skewed: b
                 shown.entry(key.clone()).or_default().push(process.node.to_string());
                 if key.tenant != tenant(of) || format!("{:?}", call.facts).contains(brand(TENANTS - 1 - of)) {
                     found.note("I6", format_args!("the list of {} shows another organisation's {key:?}", brand(of)));
+                }
+                let home = oracle.calls.contains_key(&key).then(|| oracle.home(&key, directory));
+                if call.business != home {
+                    found.note("I5", format_args!("{key:?} is listed in {:?} instead of {home:?}", call.business));
                 }
                 let Some(truth) = oracle.calls.get(&key) else {
                     found.note("I5", format_args!("{key:?} is listed and not in the log"));

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use trunkline_core::id::CallKey;
+use trunkline_core::id::{BusinessId, CallKey};
 use trunkline_core::record::Record;
 use trunkline_core::usage::Usage;
 use trunkline_stores::postgres::Directory;
@@ -41,8 +41,8 @@ pub fn acknowledged(state: &State, acked: &[Acked], found: &mut Found) {
     }
 }
 
-/// I2: the tables hold every record once, and every call once, as its records make it, where it belongs.
-pub fn facts(state: &State, oracle: &Oracle, directory: &Directory, found: &mut Found) {
+/// I2: the tables hold every record once.
+pub fn facts(state: &State, oracle: &Oracle, found: &mut Found) {
     let tables = &state.tables;
     let mut rows: BTreeMap<(u32, i64), usize> = BTreeMap::new();
     for (_, partition, offset) in tables.events.keys() {
@@ -71,6 +71,11 @@ pub fn facts(state: &State, oracle: &Oracle, directory: &Directory, found: &mut 
             );
         }
     }
+}
+
+/// I2: the tables hold every call once, as its records make it, where it belongs.
+pub fn standing(state: &State, oracle: &Oracle, directory: &Directory, found: &mut Found) {
+    let tables = &state.tables;
     let (mut standing, mut spoken) = (tables.standing(), tables.spoken());
     for (key, truth) in oracle.existing() {
         let home = oracle.home(key, directory);
@@ -162,6 +167,15 @@ pub fn apart(state: &State, directory: &Directory, found: &mut Found) {
         for row in tables_of(state, of) {
             if strange(&row) {
                 found.note("I6", format_args!("a row of {} has words of another organisation", brand(of)));
+            }
+        }
+        for row in state.tables.standing().into_values().flatten().filter(|row| row.tenant == id.0) {
+            let business = directory.businesses.get(&BusinessId(row.business));
+            if business.is_some_and(|business| business.tenant != id) {
+                found.note(
+                    "I6",
+                    format_args!("call {} of {} stands with another organisation", row.call_id, brand(of)),
+                );
             }
         }
         for (key, call) in state.ledger.calls.iter().filter(|(key, _)| key.tenant == id) {

@@ -332,7 +332,8 @@ impl Stage {
         }
         self.those(Option::is_some).into_iter().for_each(|number| self.kill(number));
         sleep(Duration::from_secs(3)).await;
-        if self.world.draw(|chance| chance.random_bool(0.05)) {
+        // A disk that damages a value is seldom; here it is not, since it takes a restart to be noticed.
+        if self.world.draw(|chance| chance.random_bool(0.15)) {
             let pick = self.world.draw(|chance| chance.random_range(0..10_000));
             if self.world.state().topics.damage(pick) {
                 self.world.note("a checkpoint is damaged on its disk");
