@@ -76,7 +76,9 @@ async fn s069_s070_a_statement_in_a_parameter_is_a_word_and_nothing_more() {
             let begun = Instant::now();
             let (status, _, answer) = owner.ask(Method::GET, &address, None, None).await;
             asked += 1;
-            let expected = matches!(status.as_u16(), 200 | 400 | 404 | 422);
+            // Only those who run the platform get further there.
+            let shut = path.starts_with("/v1/platform/") && status == StatusCode::FORBIDDEN;
+            let expected = shut || matches!(status.as_u16(), 200 | 400 | 404 | 422);
             if !expected || begun.elapsed() > Duration::from_secs(15) || answer.to_string().contains("argon2id") {
                 wrong.push(format!("{address}: {status} in {:?} {answer}", begun.elapsed()));
             }
