@@ -64,6 +64,9 @@ enum EffectsError {
     /// A newer version has been here, or the row is damaged: going on would make a wrong bill.
     #[error(transparent)]
     Evidence(#[from] UnreadableEvidence),
+    /// Calls may have been moved, now or later.
+    #[error("whether calls were moved is unknown: {0}")]
+    MoveUnknown(PostgresError),
 }
 
 /// Why the member leaves and joins again.
@@ -73,6 +76,8 @@ enum Lost {
     Log(#[from] LogError),
     #[error("another member owns a partition of ours by now")]
     Stale,
+    #[error("whether calls were moved is unknown")]
+    Unknown,
 }
 
 /// The running group member of this process.
@@ -170,6 +175,7 @@ async fn keep(ground: Ground, stop: CancellationToken) {
     let why = |lost: &Lost| match lost {
         Lost::Log(_) => "log",
         Lost::Stale => "stale",
+        Lost::Unknown => "unknown",
     };
     let forget = || ground.shared.forget_partitions();
     keep_joined(GROUP, &ground.role, &stop, || work(&ground, &stop), why, forget).await;

@@ -4,6 +4,7 @@
 use std::collections::{BTreeSet, HashSet};
 
 use trunkline_core::id::TenantId;
+use trunkline_stores::postgres::PostgresError;
 use trunkline_stores::postgres::effects::{Advance, UsageOwner, Written};
 
 use super::fold::{home, place};
@@ -28,6 +29,8 @@ pub(super) enum Step {
     Finished,
     /// A partition is not ours any more.
     Stale,
+    /// Calls may have been moved, now or later.
+    Unknown(PostgresError),
 }
 
 impl Moves {
@@ -57,9 +60,10 @@ impl Moves {
                 place(&mut call, &directory);
                 moved.push((Some(before), call));
             }
-            return Ok(match ground.store.write(fences, &moved, &[], now(&ground.options.clock)).await? {
-                Written::Done => Step::Moved(moved.len() as u64),
-                Written::Stale => Step::Stale,
+            return Ok(match ground.store.write(fences, &moved, &[], now(&ground.options.clock)).await {
+                Ok(Written::Done) => Step::Moved(moved.len() as u64),
+                Ok(Written::Stale) => Step::Stale,
+                Err(error) => Step::Unknown(error),
             });
         }
         Ok(Step::Finished)

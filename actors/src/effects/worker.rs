@@ -176,7 +176,12 @@ impl Worker {
             }
             Err(error) => {
                 self.failed(&error);
-                Ok(())
+                match error {
+                    // The offset does not move with it, so the fence would let it pass once more behind our next write, and the days
+                    // would change twice. A new epoch keeps it out.
+                    EffectsError::MoveUnknown(_) => Err(Lost::Unknown),
+                    _ => Ok(()),
+                }
             }
         }
     }
@@ -232,6 +237,7 @@ impl Worker {
             Step::Moved(moved) => self.ground.shared.change(|state| state.calls_moved += moved),
             Step::Finished => self.moves = None,
             Step::Stale => return Ok(Written::Stale),
+            Step::Unknown(error) => return Err(EffectsError::MoveUnknown(error)),
         }
         Ok(Written::Done)
     }
