@@ -90,10 +90,12 @@ fn keys_in_sources() -> BTreeSet<String> {
         .collect()
 }
 
-/// Templates and page modules, without their tests.
+/// Templates, page modules, and sign-ins, which say why they refuse; without their tests.
 fn sources() -> Vec<String> {
-    let pages = files(&root().join("src/pages"), "rs");
-    let all = files(&root().join("templates"), "html").into_iter().chain(pages);
+    let modules = ["src/pages", "src/identity"]
+        .into_iter()
+        .flat_map(|folder| files(&root().join(folder), "rs"));
+    let all = files(&root().join("templates"), "html").into_iter().chain(modules);
     all.filter(|path| !path.to_string_lossy().contains("tests"))
         .map(|path| std::fs::read_to_string(&path).expect("sources are text"))
         .collect()
