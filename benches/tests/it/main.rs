@@ -4,8 +4,8 @@ use std::path::Path;
 use std::process::Command;
 
 /// Events and faults: a few minutes on a slow machine.
-const EVENTS: &str = "6000";
-const FAULTS: &str = "12";
+const EVENTS: &str = "4000";
+const FAULTS: &str = "8";
 
 /// Another one with TRUNKLINE_CHAOS_SEED.
 const SEED: &str = "1";
