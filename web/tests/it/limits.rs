@@ -36,7 +36,8 @@ async fn enter(app: &App, email: &str) -> Response {
             .header("content-type", "application/x-www-form-urlencoded")
             .body(format!("email={email}&password=not+the+password&next=/wall"));
         match request.send().await {
-            Ok(answer) => return answer,
+            Ok(answer) if answer.status() != StatusCode::REQUEST_TIMEOUT => return answer,
+            Ok(_) => {}
             // On a slow machine the request of one of many connections comes too late: the server has given it up, nothing was asked.
             Err(error) => assert!(error.is_request(), "{error}"),
         }
