@@ -72,6 +72,7 @@ fn ask(asked: &Asked<'_>) -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "by hand: schemathesis takes a 412 for an accepted request, and on some Pythons ends by an error of its own"]
 async fn whatever_is_sent_is_answered_as_described() {
     let data = tempfile::Builder::new().prefix("trunkline-described-").tempdir().unwrap().keep();
     // Nothing it sends may leave the machine, and its own haste is not what is tried here: all limits are off in tests.
