@@ -4,6 +4,7 @@
 mod house;
 mod http;
 mod identity;
+mod supply;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
