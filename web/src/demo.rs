@@ -72,6 +72,11 @@ pub struct Demo {
     pub api_key: String,
 }
 
+/// Whether an earlier start made it.
+pub fn is_made(data: &Path) -> bool {
+    data.join(SECRETS_FILE).exists()
+}
+
 /// Reads what an earlier start made, or makes it. `hash` makes the stored form of a password.
 pub async fn prepare(
     config: &Config,

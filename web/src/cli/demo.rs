@@ -14,18 +14,23 @@ use super::{Context, serve, simulate};
 use crate::startup::roles::EVERY_ROLE;
 use crate::{demo, shutdown, startup, telemetry};
 
+/// The past that a new data directory begins with.
+const HISTORY: Duration = Duration::from_secs(2 * 3_600);
+
 /// What to play.
 #[derive(Debug, Args)]
 pub struct Demo {
     /// New conversations a second.
     #[arg(long, default_value_t = 0.4, value_name = "CALLS")]
     rate: f64,
-    /// How much past to play first, so that boards and the call log are not empty: 90s, 15m, 6h.
-    #[arg(long, default_value = "2h", value_parser = simulate::span)]
-    history: Duration,
-    /// Same seed, same calls.
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
+    /// How much past to play first, so that boards and the call log are not empty: 90s, 15m, 6h. Left out: two hours when the data
+    /// directory is new, nothing when it is not.
+    #[arg(long, value_parser = simulate::span)]
+    history: Option<Duration>,
+    /// Same seed, same calls. Left out: 1 when the data directory is new, another one when it is not, since the same calls again would
+    /// be repeats of what has ended, and nothing would be in progress.
+    #[arg(long)]
+    seed: Option<u64>,
     /// Start without the simulator.
     #[arg(long)]
     quiet_line: bool,
@@ -61,6 +66,7 @@ pub fn run(context: Context, args: Demo) -> anyhow::Result<ExitCode> {
             anyhow::bail!("a demo has every role");
         };
         let passwords = state.passwords.clone();
+        let again = demo::is_made(&data);
         let hash = async |password: String| {
             passwords
                 .hash(&SecretString::from(password))
@@ -76,7 +82,12 @@ pub fn run(context: Context, args: Demo) -> anyhow::Result<ExitCode> {
         let player = match args.quiet_line {
             true => None,
             false => {
-                let sender = demo::sender(&made, &intake, args.rate, args.history, args.seed)?;
+                let (history, seed) = match again {
+                    false => (HISTORY, 1),
+                    true => (Duration::ZERO, rand::random()),
+                };
+                let (history, seed) = (args.history.unwrap_or(history), args.seed.unwrap_or(seed));
+                let sender = demo::sender(&made, &intake, args.rate, history, seed)?;
                 Some(tokio::spawn(sender.remembering_in(recent).run(stopped)))
             }
         };

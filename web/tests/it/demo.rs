@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::process::{Place, eventually};
+use crate::process::{Place, Product, eventually};
 
 /// A past of twenty minutes has to be played, and a minute of silence to pass.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -25,6 +25,16 @@ async fn calls_whose_end_was_lost_are_asked_for_and_healed() {
             .iter()
             .any(|class| class["source"] == "backfill" && class["event"] == "call_analyzed");
         if healed { Ok(()) } else { Err(received.clone()) }
+    })
+    .await;
+    let offered = async |product: &Product<'_>| product.get("/v1/board").await["offered"]["total"].as_u64().unwrap_or_default();
+    let before = offered(&product).await;
+    product.stop().await;
+    // Started again it plays other calls: the same ones would be repeats of what has ended, and the board would stand still.
+    let product = place.start_with(&["--rate", "2"]).await;
+    eventually("new calls are offered", PATIENCE, async || match offered(&product).await {
+        now if now > before + 3 => Ok(()),
+        now => Err((before, now)),
     })
     .await;
     product.stop().await;
