@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use reqwest::{Client, Response, StatusCode};
@@ -42,6 +42,8 @@ pub struct App {
     pub data: PathBuf,
     /// Process id.
     pub pid: u32,
+    /// All that it has logged since it serves.
+    log: Arc<Mutex<String>>,
     _sweeper: Child,
 }
 
@@ -138,9 +140,12 @@ impl App {
         };
         let pid = child.id();
         // Its log must be read on, or it would wait for room in the pipe; and its end must be waited for, or it stays a zombie.
+        let log = Arc::new(Mutex::new(String::new()));
+        let kept = log.clone();
         std::thread::spawn(move || {
             let loud = std::env::var_os("TEST_LOUD").is_some();
             for line in lines.map_while(Result::ok) {
+                kept.lock().unwrap().extend([line.as_str(), "\n"]);
                 if loud {
                     eprintln!("{line}");
                 }
@@ -154,6 +159,7 @@ impl App {
             admin: address("admin"),
             data: data.to_owned(),
             pid,
+            log,
             _sweeper: sweeper,
         }
     }
@@ -204,6 +210,11 @@ impl App {
     /// An address of pages or API.
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.site)
+    }
+
+    /// What it has logged since it serves.
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
     }
 
     /// Metrics as text.
