@@ -25,6 +25,8 @@ pub fn spark(values: &[Option<f64>], target: Option<f64>) -> Spark {
             ..Spark::default()
         };
     }
+    // It begins with the first value: a morning without calls would leave it a speck at the end.
+    let values = &values[values.iter().position(|value| value.is_some_and(f64::is_finite)).unwrap_or(0)..];
     let ends = known.iter().copied().chain(target);
     let (mut low, mut high) = ends.fold((f64::MAX, f64::MIN), |(low, high), value| (low.min(value), high.max(value)));
     if high - low < 1e-9 {

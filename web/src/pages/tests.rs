@@ -8,5 +8,6 @@ mod fixture_call;
 mod fixture_log;
 mod fixture_reconciler;
 mod render;
+mod sheets;
 mod texts;
 mod vendored;

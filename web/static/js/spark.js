@@ -10,6 +10,7 @@ const WIDTH = 200, HEIGHT = 34, MARGIN = 1;
 export function spark(values, target) {
   const known = values.filter((v) => v !== null && Number.isFinite(v));
   if (known.length === 0) return { path: "", target: null };
+  values = values.slice(values.findIndex((v) => v !== null && Number.isFinite(v)));
   const ends = target === null || target === undefined ? known : [...known, target];
   let low = Math.min(.../** @type {number[]} */ (ends)), high = Math.max(.../** @type {number[]} */ (ends));
   if (high - low < 1e-9) { low -= 1; high += 1; }

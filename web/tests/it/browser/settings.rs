@@ -41,7 +41,7 @@ async fn a_workspace_is_linked_and_its_page_says_when_the_first_event_has_come()
         );
         link(&key).await;
         page.until_text("h1", "Retell EU").await;
-        assert!(page.text(".said").await.contains("Retell accepted the key"));
+        assert!(page.text(".told").await.contains("Retell accepted the key"));
         assert!(page.text("#arrival").await.contains("Waiting for the first event"));
         assert!(
             !page
@@ -105,7 +105,7 @@ async fn a_business_is_made_and_its_targets_are_set() {
         page.enter(&email, "/wall").await;
         page.press("gs").await;
         page.until("the settings", || async { page.path().await == "/settings/people" }).await;
-        page.eval("document.querySelector('.side a[href=\"/settings/businesses\"]').click()").await;
+        page.eval("document.querySelector('.parts a[href=\"/settings/businesses\"]').click()").await;
         page.until("the businesses", || async { page.path().await == "/settings/businesses" }).await;
         page.eval("document.querySelector('#name').value = 'Harbour Hotel'; document.querySelector('#time_zone').value = 'Mars/Olympus'; document.querySelector('#name').form.requestSubmit()").await;
         page.until("the refusal", || async { page.text("#time_zone-wrong").await.contains("no such time zone") }).await;
@@ -117,7 +117,7 @@ async fn a_business_is_made_and_its_targets_are_set() {
         page.until("the watch limit is refused", || async { page.text("#service_level_ai-wrong").await.contains("must not be better") }).await;
         assert_eq!(page.eval("return document.querySelector('[name=\"concurrency_limit\"]').value").await, "12", "nothing typed is lost");
         page.eval(&format!("{set} f('watch.service_level_ai', '82,5'); document.querySelector('#name').form.requestSubmit()")).await;
-        page.until("it is saved", || async { page.text(".said").await.starts_with("Saved") }).await;
+        page.until("it is saved", || async { page.text(".told").await.starts_with("Saved") }).await;
         assert_eq!(page.eval("return document.querySelector('[name=\"watch.service_level_ai\"]').value").await, "82.5");
         check(&page, "a business").await;
         // Somebody else's change is not overwritten: the form knows the state it was filled in against.
@@ -155,7 +155,7 @@ async fn a_webhook_shows_its_secret_once_and_settings_look_right_everywhere() {
             page.resize(width, 844).await;
             for path in &pages {
                 page.go(path).await;
-                assert_eq!(page.count(".side a[aria-current]").await, 1, "{path}");
+                assert_eq!(page.count(".parts a[aria-current]").await, 1, "{path}");
                 check(&page, &format!("{path} in {language}, {theme}, {width}")).await;
                 shoot(&page, path, language, theme, width).await;
             }
