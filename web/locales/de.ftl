@@ -40,6 +40,7 @@ role-local = Einzelne Unternehmen
 ## Freshness
 fresh-complete = Vollständig bis { $time }
 fresh-more = · { $n } Lücken · Rückstand { $seconds } s
+fresh-more-one = · { $n } Lücke · Rückstand { $seconds } s
 fresh-open = · { $n } Anrufe ohne Ende
 fresh-healed = · { $n } geheilt
 fresh-wait = Wartet auf die ersten Zahlen
@@ -50,6 +51,8 @@ fresh-paused = angehalten
 banner-lost = Die Live-Daten stehen seit { $time }. Was hier steht, ist alt. Neuer Versuch läuft ({ $n }).
 said-lost = Die Live-Daten stehen. Die Zahlen sind alt.
 said-back = Die Live-Daten sind wieder da.
+why-rights = Ihre Rechte oder Ihre Anmeldung haben sich um { $time } geändert. Die Seite wurde neu geladen und zeigt, was Sie jetzt sehen dürfen.
+why-out = Womit diese Seite geöffnet war, endete um { $time }: Jemand hat Sie abgemeldet oder es zurückgenommen, oder Ihre Rechte wurden geändert.
 said-state = { $name }: { $total }
 
 ## States
@@ -512,7 +515,7 @@ jobs = Aufträge und Wirkungen
 jobs-note = was nach außen geliefert wird und wie weit das Kassenbuch ist
 jobs-filter = Stand
 jobs-all = Alle
-jobs-none = Einen solchen Auftrag gibt es nicht.
+jobs-none = Hier ist kein Auftrag. Zustellungen erscheinen, sobald unter Einstellungen ein Webhook eingerichtet ist.
 job-queued = Wartet
 job-running = Läuft
 job-done = Geliefert

@@ -41,6 +41,7 @@ role-local = Single businesses
 ## Freshness
 fresh-complete = Complete to { $time }
 fresh-more = · { $n } gaps · lag { $seconds } s
+fresh-more-one = · { $n } gap · lag { $seconds } s
 fresh-open = · { $n } calls without an end
 fresh-healed = · { $n } healed
 fresh-wait = Waiting for the first figures
@@ -51,6 +52,8 @@ fresh-paused = paused
 banner-lost = Live data stopped { $time } ago. What you see is old. Reconnecting ({ $n }).
 said-lost = Live data has stopped. The figures are old.
 said-back = Live data is back.
+why-rights = Your rights or your sign-in changed at { $time }. The page was loaded anew and shows what you may see now.
+why-out = What this page was opened with ended at { $time }: somebody signed you out or took it back, or your rights were changed.
 said-state = { $name }: { $total }
 
 ## States
@@ -397,7 +400,7 @@ jobs = Jobs and effects
 jobs-note = what is delivered to the outside, and how far the usage ledger is
 jobs-filter = State
 jobs-all = All
-jobs-none = There is no such job.
+jobs-none = No job here. Deliveries appear once a webhook is set up under Settings.
 job-queued = Waiting
 job-running = Under way
 job-done = Delivered

@@ -40,6 +40,7 @@ role-local = Empresas concretas
 ## Freshness
 fresh-complete = Completo hasta { $time }
 fresh-more = · { $n } huecos · retraso { $seconds } s
+fresh-more-one = · { $n } hueco · retraso { $seconds } s
 fresh-open = · { $n } llamadas sin final
 fresh-healed = · { $n } resueltos
 fresh-wait = A la espera de las primeras cifras
@@ -50,6 +51,8 @@ fresh-paused = en pausa
 banner-lost = Los datos en vivo se detuvieron hace { $time }. Lo que ve es antiguo. Conectando de nuevo ({ $n }).
 said-lost = Los datos en vivo se han detenido. Las cifras son antiguas.
 said-back = Los datos en vivo han vuelto.
+why-rights = Sus permisos o su sesión cambiaron a las { $time }. La página se ha vuelto a cargar y muestra lo que puede ver ahora.
+why-out = El acceso con el que se abrió esta página terminó a las { $time }: alguien cerró su sesión o lo retiró, o cambiaron sus permisos.
 said-state = { $name }: { $total }
 
 ## States
@@ -512,7 +515,7 @@ jobs = Trabajos y efectos
 jobs-note = lo que se entrega hacia fuera y hasta dónde llega el libro de consumo
 jobs-filter = Estado
 jobs-all = Todos
-jobs-none = No hay un trabajo así.
+jobs-none = Aquí no hay trabajos. Las entregas aparecen cuando se configura un webhook en Ajustes.
 job-queued = En espera
 job-running = En marcha
 job-done = Entregado

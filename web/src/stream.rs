@@ -87,7 +87,8 @@ impl Drop for Place {
 }
 
 /// Follows topics: `board`, `calls`, `call:<id>`, `chat:<id>`. Each message carries the newest state. Events are named after their
-/// topic (`board`, `calls`, `call`); `beat` tells that nothing is wrong when nothing changes.
+/// topic (`board`, `calls`, `call`); `beat` tells that nothing is wrong when nothing changes. `end` is the last one: what the stream
+/// was opened with holds no more, or allows something else; ask anew with what you have now.
 #[utoipa::path(tag = "live", operation_id = "stream", params(
     ("topics" = String, Query, description = "board, calls, call:<id>, chat:<id>; separated by commas"),
     ("business" = Option<String>, Query, description = "One business"),

@@ -176,6 +176,11 @@ pub fn of(request: &HttpRequest, secure: bool) -> Option<String> {
     Some(request.cookie(name(secure))?.value().to_owned())
 }
 
+/// Whether a request comes from a screen that once opened a link, whatever became of that.
+pub fn carries_a_link(request: &HttpRequest) -> bool {
+    [true, false].into_iter().any(|secure| of(request, secure).is_some())
+}
+
 /// The cookie that keeps the secret on the screen.
 pub fn cookie(token: &str, secure: bool) -> Cookie<'static> {
     Cookie::build(name(secure), token.to_owned())

@@ -172,12 +172,18 @@ fn fresh(completeness: &Completeness, s: &Shell) -> Fresh {
         return Fresh {
             state: "wait",
             complete: l.t("fresh-wait"),
+            gaps: false,
             more: String::new(),
         };
     };
     let lag_ms = completeness.lag_ms.unwrap_or(0).max(0);
-    let gaps = format::count(completeness.gaps.len() as u64);
-    let more = l.t2("fresh-more", ("n", gaps), ("seconds", format::decimal(lag_ms as f64 / 1000.0, 1)));
+    let gaps = completeness.gaps.len() as u64;
+    let key = if gaps == 1 { "fresh-more-one" } else { "fresh-more" };
+    let more = l.t2(
+        key,
+        ("n", format::count(gaps)),
+        ("seconds", format::decimal(lag_ms as f64 / 1000.0, 1)),
+    );
     // Nothing to look at is not said: the line is short.
     let said = |key, count: u64| match count {
         0 => String::new(),
@@ -198,6 +204,7 @@ fn fresh(completeness: &Completeness, s: &Shell) -> Fresh {
             "ok"
         },
         complete: l.t1("fresh-complete", "time", format::clock(complete_to, &s.zone)),
+        gaps: gaps > 0,
         more: [open, more, healed, repaired, rebuilding]
             .into_iter()
             .filter(|part| !part.is_empty())

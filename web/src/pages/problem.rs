@@ -8,6 +8,7 @@ use actix_web::{Error, HttpRequest, HttpResponse};
 use askama::Template;
 
 use crate::error::{Kind, Problem};
+use crate::identity::screen;
 use crate::pages::format;
 use crate::pages::shell::{Place, Shell};
 use crate::request;
@@ -91,6 +92,10 @@ fn page_of(request: &HttpRequest, status: StatusCode, words: Option<&'static str
 }
 
 fn to_sign_in(request: &HttpRequest) -> HttpResponse {
+    // Nobody types a password on a television: one whose link was taken back asks to be paired again.
+    if request.path() == "/wall" && request.query_string().contains("tv=1") && screen::carries_a_link(request) {
+        return HttpResponse::SeeOther().insert_header((header::LOCATION, "/tv")).finish();
+    }
     let wanted = request.uri().path_and_query().map_or("/", |wanted| wanted.as_str());
     let back = request.method() == Method::GET && wanted != "/" && wanted.len() < 2_000;
     let address = if back {

@@ -13,6 +13,8 @@ use crate::state::BUILD;
 pub const SCRIPT_TEXTS: &[&str] = &[
     "fresh-complete",
     "fresh-more",
+    "fresh-more-one",
+    "fresh-audit",
     "fresh-open",
     "fresh-healed",
     "fresh-delayed",
@@ -22,6 +24,8 @@ pub const SCRIPT_TEXTS: &[&str] = &[
     "banner-lost",
     "said-lost",
     "said-back",
+    "why-rights",
+    "why-out",
     "said-state",
     "state-ok",
     "state-watch",
@@ -188,6 +192,8 @@ pub struct Fresh {
     pub state: &'static str,
     /// "Complete to 14:03:05".
     pub complete: String,
+    /// Something is missing.
+    pub gaps: bool,
     /// "· 2 calls without an end · 0 gaps · lag 0.3 s · 3 healed".
     pub more: String,
 }
@@ -264,6 +270,7 @@ impl Shell {
             fresh: Fresh {
                 state: "wait",
                 complete: format::DASH.to_owned(),
+                gaps: false,
                 more: String::new(),
             },
             here: "/wall".to_owned(),

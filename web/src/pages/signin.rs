@@ -33,6 +33,13 @@ pub struct SignInPage {
     pub next: String,
 }
 
+impl SignInPage {
+    /// The way to single sign-on, which goes on to the same page.
+    fn company(&self) -> String {
+        format!("/signin/company?next={}", format::path_segment(&self.next))
+    }
+}
+
 /// What the address carries.
 #[derive(Debug, Default, Deserialize)]
 pub struct Wanted {

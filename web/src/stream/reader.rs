@@ -41,6 +41,8 @@ pub struct Reader {
     waiting: VecDeque<Bytes>,
     /// Whether the credential still holds.
     holds: watch::Receiver<bool>,
+    /// The last word was said.
+    ended: bool,
     beaten: Instant,
     pulse: Millis,
     _place: Place,
@@ -73,6 +75,7 @@ impl Reader {
             following,
             waiting,
             holds,
+            ended: false,
             beaten: now,
             pulse,
             _place: place,
@@ -90,7 +93,10 @@ impl Reader {
     async fn next(&mut self) -> Option<Bytes> {
         loop {
             if !*self.holds.borrow() {
-                return None;
+                // A screen that only lost its stream would show on what its reader may not see any more, and wait for it to come back.
+                let last = (!self.ended).then(|| message("end", None, &json!({ "as_of": self.state.live.now(), "why": "access" })));
+                self.ended = true;
+                return last;
             }
             if let Some(message) = self.waiting.pop_front() {
                 self.beaten = Instant::now();

@@ -18,12 +18,13 @@ export function serverNow() { return Date.now() + offset; }
 export function stream(address, listeners) {
   /** @type {EventSource | null} */
   let source = null;
-  let tries = 0, alive = Date.now(), timer = 0, paused = false, level = "wait", fresh = true;
+  let tries = 0, alive = Date.now(), timer = 0, paused = false, level = "wait", fresh = true, heard = false;
 
   /** @param {string} name */
   const taken = (name) => (/** @type {MessageEvent} */ event) => {
     alive = Date.now();
     tries = 0;
+    heard = true;
     let message;
     try { message = JSON.parse(event.data); } catch { return; }
     const asOf = message.as_of ?? message.board?.as_of;
@@ -45,7 +46,10 @@ export function stream(address, listeners) {
     fresh = true;
     source = new EventSource(address);
     for (const name of new Set([...Object.keys(listeners), "beat"])) source.addEventListener(name, taken(name));
+    source.addEventListener("end", leave);
     source.onerror = () => {
+      // Closed by itself means that an answer came, and it was a refusal; a connection that breaks is tried again.
+      if (heard && source?.readyState === EventSource.CLOSED) void refused(address);
       source?.close();
       source = null;
       const wait = BACKOFF_MS[Math.min(tries, BACKOFF_MS.length - 1)];
@@ -90,17 +94,36 @@ export function stream(address, listeners) {
   };
 }
 
-/** @param {{ complete_to: number | null, gaps: unknown[] | number, lag_ms: number | null, open_without_end?: number, reconciled?: { healed: number } | null, rebuilding?: boolean }} c */
+/** Leaves when the stream is refused to whoever looks; a server that is away or busy is waited for. @param {string} address */
+async function refused(address) {
+  const asked = new AbortController();
+  try {
+    const answer = await fetch(address, { signal: asked.signal, cache: "no-store" });
+    if ([401, 403, 404].includes(answer.status)) leave();
+  } catch { /* Away: the stream itself goes on trying. */ }
+  asked.abort();
+}
+
+/** What is shown may not be seen any more: loads the page anew, as who looks may see it now; `why.js` says it there. */
+function leave() {
+  const time = clock(serverNow());
+  try { sessionStorage.setItem("why", JSON.stringify({ inside: text("why-rights", { time }), outside: text("why-out", { time }) })); } catch { /* Then without a word. */ }
+  location.reload();
+}
+
+/** @param {{ complete_to: number | null, gaps: unknown[] | number, lag_ms: number | null, open_without_end?: number, reconciled?: { healed: number } | null, audited?: { repaired: number } | null, rebuilding?: boolean }} c */
 export function showCompleteness(c) {
   if (c.complete_to === null || c.complete_to === undefined) return;
   write(one("[data-fresh-complete]"), text("fresh-complete", { time: clock(c.complete_to) }));
   const gaps = Array.isArray(c.gaps) ? c.gaps.length : c.gaps;
   // Nothing to look at is not said: the line is short.
   const said = (/** @type {string} */ key, /** @type {number | undefined} */ n) => (n ? text(key, { n: count(n) }) : "");
+  mark(one("#fresh"), "data-gaps", gaps ? "" : null);
   const parts = [
     said("fresh-open", c.open_without_end),
-    text("fresh-more", { n: count(gaps), seconds: decimal(Math.max(0, c.lag_ms ?? 0) / 1000, 1) }),
+    text(gaps === 1 ? "fresh-more-one" : "fresh-more", { n: count(gaps), seconds: decimal(Math.max(0, c.lag_ms ?? 0) / 1000, 1) }),
     said("fresh-healed", c.reconciled?.healed),
+    said("fresh-audit", c.audited?.repaired),
     c.rebuilding ? `· ${text("fresh-rebuilding")}` : "",
   ];
   write(one("[data-fresh-more]"), parts.filter(Boolean).join(" "));

@@ -18,32 +18,34 @@ use uuid::Uuid;
 use crate::app::{Line, app, client, fresh};
 use crate::identity::{PASSWORD, cookie, enter, person};
 
-const CLIENT: &str = "trunkline";
-const SECRET: &str = "a secret of forty characters + & % / = .";
+pub const CLIENT: &str = "trunkline";
+pub const SECRET: &str = "a secret of forty characters + & % / = .";
 
-/// The provider that all tests share.
+/// The provider that all tests without a browser share. The product serves on port 0, so that is what it calls itself.
 fn issuer() -> &'static str {
     static ISSUER: OnceLock<String> = OnceLock::new();
-    ISSUER.get_or_init(|| {
-        let installed =
-            std::env::var("TRUNKLINE_TEST_OIDC").expect("TRUNKLINE_TEST_OIDC names a folder with oidc-provider; deploy/test sets it");
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/oidc/provider.mjs");
-        // It serves on port 0, so that is what it calls itself.
-        let back = "http://127.0.0.1:0/signin/company/return";
-        let mut child = Command::new("node")
-            .args([script, back, CLIENT, SECRET])
-            .env("TRUNKLINE_TEST_OIDC", installed)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("node is installed; deploy/test does it");
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        assert!(line.starts_with("http://127.0.0.1:"), "the provider did not start: {line}");
-        // It ends with this process; its end is waited for, or it would stay a zombie.
-        std::thread::spawn(move || child.wait());
-        line.trim().to_owned()
-    })
+    ISSUER.get_or_init(|| provider("http://127.0.0.1:0"))
+}
+
+/// Starts a provider that knows the product by this address; gives its own.
+pub fn provider(product: &str) -> String {
+    let installed =
+        std::env::var("TRUNKLINE_TEST_OIDC").expect("TRUNKLINE_TEST_OIDC names a folder with oidc-provider; deploy/test sets it");
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/oidc/provider.mjs");
+    let back = format!("{product}/signin/company/return");
+    let mut child = Command::new("node")
+        .args([script, &back, CLIENT, SECRET])
+        .env("TRUNKLINE_TEST_OIDC", installed)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("node is installed; deploy/test does it");
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert!(line.starts_with("http://127.0.0.1:"), "the provider did not start: {line}");
+    // It ends with this process; its end is waited for, or it would stay a zombie.
+    std::thread::spawn(move || child.wait());
+    line.trim().to_owned()
 }
 
 fn browser() -> Client {

@@ -33,6 +33,7 @@ pub fn shell(l: &'static Texts, place: Place, title: &str, theme: Option<&'stati
     s.fresh = Fresh {
         state: "ok",
         complete: l.t1("fresh-complete", "time", "14:03:05"),
+        gaps: false,
         more: l.t2("fresh-more", ("n", "0"), ("seconds", "0.3")),
     };
     s.zone = jiff::tz::TimeZone::get("Europe/Berlin").expect("the zone database has Berlin");

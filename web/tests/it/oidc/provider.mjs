@@ -1,5 +1,5 @@
 // A real OpenID provider for the tests of single sign-on. Whoever asks says in the header x-sign-in-as (JSON claims with sub) who they are
-// there; everything else is the provider's own. Arguments: our redirect URI, client id, client secret. Prints its address when it serves.
+// there, or types it into a form; everything else is the provider's own. Arguments: our redirect URI, client id, client secret. Prints its address when it serves.
 import http from 'node:http';
 import { pathToFileURL } from 'node:url';
 
@@ -35,7 +35,13 @@ server.listen(0, '127.0.0.1', () => {
       answer(request, response);
       return;
     }
-    const person = JSON.parse(request.headers['x-sign-in-as']);
+    const said = request.headers['x-sign-in-as'];
+    if (!said && request.method === 'GET') {
+      response.setHeader('content-type', 'text/html; charset=utf-8');
+      response.end('<!doctype html><title>The company</title><h1>The company</h1><form method="post"><label>E-mail <input name="email"></label><label>Name <input name="name"></label><button>Go on</button></form>');
+      return;
+    }
+    const person = said ? JSON.parse(said) : await typed(request);
     people.set(person.sub, person);
     await provider.interactionFinished(request, response, { login: { accountId: person.sub } });
   });
@@ -43,6 +49,13 @@ server.listen(0, '127.0.0.1', () => {
   // Nobody reads on, and what is written to a closed pipe would end us.
   for (const word of ['log', 'info', 'warn', 'error']) console[word] = () => {};
 });
+
+async function typed(request) {
+  let body = '';
+  for await (const part of request) body += part;
+  const form = Object.fromEntries(new URLSearchParams(body));
+  return { ...form, sub: form.email, email_verified: true };
+}
 
 // Ends with whoever started it, however that ends.
 const parent = process.ppid;
