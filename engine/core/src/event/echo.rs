@@ -11,10 +11,10 @@ use super::reader::{Reader, Rest};
 use super::{Event, SCRATCH, Scratch, Stamp, sources};
 use crate::id::Kind;
 use crate::instant::Millis;
-use crate::json::{Canonical, Shape, Value, tag};
+use crate::json::{Canonical, Shape, Spoken, Tape, Value, tag};
 use crate::name::Name;
 use crate::record::Opened;
-use crate::transcript::Transcript;
+use crate::transcript::{Sources, Transcript};
 
 /// A record that was taken for an echo of a later event.
 #[derive(Debug, Clone, Copy)]
@@ -46,6 +46,11 @@ enum Part {
 }
 
 impl Part {
+    /// Whether its value is a list of what was said.
+    fn is_list(self) -> bool {
+        matches!(self, Part::ItemsBeside | Part::Items | Part::Utterances)
+    }
+
     /// Brackets that are open around its value.
     fn depth(self) -> usize {
         match self {
@@ -117,7 +122,8 @@ impl Pattern {
     fn read(&self, of: &Bytes, body: &str, received_at: Millis, scratch: &mut Scratch) -> Option<([u8; 32], (u32, u64))> {
         let Scratch { tape, canonical } = scratch;
         tape.clear();
-        let mut values: SmallVec<[usize; 4]> = SmallVec::new();
+        canonical.clear();
+        let mut values: SmallVec<[Passed; 4]> = SmallVec::new();
         let (mut at, mut shared_from) = (0, 0);
         for Place { part, stands } in &self.places {
             let shared = &of[shared_from..stands.0 as usize];
@@ -125,19 +131,60 @@ impl Pattern {
             if !rest.starts_with(shared) {
                 return None;
             }
-            let (value, end) = tape.read_part(body, at + shared.len(), part.depth()).ok()?;
-            values.push(value);
+            let (start, from) = (at + shared.len(), canonical.written().len());
+            let spoken = if part.is_list() { canonical.spoken(body, start) } else { None };
+            let (end, what) = match spoken {
+                Some(Spoken { end, size: Some(size) }) => (end, What::Spoken(size)),
+                _ => {
+                    let (place, end) = tape.read_part(body, start, part.depth()).ok()?;
+                    (end, What::Read(place))
+                }
+            };
+            values.push(Passed {
+                what,
+                written: (from, canonical.written().len()),
+            });
             (at, shared_from) = (end, stands.1 as usize);
         }
         if body.as_bytes()[at..] != of[shared_from..] {
             return None;
         }
-        let value = |part: Part| {
+        for value in &mut values {
+            if let What::Read(place) = value.what {
+                let from = canonical.written().len();
+                canonical.more(tape.part(body, place));
+                value.written = (from, canonical.written().len());
+            }
+        }
+        let size = self.size(body, received_at, &values, tape)?;
+        let mut hasher = self.ahead.clone();
+        let mut from = 0;
+        for (part, to) in &self.canonical {
+            let (start, end) = values[usize::from(*part)].written;
+            hasher.update(&canonical.written()[start..end]);
+            hasher.update(&self.between[from..*to as usize]);
+            from = *to as usize;
+        }
+        Some((hasher.finalize().into(), size))
+    }
+
+    /// The size of the transcript in these values; `None` when one of them cannot be read.
+    fn size(&self, body: &str, received_at: Millis, values: &[Passed], tape: &Tape) -> Option<(u32, u64)> {
+        let what = |part: Part| {
             let place = self.places.iter().position(|place| place.part == part)?;
-            Some(tape.part(body, values[place]))
+            Some(values[place].what)
+        };
+        let spoken = |part: Part| match what(part)? {
+            What::Spoken(size) => Some(size),
+            What::Read(_) => None,
+        };
+        let value = |part: Part| match what(part)? {
+            What::Spoken(_) => None,
+            What::Read(place) => Some(tape.part(body, place)),
         };
         let mut reader = Reader::default();
         reader.time(value(Part::Moment), "event_timestamp");
+        let inside = spoken(Part::Items);
         let rest = Rest {
             items: value(Part::Items),
             utterances: value(Part::Utterances),
@@ -145,23 +192,61 @@ impl Pattern {
             start: None,
         };
         let envelope = Envelope {
-            items: value(Part::ItemsBeside),
+            // The list inside the call wins (rule A9).
+            items: value(Part::ItemsBeside).filter(|_| inside.is_none()),
             ..Envelope::default()
         };
-        let sources = sources(&mut reader, &rest, &envelope, Kind::Call, received_at);
+        let left = sources(&mut reader, &rest, &envelope, Kind::Call, received_at);
         if !reader.unreadable.is_empty() {
             return None;
         }
-        let size = Transcript::size_in(&sources);
-        let mut hasher = self.ahead.clone();
-        let mut from = 0;
-        for (part, to) in &self.canonical {
-            hasher.update(canonical.text(tape.part(body, values[usize::from(*part)])));
-            hasher.update(&self.between[from..*to as usize]);
-            from = *to as usize;
-        }
-        Some((hasher.finalize().into(), size))
+        let items = inside.or_else(|| spoken(Part::ItemsBeside).filter(|_| left.items.is_none()));
+        let lists = [
+            (
+                items,
+                Sources {
+                    items: left.items,
+                    ..Sources::default()
+                },
+            ),
+            (
+                spoken(Part::Utterances),
+                Sources {
+                    utterances: left.utterances,
+                    ..Sources::default()
+                },
+            ),
+            (
+                None,
+                Sources {
+                    lines: left.lines,
+                    ..Sources::default()
+                },
+            ),
+        ];
+        let sizes = lists
+            .into_iter()
+            .map(|(known, left)| known.unwrap_or_else(|| Transcript::size_in(&left)));
+        // The first with a turn is what the call says.
+        Some(sizes.into_iter().find(|(turns, _)| *turns > 0).unwrap_or_default())
     }
+}
+
+/// A value of a body that may be an echo.
+#[derive(Clone, Copy)]
+struct Passed {
+    what: What,
+    /// Where its canonical text stands.
+    written: (usize, usize),
+}
+
+/// How it was passed.
+#[derive(Clone, Copy)]
+enum What {
+    /// A list of turns of this size, in one go.
+    Spoken((u32, u64)),
+    /// Like any other: its place on the tape.
+    Read(usize),
 }
 
 /// The members whose values may differ, in the order of the body; `None` when one of them, or the call itself, is there twice, or none is.

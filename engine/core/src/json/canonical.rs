@@ -8,6 +8,7 @@ use std::cmp::Ordering;
 use smallvec::SmallVec;
 
 use super::number::Number;
+use super::spoken::{Spoken, spoken};
 use super::tape::{Shape, Value};
 use super::text::{Piece, decode, pieces};
 
@@ -55,6 +56,27 @@ impl Canonical {
         &self.out
     }
 
+    /// Writes the canonical text of a list of turns behind what [`Canonical::more`] has written, see [`spoken()`].
+    pub(crate) fn spoken(&mut self, text: &str, at: usize) -> Option<Spoken> {
+        spoken(text, at, &mut self.out)
+    }
+
+    /// Forgets what was written, before [`Canonical::more`].
+    pub(crate) fn clear(&mut self) {
+        self.watched.clear();
+        self.out.clear();
+    }
+
+    /// Writes the canonical text of `value` behind what is there.
+    pub(crate) fn more(&mut self, value: Value<'_>) {
+        self.write(value, None, &[]);
+    }
+
+    /// What was written since [`Canonical::clear`].
+    pub(crate) fn written(&self) -> &[u8] {
+        &self.out
+    }
+
     /// The same without some members.
     pub fn text_without(&mut self, value: Value<'_>, omit: Omit<'_>) -> &[u8] {
         self.watched.clear();
@@ -87,6 +109,7 @@ impl Canonical {
             Shape::Null | Shape::True | Shape::False => self.out.extend_from_slice(value.raw().as_bytes()),
             Shape::Number => self.number(value.raw()),
             Shape::String => self.string(value),
+            Shape::Array if spoken(value.text_around(), value.extent().0, &mut self.out).is_some() => {}
             Shape::Array => {
                 self.out.push(b'[');
                 for (place, element) in value.elements().enumerate() {
@@ -223,7 +246,7 @@ fn canonical_number(raw: &str) -> String {
 
 /// Whether the spelling is already the canonical one. Sure cases only: up to 15 digits always survive the way through a 64-bit
 /// float, so a fraction without needless zeros is its own shortest text.
-fn is_canonical(raw: &[u8]) -> bool {
+pub(super) fn is_canonical(raw: &[u8]) -> bool {
     let mut point = raw.len();
     for (place, byte) in raw.iter().enumerate() {
         if !byte.is_ascii_digit() {
@@ -242,7 +265,7 @@ fn is_canonical(raw: &[u8]) -> bool {
 }
 
 /// True when every escape inside is one that the canonical text uses as well.
-fn has_only_short_escapes(raw: &[u8]) -> bool {
+pub(super) fn has_only_short_escapes(raw: &[u8]) -> bool {
     let mut rest = raw;
     while let Some(at) = memchr::memchr(b'\\', rest) {
         if matches!(rest[at + 1], b'u' | b'/') {

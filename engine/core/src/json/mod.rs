@@ -5,6 +5,7 @@
 
 mod canonical;
 mod number;
+mod spoken;
 mod tag;
 mod tape;
 mod text;
@@ -12,6 +13,7 @@ mod walk;
 
 pub use canonical::{Canonical, Omit};
 pub use number::Number;
+pub(crate) use spoken::Spoken;
 pub(crate) use tag::{last_of_each, tag};
 pub use tape::{Shape, Tape, Value};
 pub use text::{Decoded, decode, is_plain, shown};

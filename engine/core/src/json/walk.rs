@@ -100,7 +100,7 @@ impl Word {
 
 /// The word whose object begins at `at`, if it is one spelled so; what is not is read like any other object.
 #[inline(always)]
-fn word(text: &[u8], at: usize) -> Option<Word> {
+pub(super) fn word(text: &[u8], at: usize) -> Option<Word> {
     let begins = |at: usize, with: &[u8]| text.get(at..at + with.len()) == Some(with);
     if !begins(at, WORD) {
         return None;
@@ -277,7 +277,7 @@ fn stops(eight: u64) -> u64 {
 
 /// Finds the end of the string whose inside begins at `start`.
 #[inline(always)]
-fn string(text: &[u8], start: usize) -> Result<Span, Bad> {
+pub(super) fn string(text: &[u8], start: usize) -> Result<Span, Bad> {
     let mut at = start;
     let mut escaped = false;
     loop {

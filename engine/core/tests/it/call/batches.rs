@@ -130,6 +130,34 @@ fn turn() -> impl Strategy<Value = Value> {
     })
 }
 
+/// The turns as Retell spells them: role, content, words, and of a word itself, its start and its end.
+fn as_retell_spells(turns: &[Value]) -> String {
+    let members = |object: &Value, first: &[&str]| {
+        let object = object.as_object().unwrap();
+        let rest = object.keys().map(String::as_str).filter(|name| !first.contains(name));
+        let named = first.iter().copied().filter(|name| object.contains_key(*name)).chain(rest);
+        named.map(|name| (name.to_owned(), object[name].clone())).collect::<Vec<_>>()
+    };
+    let object = |members: Vec<(String, String)>| {
+        let members: Vec<String> = members.into_iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
+        format!("{{{}}}", members.join(","))
+    };
+    let word = |word: &Value| {
+        let members = members(word, &["word", "start", "end"]);
+        object(members.into_iter().map(|(name, value)| (name, value.to_string())).collect())
+    };
+    let turn = |turn: &Value| {
+        let members = members(turn, &["role", "content", "words"]);
+        let spelled = members.into_iter().map(|(name, value)| {
+            let words = value.as_array().filter(|_| name == "words");
+            let words = words.map(|words| format!("[{}]", words.iter().map(word).collect::<Vec<_>>().join(",")));
+            (name, words.unwrap_or_else(|| value.to_string()))
+        });
+        object(spelled.collect())
+    };
+    format!("[{}]", turns.iter().map(turn).collect::<Vec<_>>().join(","))
+}
+
 /// Where a conversation's updates carry it.
 const PLACES: [&[&str]; 5] = [
     &["transcript_object"],
@@ -145,10 +173,10 @@ fn update(turns: &[Value], places: &[&str], moment: &str, agent: &str) -> String
         .iter()
         .map(|turn| format!("User: {}\n", turn["content"].as_str().unwrap().trim()))
         .collect();
-    let list = Value::from(turns.to_vec());
+    let list = as_retell_spells(turns);
     let value = |place: &str| {
         if place == "transcript" {
-            Value::from(lines.clone())
+            Value::from(lines.clone()).to_string()
         } else {
             list.clone()
         }
@@ -180,7 +208,7 @@ proptest! {
             let moment = match moment { 0 => "\"no\"".to_owned(), 1 => "null".to_owned(), 2 => "1793541600.5".to_owned(), n => (1_793_541_600_000i64 + *n as i64).to_string() };
             let agent = if *odd == 1 { "b" } else { "a" };
             let text = update(&turns[..*length.min(&turns.len())], places, &moment, agent);
-            let text = match odd { 2 => text.replace("\"c\"", "\"\\u0063\""), 3 => text.replace("\":[", "\" : [ "), 4 => text.replacen('{', "{\"call\":{},", 1), _ => text };
+            let text = match odd { 2 => text.replace("\"c\"", "\"\\u0063\""), 3 => text.replace("\":[", "\" : [ "), 4 => text.replacen('{', "{\"call\":{},", 1), 5 => text.replace(&as_retell_spells(&turns), &Value::from(turns.clone()).to_string()), _ => text };
             record_of(text, *at)
         }).collect();
         if ends {
