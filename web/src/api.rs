@@ -16,6 +16,7 @@ pub mod invitations;
 pub mod live;
 pub mod me;
 pub mod media_type;
+mod objects;
 pub mod organisation;
 pub mod paging;
 pub mod people;

@@ -13,6 +13,7 @@ use trunkline_core::instant::Millis;
 use trunkline_stores::clickhouse::ListedCall;
 use utoipa::ToSchema;
 
+use super::objects::Objects;
 use crate::error::{Kind as ProblemKind, Problem};
 use crate::pages::format::masked;
 
@@ -156,13 +157,18 @@ pub struct Turn {
 
 /// Reads the body of a change: 400 for what is no JSON, 422 for what is not taken here.
 pub fn json<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem> {
-    serde_json::from_slice(body).map_err(|error| {
-        if error.is_data() {
-            Problem::new(ProblemKind::Unprocessable, format!("The body is not what is taken here: {error}."))
-        } else {
-            Problem::new(ProblemKind::BadRequest, format!("The body is no JSON: {error}."))
+    let mut reader = serde_json::Deserializer::from_slice(body);
+    let read = T::deserialize(Objects(&mut reader)).and_then(|value| reader.end().map(|()| value));
+    let refused = |detail| Err(Problem::new(ProblemKind::Unprocessable, detail));
+    match read {
+        Err(error) if !error.is_data() => Err(Problem::new(ProblemKind::BadRequest, format!("The body is no JSON: {error}."))),
+        // Also an enumeration that is told apart by a field would be read from an array.
+        _ if body.trim_ascii_start().first() != Some(&b'{') => {
+            refused("The body has to be one JSON object, with its fields by name: {\"name\": ...}.".to_owned())
         }
-    })
+        Ok(value) => Ok(value),
+        Err(error) => refused(format!("The body is not what is taken here: {error}.")),
+    }
 }
 
 /// A field that may be left out, be null, or have a value: all three mean different things in a change.
