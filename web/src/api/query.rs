@@ -37,12 +37,16 @@ impl Parameters {
                 "A parameter holds a null byte.",
             ));
         }
-        // An empty value is a form field that was left empty.
-        Ok(Parameters(pairs.into_iter().filter(|(_, value)| !value.is_empty()).collect()))
+        Ok(Parameters(pairs))
     }
 
-    /// The value of `name`; twice is refused.
+    /// The value of `name`; twice is refused. An empty text is a form field that was left empty, and as good as none.
     pub fn text(&mut self, name: &str) -> Result<Option<String>, Problem> {
+        Ok(self.written(name)?.filter(|text| !text.is_empty()))
+    }
+
+    /// The value of `name` as it stands there.
+    fn written(&mut self, name: &str) -> Result<Option<String>, Problem> {
         let mut found = self.all(name).into_iter();
         match (found.next(), found.next()) {
             (_, Some(_)) => Err(Problem::field(name, "repeated", format!("{name} is given more than once."))),
@@ -83,7 +87,7 @@ impl Parameters {
             text.parse()
                 .map_err(|_| Problem::field(name, "not_a_number", format!("{name} must be a whole number.")))
         };
-        self.text(name)?.map(read).transpose()
+        self.written(name)?.map(read).transpose()
     }
 
     /// `true` or `false`.
@@ -92,7 +96,7 @@ impl Parameters {
             text.parse()
                 .map_err(|_| Problem::field(name, "not_a_flag", format!("{name} must be true or false.")))
         };
-        self.text(name)?.map(read).transpose()
+        self.written(name)?.map(read).transpose()
     }
 
     /// A moment in RFC 3339.

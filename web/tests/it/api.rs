@@ -143,6 +143,8 @@ async fn s086_what_is_asked_wrongly_is_refused_with_the_parameters_name() {
         ("/v1/calls?kind=call&kind=chat", "kind"),
         ("/v1/board?window_minutes=1", "window_minutes"),
         ("/v1/live/calls?limit=1001", "limit"),
+        ("/v1/calls?limit=", "limit"),
+        ("/v1/board?figures=", "figures"),
         ("/v1/stream?topics=weather", "topics"),
         ("/v1/stream", "topics"),
     ] {
