@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use trunkline_connectors::retell::{Agent, Client, ListedAgent, RetellError};
+use trunkline_connectors::retell::{Agent, Client, ListedAgent, PAGES_MAX, RetellError};
 use trunkline_stores::postgres::reconciler::Progress;
 use trunkline_stores::postgres::{Directory, PostgresError, WorkspaceEntry};
 
@@ -57,7 +57,7 @@ pub(super) async fn audit_if_due(
         return Ok(());
     }
     let mut spots = BTreeSet::new();
-    let mut page: Option<String> = None;
+    let (mut page, mut pages) = (None::<String>, 0);
     loop {
         let found = client.list_agents(page.as_deref()).await?;
         for listed in found.items.iter().filter(|listed| listed.is_voice()) {
@@ -67,8 +67,12 @@ pub(super) async fn audit_if_due(
             }
         }
         page = found.next();
+        pages += 1;
         if page.is_none() {
             break;
+        }
+        if pages == PAGES_MAX {
+            return Err(RetellError::endless("agents").into());
         }
     }
     for (kind, subject) in &spots {

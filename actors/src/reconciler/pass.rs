@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use trunkline_connectors::retell::{Client, ListCalls, listed};
+use trunkline_connectors::retell::{Client, ListCalls, PAGES_MAX, RetellError, listed};
 use trunkline_core::id::{CallKey, Kind, TenantId};
 use trunkline_core::instant::Millis;
 use trunkline_core::reconcile::{Difference, Gap, Heard, Listed, compare};
@@ -118,7 +118,7 @@ pub async fn pass(
 /// Compares what a list gives, a page at a time.
 async fn page_by_page(healing: &Healing<'_>, list: ListCalls, seen: &mut HashSet<Box<str>>, passed: &mut Passed) -> Result<(), PassError> {
     let mut page = None;
-    loop {
+    for _ in 0..PAGES_MAX {
         let found = healing.client.list_calls(&list.clone().paged(PAGE).at(page.take())).await?;
         page = found.next();
         let calls: Vec<Listed> = found.items.iter().filter_map(listed).collect();
@@ -132,6 +132,7 @@ async fn page_by_page(healing: &Healing<'_>, list: ListCalls, seen: &mut HashSet
             return Ok(());
         }
     }
+    Err(RetellError::endless("calls").into())
 }
 
 /// Which of these calls differ from what we heard, and how.

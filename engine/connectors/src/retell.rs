@@ -5,6 +5,7 @@
 //! is logged here, and no error repeats a key, a number or a word of a call.
 
 mod agents;
+mod answer;
 mod calls;
 mod pace;
 
@@ -17,7 +18,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 pub use agents::{Agent, AgentPage, ListedAgent};
-pub use calls::{CallPage, ListCalls, PAGE_MAX, events_of, is_over, listed};
+pub use answer::ANSWER_BYTES;
+pub use calls::{CallPage, ListCalls, PAGE_MAX, PAGES_MAX, events_of, is_over, listed};
 pub use pace::Pace;
 
 /// Retell's public address.
@@ -67,6 +69,13 @@ pub enum RetellError {
     /// No answer, or not one that can be read.
     #[error("Retell could not be reached: {0}")]
     Unreachable(String),
+}
+
+impl RetellError {
+    /// A list that has more pages than there can be calls or agents.
+    pub fn endless(what: &str) -> RetellError {
+        RetellError::Unreachable(format!("its list of {what} has no end"))
+    }
 }
 
 /// A client for one workspace. Clones share its connections and its pace.
@@ -139,7 +148,9 @@ impl Client {
     pub async fn list_calls(&self, list: &ListCalls) -> Result<CallPage, RetellError> {
         let body = serde_json::to_value(list).map_err(|error| RetellError::Unreachable(error.to_string()))?;
         let answer = self.send(Method::POST, "/v3/list-calls", Some(body), LIST_TIMEOUT).await?;
-        read("page of calls", answer)
+        let page: CallPage = read("page of calls", answer)?;
+        goes_on("page of calls", list.page(), page.next())?;
+        Ok(page)
     }
 
     /// `POST /v2/list-agents`: one page, by the `pagination_key` of the page before. Limit and key go into the query, as the SDK sends them.
@@ -149,7 +160,9 @@ impl Client {
         let answer = self
             .send(Method::POST, &path, Some(Value::Object(Default::default())), LIST_TIMEOUT)
             .await?;
-        read("page of agents", answer)
+        let found: AgentPage = read("page of agents", answer)?;
+        goes_on("page of agents", page, found.next())?;
+        Ok(found)
     }
 
     /// `GET /get-agent/{id}`: one version of a voice agent; the latest unless another is named.
@@ -175,10 +188,7 @@ impl Client {
             let outcome = request.send().await;
             let (again, error) = match outcome {
                 Ok(answer) if answer.status().is_success() => {
-                    return answer
-                        .json()
-                        .await
-                        .map_err(|error| RetellError::Unreachable(error.without_url().to_string()));
+                    return answer::read(answer).await;
                 }
                 Ok(answer) => {
                     let asked = retry_after(&answer);
@@ -211,8 +221,17 @@ fn escaped(id: &str) -> String {
         .collect()
 }
 
+/// An answer of another shape than asked for is none. What was found in its place is not repeated: it may be a word of a call.
 fn read<T: DeserializeOwned>(what: &str, answer: Value) -> Result<T, RetellError> {
-    serde_json::from_value(answer).map_err(|error| RetellError::Unreachable(format!("unreadable {what}: {error}")))
+    serde_json::from_value(answer).map_err(|_| RetellError::Unreachable(format!("its {what} is not what was asked for")))
+}
+
+/// A page that names itself as the one that follows would be asked for again and again.
+fn goes_on(what: &str, asked: Option<&str>, next: Option<String>) -> Result<(), RetellError> {
+    match (asked, next) {
+        (Some(asked), Some(next)) if asked == next => Err(RetellError::Unreachable(format!("its {what} leads back to itself"))),
+        _ => Ok(()),
+    }
 }
 
 fn retry_after(answer: &reqwest::Response) -> Option<Duration> {
@@ -229,14 +248,9 @@ async fn refusal(status: StatusCode, retry_after: Option<Duration>, answer: reqw
         401 | 403 => RetellError::Key(status.as_u16()),
         404 | 422 => RetellError::NotFound,
         429 => RetellError::Limited { retry_after },
-        code => {
-            let message = answer
-                .json::<Value>()
-                .await
-                .ok()
-                .and_then(|body| body["message"].as_str().map(str::to_owned))
-                .unwrap_or_default();
-            RetellError::Refused { status: code, message }
-        }
+        code => RetellError::Refused {
+            status: code,
+            message: answer::message(answer).await,
+        },
     }
 }

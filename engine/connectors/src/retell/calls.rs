@@ -3,11 +3,14 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use trunkline_core::instant::Millis;
+use trunkline_core::limit::ID_BYTES;
 use trunkline_core::name::Name;
 use trunkline_core::reconcile::Listed;
 
 /// Longest page of a list (API.md part 1, limits).
 pub const PAGE_MAX: u32 = 1_000;
+/// Pages of one list that are followed: a million calls of one stretch of time. A list that goes on beyond has no end.
+pub const PAGES_MAX: usize = 1_000;
 /// What `call_started` carries (EVENTS.md part 2): ids, agent, type, direction and numbers, start, status, what was given with it.
 const STARTED: [&str; 16] = [
     "call_id",
@@ -78,6 +81,11 @@ impl ListCalls {
         }
     }
 
+    /// The page that is asked for; none: the first.
+    pub(super) fn page(&self) -> Option<&str> {
+        self.pagination_key.as_deref()
+    }
+
     /// The same with pages of `limit` (1 to [`PAGE_MAX`]).
     #[must_use]
     pub fn paged(self, limit: u32) -> ListCalls {
@@ -111,7 +119,7 @@ pub fn listed(call: &Value) -> Option<Listed> {
     let text = |name: &str| call[name].as_str().unwrap_or_default();
     let at = |name: &str| call[name].as_f64().map(|ms| Millis(ms.round() as i64));
     Some(Listed {
-        call_id: call["call_id"].as_str().filter(|id| !id.is_empty())?.into(),
+        call_id: call["call_id"].as_str().filter(|id| is_usable(id))?.into(),
         agent_id: text("agent_id").into(),
         over: is_over(call),
         started_at: at("start_timestamp"),
@@ -120,6 +128,11 @@ pub fn listed(call: &Value) -> Option<Listed> {
         analysed: is_analysed(&call["call_analysis"]),
         combined_cents: call["call_cost"]["combined_cost"].as_f64(),
     })
+}
+
+/// As at the intake (rule A7).
+fn is_usable(id: &str) -> bool {
+    !id.is_empty() && id.len() <= ID_BYTES && !id.chars().any(char::is_control)
 }
 
 /// Content makes a call analysed (rule B5): at least one field that says something.

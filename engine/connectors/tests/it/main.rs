@@ -1,4 +1,5 @@
 //! What we send and what we play, against Retell's own published schemas.
 
 mod client;
+mod hostile;
 mod schemas;
