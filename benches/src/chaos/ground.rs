@@ -20,7 +20,7 @@ use tokio::sync::Mutex;
 use trunkline_stores::keyring::{Keyring, make_file, new_key};
 use trunkline_stores::log::EventLog;
 use trunkline_stores::log::kafka::{KafkaLog, KafkaOptions};
-use trunkline_stores::postgres::{Config, Database, EmbeddedOptions, EmbeddedPostgres, migrate};
+use trunkline_stores::postgres::{Config, Database, DatabaseRole, EmbeddedOptions, EmbeddedPostgres, migrate};
 use trunkline_web::demo::{self, Demo};
 use trunkline_web::identity::password::Passwords;
 use trunkline_web::settings::Environment;
@@ -38,9 +38,6 @@ const PARTITIONS: u32 = 8;
 
 /// Who the nodes are at ClickHouse.
 const CLICKHOUSE_USER: &str = "trunkline";
-
-/// What a socket of Postgres is called.
-const SOCKET: &str = ".s.PGSQL.5432";
 
 /// What can suffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -353,21 +350,11 @@ fn clickhouse(directory: &Path, library: &Path, door: SocketAddr, password: &str
 
 /// A wire to Postgres's socket, and the owner's address through it as settings take it.
 fn wire_of(postgres: &EmbeddedPostgres, directory: &Path) -> Result<(Wire, String)> {
-    let options = postgres.options();
-    let address = options.owner_url.as_ref().context("our own server has an owner")?.expose_secret();
-    let word = |name: &str| {
-        let found = address.split(' ').find_map(|word| word.strip_prefix(name));
-        found
-            .map(|word| word.trim_matches('\'').to_owned())
-            .with_context(|| format!("no {name} in the server's address"))
-    };
-    let socket = Path::new(&word("host=")?).join(SOCKET);
-    let here = directory.join("wire");
+    let (socket, here) = (postgres.socket(), directory.join("wire"));
     DirBuilder::new().mode(0o700).create(&here)?;
-    let wire = Wire::unix(&here.join(SOCKET), socket)?;
-    let host = here.display().to_string().replace('/', "%2F");
-    let url = format!("postgres://{}@{host}:{}/{}", word("user=")?, word("port=")?, word("dbname=")?);
-    Ok((wire, url))
+    let name = socket.file_name().context("a socket has a name")?;
+    let wire = Wire::unix(&here.join(name), socket.clone())?;
+    Ok((wire, postgres.url(DatabaseRole::Owner, Some(&here))))
 }
 
 fn client() -> Result<reqwest::Client> {

@@ -21,7 +21,7 @@ mod watch;
 pub use config::Config;
 pub use database::{Database, PostgresOptions};
 pub use directory::{BusinessEntry, Directory, OrganisationEntry, WorkspaceEntry};
-pub use embedded::{EmbeddedOptions, EmbeddedPostgres};
+pub use embedded::{DatabaseRole, EmbeddedOptions, EmbeddedPostgres};
 pub use error::PostgresError;
 pub use migrate::migrate;
 

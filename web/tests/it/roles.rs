@@ -17,7 +17,7 @@ use trunkline_core::signature::{SigningKey, sign};
 use trunkline_stores::clickhouse::door::{DoorOptions, Engine};
 use trunkline_stores::keyring::{Keyring, make_file, new_key};
 use trunkline_stores::postgres::row::NewWorkspace;
-use trunkline_stores::postgres::{Config, Database, EmbeddedOptions, EmbeddedPostgres, migrate};
+use trunkline_stores::postgres::{Config, Database, DatabaseRole, EmbeddedOptions, EmbeddedPostgres, migrate};
 
 use crate::app::{client, event, fresh, key_of, library, now, program, sweeper};
 use crate::kafka;
@@ -152,7 +152,7 @@ impl Ground {
         let mut command = program(&data);
         command
             .env_remove("TRUNKLINE_CLICKHOUSE__LIBRARY")
-            .env("TRUNKLINE_POSTGRES__URL", self.postgres_url())
+            .env("TRUNKLINE_POSTGRES__URL", self.postgres.url(DatabaseRole::Owner, None))
             .env("TRUNKLINE_SECRETS__KEY_FILE", &self.key_file);
         command.env("TRUNKLINE_POSTGRES__POOL_SIZE", "4");
         if roles != "intake" {
@@ -166,27 +166,6 @@ impl Ground {
             command.args(["--set", setting]);
         }
         Part::start(command, roles, &data)
-    }
-
-    /// The owner's address as settings take it: the socket's directory stands where a host would.
-    fn postgres_url(&self) -> String {
-        let options = self.postgres.options();
-        let address = options.owner_url.as_ref().unwrap().expose_secret().to_owned();
-        let word = |name: &str| {
-            address
-                .split(' ')
-                .find_map(|word| word.strip_prefix(name))
-                .unwrap()
-                .trim_matches('\'')
-                .to_owned()
-        };
-        format!(
-            "postgres://{}@{}:{}/{}",
-            word("user="),
-            word("host=").replace('/', "%2F"),
-            word("port="),
-            word("dbname=")
-        )
     }
 }
 

@@ -55,6 +55,17 @@ impl EmbeddedOptions {
     }
 }
 
+/// Who works with the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DatabaseRole {
+    /// The product.
+    Application,
+    /// Who migrates.
+    Owner,
+    /// Who made the cluster, bound by no policy.
+    Root,
+}
+
 /// Why there is no embedded server.
 #[derive(Debug, thiserror::Error)]
 pub enum EmbeddedError {
@@ -139,6 +150,28 @@ impl EmbeddedPostgres {
             ca_file: None,
             pool_size: POOL_SIZE,
         }
+    }
+
+    /// The address of its database for a role, as settings take it: a directory with its socket stands where a host would. `through`: a
+    /// directory of somebody who passes on what comes there.
+    pub fn url(&self, role: DatabaseRole, through: Option<&Path>) -> String {
+        let role = match role {
+            DatabaseRole::Application => cluster::APP_ROLE,
+            DatabaseRole::Owner => cluster::OWNER_ROLE,
+            DatabaseRole::Root => cluster::ROOT_ROLE,
+        };
+        let directory = through.unwrap_or(&self.cluster.socket).display().to_string();
+        let escaped = directory.bytes().map(|byte| match byte {
+            b'-' | b'.' | b'_' => char::from(byte).to_string(),
+            _ if byte.is_ascii_alphanumeric() => char::from(byte).to_string(),
+            _ => format!("%{byte:02X}"),
+        });
+        format!("postgres://{role}@{}:{}/{DATABASE}", escaped.collect::<String>(), cluster::PORT)
+    }
+
+    /// The socket that it listens at, and nowhere else.
+    pub fn socket(&self) -> PathBuf {
+        self.cluster.socket.join(cluster::SOCKET_NAME)
     }
 
     /// Makes another database on this server, if it is not there.

@@ -5,11 +5,10 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Instant;
 
 use reqwest::{Client, Method, Response, StatusCode, redirect};
-use secrecy::ExposeSecret as _;
 use serde_json::json;
 use tokio_postgres::NoTls;
 use trunkline_core::access::Role;
-use trunkline_stores::postgres::{EmbeddedOptions, EmbeddedPostgres};
+use trunkline_stores::postgres::{DatabaseRole, EmbeddedOptions, EmbeddedPostgres};
 
 use crate::app::{app, fresh};
 use crate::mailbox::{code, mail};
@@ -169,7 +168,7 @@ async fn s063_s065_a_stolen_table_holds_no_token_and_none_can_be_guessed() {
         assert!(random.len() >= 22, "{token}");
     }
     let server = EmbeddedPostgres::start_or_attach(&EmbeddedOptions::new(&app().data)).await.unwrap();
-    let url = server.options().url.expose_secret().replace("trunkline_app", "trunkline_root");
+    let url = server.url(DatabaseRole::Root, None);
     let (client, connection) = tokio_postgres::connect(&url, NoTls).await.unwrap();
     tokio::spawn(connection);
     let sql = "SELECT relname::text FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')";

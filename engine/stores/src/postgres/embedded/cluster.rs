@@ -19,7 +19,10 @@ pub(super) const APP_ROLE: &str = "trunkline_app";
 /// Longest path of a socket that every Unix takes (`sun_path` holds 104 to 108 bytes with the closing zero).
 const SOCKET_PATH_BYTES: usize = 103;
 /// What Postgres calls its socket.
-const SOCKET_NAME: &str = ".s.PGSQL.5432";
+pub(super) const SOCKET_NAME: &str = ".s.PGSQL.5432";
+
+/// What the name of a socket ends with; nothing listens there on the network.
+pub(super) const PORT: u16 = 5432;
 
 const SETTINGS: &str = include_str!("postgresql.conf");
 
@@ -150,7 +153,7 @@ impl Cluster {
     pub fn address(&self, role: &str, database: &str) -> String {
         let quoted = |text: &str| format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"));
         let socket = quoted(&self.socket.display().to_string());
-        format!("host={socket} port=5432 user={role} dbname={}", quoted(database))
+        format!("host={socket} port={PORT} user={role} dbname={}", quoted(database))
     }
 }
 
