@@ -10,7 +10,7 @@ use trunkline_stores::postgres::row::Workspace;
 use utoipa::ToSchema;
 
 use super::calls::unread;
-use super::etag::must_match;
+use super::etag::{must_match, name_of};
 use super::form::{given, json, moment};
 use crate::configure::agents::{self, AgentSeen, unknown_business};
 use crate::configure::workspace::{self, Change, Link, Trial, key_id, webhook_url};
@@ -362,6 +362,11 @@ impl WorkspaceForm {
             key_check: trial.map(KeyCheck::of),
         }
     }
+}
+
+/// A name of a workspace's state, for the form of the page: the ETag that the API has of it, without its quotes.
+pub fn tag(state: &AppState, workspace: &Workspace) -> Result<String, Problem> {
+    name_of(&WorkspaceForm::of(state, workspace, None)).map(|tag| tag.trim_matches('"').to_owned())
 }
 
 impl KeyCheck {

@@ -12,9 +12,10 @@ use trunkline_stores::postgres::row::Workspace;
 
 use super::workspaces::shown;
 use super::{Done, SideItem, Wrong, go, number, shell, side};
+use crate::api::workspaces::tag;
 use crate::configure::agents::{self, AgentSeen, unknown_business};
 use crate::configure::workspace::{self, Change, SIGNING_KEYS_MAX, Trial, key_id, webhook_url};
-use crate::error::Problem;
+use crate::error::{Kind, Problem};
 use crate::identity::Caller;
 use crate::pages::shell::Shell;
 use crate::pages::{format, html};
@@ -74,6 +75,7 @@ pub struct WorkspacePage {
     keys: Vec<KeyLine>,
     may_add_key: bool,
     api_key: String,
+    revision: String,
     name: String,
     sources: String,
     rate: String,
@@ -140,7 +142,7 @@ pub async fn act(
     let before = workspace::find(&state, &caller, &path.0).await?;
     match done(&state, &caller, &before, &path.1, &form).await {
         Ok(word) => Ok(go(&format!("{}?done={word}", address(&before)))),
-        Err(problem) if problem.errors().is_empty() => Err(problem),
+        Err(problem) if problem.errors().is_empty() && problem.kind() != Kind::Precondition => Err(problem),
         Err(problem) => {
             let s = shell(&request, &state, &caller, "set-workspaces", &address(&before))?;
             let wrong = Wrong::of(&problem, &s);
@@ -167,6 +169,10 @@ async fn done(state: &AppState, caller: &Caller, before: &Workspace, act: &str, 
     let change = async |change: Change| workspace::change(state, caller, before, change).await;
     Ok(match act {
         "save" => {
+            // The form was filled in against this state; another one would be overwritten unseen.
+            if value("revision") != tag(state, before)? {
+                return Err(Problem::new(Kind::Precondition, "It was changed meanwhile."));
+            }
             let sources = value("allowed_sources").split(|c: char| c == ',' || c.is_whitespace());
             let asked = Change {
                 name: Some(value("name").to_owned()),
@@ -289,6 +295,7 @@ async fn page(
             keys: workspace.signing_keys.iter().map(key).collect(),
             may_add_key: workspace.signing_keys.len() < SIGNING_KEYS_MAX,
             api_key: workspace.api_key.as_ref().map(shown).unwrap_or_default(),
+            revision: tag(state, workspace)?,
             name: typed("name", workspace.name.clone()),
             sources: typed("allowed_sources", workspace.allowed_sources.join("\n")),
             rate: typed("events_per_second", rate),
