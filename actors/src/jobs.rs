@@ -22,8 +22,8 @@ use crate::system::{Health, Role, Roles, wall_clock};
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Beyond the time a try may take, for noting what became of it.
 const LEASE_SPARE: Duration = Duration::from_secs(30);
-/// How often ended jobs are forgotten.
-const FORGET_EVERY: Duration = Duration::from_secs(600);
+/// How often ended jobs are forgotten, and sessions that have run out: a clock that is set back must find none of them (S-149).
+const FORGET_EVERY: Duration = Duration::from_secs(60);
 /// Ended jobs are kept this long, for those who look for a delivery.
 const KEPT_MS: i64 = 30 * 24 * 3_600_000;
 /// Jobs forgotten at once: others wait for the same disk.

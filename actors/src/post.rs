@@ -12,10 +12,10 @@ use crate::system::wall_clock;
 
 /// A mail as it is written.
 pub struct Written {
-    /// The mail, with a token in it.
+    /// The mail, with a token in it where it lets somebody in.
     pub mail: Mail,
-    /// What is kept of the token.
-    pub token_hash: Hash32,
+    /// What is kept of the token; none: it lets nobody in.
+    pub token_hash: Option<Hash32>,
 }
 
 /// Writes a mail with a new token.
@@ -43,7 +43,9 @@ pub(crate) async fn send(config: &Config, post: Option<&Post>, job: &ClaimedJob)
         return Ok(Tried::Gone("nobody waits for it any more".to_owned()));
     };
     let written = (post.writer)(&letter);
-    config.put_token(job.tenant, matter, subject, &written.token_hash).await?;
+    if let Some(hash) = &written.token_hash {
+        config.put_token(job.tenant, matter, subject, hash).await?;
+    }
     Ok(match post.mailer.send(&written.mail).await {
         Ok(()) => Tried::Done,
         Err(error @ MailError::Refused(_)) => Tried::Gone(error.to_string()),

@@ -865,6 +865,9 @@ mail-invitation-end = Wenn Sie das nicht erwartet haben, tun Sie nichts: Ohne Si
 mail-reset-subject = Ein neues Passwort für Trunkline
 mail-reset-text = Jemand, vermutlich Sie, hat ein neues Passwort für Ihr Konto bei { $name } verlangt. Wählen Sie es hier:
 mail-reset-end = Wenn Sie das nicht waren, tun Sie nichts: Ihr Passwort bleibt, wie es ist.
+mail-reuse-subject = Ein Zugang zu Ihrem Trunkline-Konto wurde vielleicht kopiert
+mail-reuse-text = Das Refresh-Token eines Programms für Ihr Konto bei { $name } wurde um { $time } ein zweites Mal verwendet; eine Kopie davon könnte also in fremden Händen sein. Wir haben die Sitzung dieses Programms beendet; es muss sich neu anmelden. Wo Sie angemeldet sind:
+mail-reuse-end = Wenn Sie dieses Programm nicht kennen, ändern Sie dort Ihr Passwort.
 
 # Settings: people, roles, API keys
 set-people = Personen

@@ -867,6 +867,9 @@ mail-invitation-end = If you did not expect this, do nothing: no account is made
 mail-reset-subject = A new password for Trunkline
 mail-reset-text = Somebody, probably you, asked for a new password for your account with { $name }. Choose it here:
 mail-reset-end = If it was not you, do nothing: your password stays as it is.
+mail-reuse-subject = Access to your Trunkline account may have been copied
+mail-reuse-text = A program's refresh token for your account with { $name } was used a second time at { $time }, so a copy of it may be in other hands. We have ended that program's session; it has to sign in again. Where you are signed in:
+mail-reuse-end = If you do not know that program, change your password there.
 
 # Settings: people, roles, API keys
 set-people = People

@@ -865,6 +865,9 @@ mail-invitation-end = Si no lo esperaba, no haga nada: sin usted no se crea ning
 mail-reset-subject = Una contraseña nueva para Trunkline
 mail-reset-text = Alguien, probablemente usted, pidió una contraseña nueva para su cuenta en { $name }. Elíjala aquí:
 mail-reset-end = Si no fue usted, no haga nada: su contraseña sigue igual.
+mail-reuse-subject = Es posible que se haya copiado un acceso a su cuenta de Trunkline
+mail-reuse-text = El token de renovación de un programa para su cuenta en { $name } se usó por segunda vez el { $time }, así que una copia puede estar en otras manos. Hemos terminado la sesión de ese programa; tiene que iniciarla de nuevo. Dónde tiene sesiones abiertas:
+mail-reuse-end = Si no conoce ese programa, cambie allí su contraseña.
 
 # Settings: people, roles, API keys
 set-people = Personas

@@ -21,6 +21,7 @@ pub mod token;
 use std::future::Future;
 use std::net::IpAddr;
 use std::pin::Pin;
+use std::time::Duration;
 
 use actix_web::dev::Payload;
 use actix_web::http::header;
@@ -41,6 +42,9 @@ use crate::state::AppState;
 
 /// Paths that are open to somebody who has to set up a second factor first.
 const ENROLLING: [&str; 3] = ["/account", "/signout", "/signin"];
+
+/// A store that has not said by then whose a credential is stands still: whoever asks is told to come again, while most still wait.
+const CHECK_WITHIN: Duration = Duration::from_secs(10);
 
 /// A person or a program.
 #[derive(Debug, Clone)]
@@ -221,7 +225,7 @@ impl Caller {
         }
         let now = match &self.who {
             Who::Person(person) => match &person.session {
-                Held::Cookie(key) => session::find(state, key, self.source).await.map(|found| {
+                Held::Cookie { key, .. } => session::find(state, key, self.source).await.map(|found| {
                     let same = |caller: &Caller| caller.tenant == self.tenant && !caller.must_enrol();
                     found.filter(same).map(|caller| caller.access)
                 }),
@@ -249,7 +253,9 @@ impl FromRequest for Caller {
         let request = request.clone();
         Box::pin(async move {
             let state = state_of(&request)?;
-            let caller = identify(&request, state).await?;
+            // Nobody is let in because it could not be seen in time that they may not come in (S-143).
+            let found = tokio::time::timeout(CHECK_WITHIN, identify(&request, state)).await;
+            let caller = found.unwrap_or_else(|_| Err(Problem::unavailable("check a credential", "no answer in time")))?;
             // Also then one may leave.
             if request.path() != "/signout" {
                 caller.check_suspended(state)?;
@@ -303,8 +309,11 @@ async fn identify(request: &HttpRequest, state: &web::Data<AppState>) -> Result<
             None => unauthenticated(),
         });
     };
-    let found = session::find(state, &session, source).await.map_err(away)?;
-    let caller = found.ok_or_else(unauthenticated)?;
+    let found = session::enter(state, &session, source).await.map_err(away)?;
+    let (caller, next) = found.ok_or_else(unauthenticated)?;
+    if let Some(next) = next {
+        request.extensions_mut().insert(next);
+    }
     state.limits.check_caller(&caller.who)?;
     if caller.must_enrol() && !ENROLLING.iter().any(|start| request.path().starts_with(start)) {
         return Err(enrol_first());

@@ -19,6 +19,7 @@ use trunkline_core::id::TenantId;
 use uuid::Uuid;
 
 use crate::error::Problem;
+use crate::identity::session;
 use crate::state::AppState;
 
 tokio::task_local! {
@@ -82,6 +83,12 @@ pub async fn wrap(request: ServiceRequest, next: Next<impl MessageBody>) -> Resu
     match answer.await {
         Ok(mut response) => {
             noted.write(response.response(), Some(response.request()));
+            let next = response.request().extensions().get::<session::Next>().cloned();
+            if let Some(next) = next
+                && let Err(error) = next.tell(response.response_mut())
+            {
+                tracing::error!(request_id = %id, %error, "a browser could not be told its next cookie");
+            }
             protect(response.headers_mut(), &id, secure);
             Ok(response)
         }

@@ -93,6 +93,8 @@ pub struct Server {
     pub other_names: Vec<String>,
     /// Most open streams.
     pub streams_max: usize,
+    /// And of one person, API key or screen.
+    pub streams_each_max: usize,
     /// Readiness off before streams close.
     pub drain_seconds: u64,
     /// Deadline of the rest of a stop.
@@ -196,6 +198,8 @@ pub struct Session {
     pub idle_hours: u32,
     /// Absolute limit.
     pub absolute_days: u32,
+    /// How long a cookie is still taken that was followed by another one.
+    pub renewal_grace_seconds: u32,
 }
 
 /// `[limits]`; a rate of 0 is no limit.

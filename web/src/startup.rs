@@ -168,7 +168,7 @@ pub async fn start(settings: Settings, roles: &[ProcessRole]) -> anyhow::Result<
             ledger,
             audits,
             live: engine.live(),
-            streams: Arc::new(Streams::new(settings.server.streams_max, tokio::runtime::Handle::current())),
+            streams: Arc::new(Streams::new(&settings.server, tokio::runtime::Handle::current())),
             cursors: CursorKey::load(&settings.data.directory)?,
             lifecycle: lifecycle.clone(),
             config: stores.config.clone(),

@@ -15,11 +15,13 @@ use dashmap::DashMap;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use trunkline_core::id::TenantId;
+use uuid::Uuid;
 
 use crate::api::query::Parameters;
 use crate::api::seen::{self, Part};
 use crate::error::{Kind, Problem, Written};
-use crate::identity::Caller;
+use crate::identity::{Caller, Who};
+use crate::settings::Server;
 use crate::state::AppState;
 use channel::Channel;
 use credential::Credential;
@@ -35,6 +37,8 @@ pub struct Streams {
     credentials: DashMap<Credential, Arc<watch::Sender<bool>>>,
     open: AtomicUsize,
     open_max: usize,
+    each: DashMap<Uuid, usize>,
+    each_max: usize,
     runtime: Handle,
     /// Tells versions of this process from those before a restart.
     epoch: u32,
@@ -42,12 +46,14 @@ pub struct Streams {
 
 impl Streams {
     /// No stream yet. What readers share is made on `runtime`, not on the threads that serve requests.
-    pub fn new(open_max: usize, runtime: Handle) -> Streams {
+    pub fn new(settings: &Server, runtime: Handle) -> Streams {
         Streams {
             channels: DashMap::new(),
             credentials: DashMap::new(),
             open: AtomicUsize::new(0),
-            open_max,
+            open_max: settings.streams_max,
+            each: DashMap::new(),
+            each_max: settings.streams_each_max,
             runtime,
             epoch: rand::random(),
         }
@@ -62,17 +68,37 @@ impl Streams {
 /// One open stream; counted while it lives.
 struct Place {
     streams: Arc<Streams>,
+    /// The person, key or link.
+    whose: Uuid,
     topic: &'static str,
 }
 
 impl Place {
-    fn take(streams: &Arc<Streams>, topic: &'static str) -> Result<Place, Problem> {
+    /// A refused one is given back as it is dropped.
+    fn take(streams: &Arc<Streams>, caller: &Caller, topic: &'static str) -> Result<Place, Problem> {
+        let whose = match &caller.who {
+            Who::Person(person) => person.user.0,
+            Who::Program { key, .. } => key.0,
+            Who::Screen { link, .. } => link.0,
+        };
         let place = Place {
             streams: streams.clone(),
+            whose,
             topic,
         };
         metrics::gauge!("trunkline_sse_clients", "topic" => topic).increment(1.0);
-        if streams.open.fetch_add(1, Ordering::Relaxed) >= streams.open_max {
+        let each = {
+            let mut count = streams.each.entry(whose).or_default();
+            *count += 1;
+            *count
+        };
+        let open = streams.open.fetch_add(1, Ordering::Relaxed);
+        if each > streams.each_max {
+            let most = streams.each_max;
+            let detail = format!("You have {most} live streams open, the most that one person, key or screen may have; close some.");
+            return Err(Problem::new(Kind::TooMany, detail).retry_after(5));
+        }
+        if open >= streams.open_max {
             return Err(Problem::new(Kind::Unavailable, "As many live streams are open as this node takes; try again.").retry_after(2));
         }
         Ok(place)
@@ -82,6 +108,10 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         self.streams.open.fetch_sub(1, Ordering::Relaxed);
+        if let Some(mut count) = self.streams.each.get_mut(&self.whose) {
+            *count -= 1;
+        }
+        self.streams.each.remove_if(&self.whose, |_, count| *count == 0);
         metrics::gauge!("trunkline_sse_clients", "topic" => self.topic).decrement(1.0);
     }
 }
@@ -100,6 +130,7 @@ impl Drop for Place {
 ), responses(
     (status = 200, description = "Server-sent events", content_type = "text/event-stream", body = String),
     (status = 401, description = "No credential", body = Written), (status = 422, description = "A topic is refused", body = Written),
+    (status = 429, description = "More requests than limits allow, or more streams than one caller may have; see Retry-After", body = Written),
     (status = 503, description = "Too many streams, or leaving", body = Written),
 ))]
 #[get("/v1/stream")]
@@ -129,7 +160,7 @@ pub async fn stream(caller: Caller, request: HttpRequest, state: web::Data<AppSt
     if state.lifecycle.phase() >= crate::shutdown::Phase::Draining {
         return Err(Problem::new(Kind::Unavailable, "This node is leaving; another one takes over.").retry_after(2));
     }
-    let place = Place::take(&state.streams, topics[0].name())?;
+    let place = Place::take(&state.streams, &caller, topics[0].name())?;
     let last = request
         .headers()
         .get("last-event-id")

@@ -61,6 +61,10 @@ pub async fn accept(state: &AppState, request: &HttpRequest, form: Acceptance<'_
         .await;
     made.map_err(|error| match error {
         PostgresError::Missing { .. } => rejected("invite.reject"),
+        PostgresError::Conflict { .. } => Problem::new(
+            Kind::CompanySignIn,
+            "Your organisation lets people in by its own sign-in: sign in with your company, and you have joined.",
+        ),
         PostgresError::Taken { .. } => Problem::new(Kind::Conflict, "There is an account with this address already."),
         other => refused("accept an invitation", other),
     })?;

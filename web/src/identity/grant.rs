@@ -115,6 +115,7 @@ pub async fn for_refresh(state: &AppState, request: &HttpRequest, text: &SecretS
         hash: &token::hash(text),
         seed: rand::random(),
         successor: &|seed| token::hash(&successor(environment, text, seed)),
+        mail: state.settings.mail.is_set(),
     };
     let taken = state.config.refresh(&visitor(state, request), &shown, now()).await;
     match taken.map_err(|error| refused("take a refresh token", error))? {

@@ -166,12 +166,17 @@ mod tests {
         let passwords = Passwords::new(1).unwrap();
         let (hold, held) = std::sync::mpsc::channel::<()>();
         let mut waiting = Vec::new();
-        // One that does not end, one that the thread may have taken before it, and a full queue.
+        // One that does not end, which the thread has taken (it is the last to get a turn where others compute), and a full queue.
         let passwords_of = passwords.clone();
+        let (begin, begun) = tokio::sync::oneshot::channel();
         waiting.push(tokio::spawn(async move {
-            passwords_of.work(move || held.recv().map_err(|_| PasswordError::Busy)).await
+            let endless = move || {
+                let _ = begin.send(());
+                held.recv().map_err(|_| PasswordError::Busy)
+            };
+            passwords_of.work(endless).await
         }));
-        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        begun.await.unwrap();
         for _ in 0..WAITING_MAX {
             let passwords = passwords.clone();
             waiting.push(tokio::spawn(async move { passwords.work(|| Ok(())).await }));

@@ -3,10 +3,10 @@
 use std::net::IpAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use actix_web::HttpRequest;
 use actix_web::cookie::time::Duration as CookieDuration;
 use actix_web::cookie::{Cookie, SameSite};
 use actix_web::http::header;
+use actix_web::{HttpRequest, HttpResponse};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
@@ -16,7 +16,8 @@ use trunkline_core::audit::By;
 use trunkline_core::id::UserId;
 use trunkline_core::instant::Millis;
 use trunkline_stores::postgres::PostgresError;
-use trunkline_stores::postgres::row::{Hash32, NewSession};
+use trunkline_stores::postgres::config::sessions::{Renewal, Secret};
+use trunkline_stores::postgres::row::{Hash32, NewSession, SessionRow};
 use uuid::Uuid;
 
 use super::{Caller, Person, Who, platform};
@@ -63,6 +64,15 @@ impl SessionKey {
         Sha256::digest(self.0).into()
     }
 
+    /// What follows it: made of it and of a seed that Postgres keeps, so that every request of the browser that still sends the one before is
+    /// told the same one, and neither who has only the cookie nor who has only the database can make it.
+    fn successor(&self, seed: &[u8; 32]) -> SessionKey {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes keys of every length");
+        mac.update(b"trunkline session");
+        mac.update(seed);
+        SessionKey(mac.finalize().into_bytes().into())
+    }
+
     fn form_mac(&self) -> Hmac<Sha256> {
         let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes keys of every length");
         mac.update(b"trunkline form");
@@ -84,7 +94,12 @@ impl SessionKey {
 #[derive(Debug, Clone)]
 pub enum Held {
     /// The cookie of a browser.
-    Cookie(SessionKey),
+    Cookie {
+        /// The present one, which forms are made for.
+        key: SessionKey,
+        /// The one that was sent, when another one has followed it.
+        sent: Option<SessionKey>,
+    },
     /// An access token of a session of the API.
     Api {
         /// The session.
@@ -98,7 +113,7 @@ impl Held {
     /// What Postgres keeps of it.
     pub fn hash(&self) -> Hash32 {
         match self {
-            Held::Cookie(key) => key.hash(),
+            Held::Cookie { key, .. } => key.hash(),
             Held::Api { hash, .. } => *hash,
         }
     }
@@ -106,7 +121,7 @@ impl Held {
     /// The token of a browser's forms; programs send none.
     pub fn form_token(&self) -> String {
         match self {
-            Held::Cookie(key) => key.form_token(),
+            Held::Cookie { key, .. } => key.form_token(),
             Held::Api { .. } => String::new(),
         }
     }
@@ -114,7 +129,7 @@ impl Held {
     /// Whether [`Held::form_token`] gave this out; in constant time.
     pub fn gave_out(&self, token: &str) -> bool {
         match self {
-            Held::Cookie(key) => key.gave_out(token),
+            Held::Cookie { key, sent } => key.gave_out(token) || sent.as_ref().is_some_and(|sent| sent.gave_out(token)),
             Held::Api { .. } => false,
         }
     }
@@ -127,8 +142,86 @@ pub fn of(request: &HttpRequest, secure: bool) -> Option<SessionKey> {
 
 /// The caller of a session; `None` when it is unknown, ended or too old.
 pub async fn find(state: &AppState, key: &SessionKey, source: Option<IpAddr>) -> Result<Option<Caller>, PostgresError> {
-    let row = state.config.session_access(&key.hash(), now()).await?;
-    let Some(row) = row else { return Ok(None) };
+    let Some(found) = state.config.session_access(&key.hash(), now()).await? else {
+        return Ok(None);
+    };
+    let held = match found.secret {
+        Secret::Followed(seed) => Held::Cookie {
+            key: key.successor(&seed),
+            sent: Some(key.clone()),
+        },
+        Secret::Holds | Secret::Due => Held::Cookie {
+            key: key.clone(),
+            sent: None,
+        },
+    };
+    caller_of(state, found.row, held, source).await.map(Some)
+}
+
+/// The caller of a request with a session's cookie, and the next cookie where one is due: somebody who was given other rights, or has
+/// proved more, goes on with another secret, and the one from before is soon worth nothing (S-113).
+pub async fn enter(state: &AppState, key: &SessionKey, source: Option<IpAddr>) -> Result<Option<(Caller, Option<Next>)>, PostgresError> {
+    let (at, hash) = (now(), key.hash());
+    let Some(mut found) = state.config.session_access(&hash, at).await? else {
+        return Ok(None);
+    };
+    if found.secret == Secret::Due {
+        let seed: [u8; 32] = rand::random();
+        let renewal = Renewal {
+            before: hash,
+            after: key.successor(&seed).hash(),
+            seed,
+            until: at.plus(i64::from(state.settings.session.renewal_grace_seconds) * 1_000),
+        };
+        if state.config.renew_session(&renewal, at).await? {
+            tracing::info!(target: "audit", event = "session.renew", tenant = %found.row.tenant, user = %found.row.user,
+                request_id = %crate::request::current_id(), "another cookie follows a change of rights");
+            found.secret = Secret::Followed(seed);
+        } else {
+            // Another request was first: it is told the same.
+            let Some(again) = state.config.session_access(&hash, at).await? else {
+                return Ok(None);
+            };
+            found = again;
+        }
+    }
+    let (held, next) = match found.secret {
+        Secret::Followed(seed) => {
+            let next = key.successor(&seed);
+            let left = found.row.expires_at.0.saturating_sub(at.0);
+            let secure = state.settings.server.secure();
+            let cookie = cookie(name(secure), &next, left, secure);
+            let held = Held::Cookie {
+                key: next,
+                sent: Some(key.clone()),
+            };
+            (held, Some(Next(cookie)))
+        }
+        Secret::Holds | Secret::Due => (
+            Held::Cookie {
+                key: key.clone(),
+                sent: None,
+            },
+            None,
+        ),
+    };
+    let caller = caller_of(state, found.row, held, source).await?;
+    Ok(Some((caller, next)))
+}
+
+/// The cookie that a browser is to send from now on.
+#[derive(Debug, Clone)]
+pub struct Next(Cookie<'static>);
+
+impl Next {
+    /// Tells the browser, unless the answer says another thing about its session anyway.
+    pub fn tell<B>(&self, response: &mut HttpResponse<B>) -> Result<(), impl std::fmt::Display + use<B>> {
+        let told = response.cookies().any(|cookie| cookie.name() == self.0.name());
+        if told { Ok(()) } else { response.add_cookie(&self.0) }
+    }
+}
+
+async fn caller_of(state: &AppState, row: SessionRow, held: Held, source: Option<IpAddr>) -> Result<Caller, PostgresError> {
     let caller = Caller {
         tenant: row.tenant,
         access: Access::of_person(row.role, &row.grants),
@@ -142,11 +235,11 @@ pub async fn find(state: &AppState, key: &SessionKey, source: Option<IpAddr>) ->
             name: row.name,
             email: row.email,
             role: row.role,
-            session: Held::Cookie(key.clone()),
+            session: held,
             must_enrol: row.needs_factor && !row.has_factor,
         }),
     };
-    platform::seen(state, caller).await.map(Some)
+    platform::seen(state, caller).await
 }
 
 /// A new session of a user and its cookie. Always a new secret: one from before signing in is worth nothing (S-113).
@@ -247,6 +340,14 @@ mod tests {
         assert!(!other.gave_out(&one.form_token()));
         assert!(!one.gave_out(""));
         assert!(!one.gave_out("zz"));
+    }
+
+    #[test]
+    fn a_successor_is_the_same_for_the_same_seed_and_no_other() {
+        let (one, other) = (SessionKey::new(), SessionKey::new());
+        assert_eq!(one.successor(&[1; 32]).hash(), one.successor(&[1; 32]).hash());
+        let others = [one.hash(), one.successor(&[2; 32]).hash(), other.successor(&[1; 32]).hash()];
+        assert!(!others.contains(&one.successor(&[1; 32]).hash()));
     }
 
     #[test]

@@ -47,10 +47,9 @@ pub fn refusals(settings: &Settings) -> Vec<String> {
             server.bind
         ),
     );
-    refuse(
-        server.streams_max == 0,
-        "server.streams_max = 0 would refuse every board; set at least 1".to_owned(),
-    );
+    for (name, most) in [("streams_max", server.streams_max), ("streams_each_max", server.streams_each_max)] {
+        refuse(most == 0, format!("server.{name} = 0 would refuse every board; set at least 1"));
+    }
     refuse(
         server.shutdown_seconds == 0 || server.shutdown_seconds > 600,
         format!("server.shutdown_seconds = {} must be between 1 and 600", server.shutdown_seconds),
@@ -111,6 +110,11 @@ pub fn refusals(settings: &Settings) -> Vec<String> {
             "session.absolute_days = {} is shorter than session.idle_hours = {}; raise the one or lower the other",
             settings.session.absolute_days, settings.session.idle_hours
         ),
+    );
+    let grace = settings.session.renewal_grace_seconds;
+    refuse(
+        !(1..=600).contains(&grace),
+        format!("session.renewal_grace_seconds = {grace} must be between 1 and 600"),
     );
     refuse(
         settings.sign_in.attempts_max == 0,

@@ -35,7 +35,8 @@ pub fn redacted(settings: &Settings) -> Value {
         "server": {
             "bind": server.bind, "environment": server.environment.as_str(), "public_url": server.origin(), "workers": server.workers,
             "trusted_proxies": server.trusted_proxies.iter().map(ToString::to_string).collect::<Vec<_>>(),
-            "other_names": server.other_names, "streams_max": server.streams_max, "drain_seconds": server.drain_seconds, "shutdown_seconds": server.shutdown_seconds,
+            "other_names": server.other_names, "streams_max": server.streams_max, "streams_each_max": server.streams_each_max,
+            "drain_seconds": server.drain_seconds, "shutdown_seconds": server.shutdown_seconds,
             "tls": { "certificate": server.tls.certificate, "key": server.tls.key },
         },
         "intake": {
@@ -68,7 +69,9 @@ pub fn redacted(settings: &Settings) -> Value {
             "parallel_max": webhooks.parallel_max,
         },
         "mail": { "url": without_password(&mail.url), "from": mail.from, "timeout_seconds": mail.timeout_seconds },
-        "session": { "idle_hours": session.idle_hours, "absolute_days": session.absolute_days },
+        "session": {
+            "idle_hours": session.idle_hours, "absolute_days": session.absolute_days, "renewal_grace_seconds": session.renewal_grace_seconds,
+        },
         "tokens": {
             "access_minutes": tokens.access_minutes, "refresh_idle_days": tokens.refresh_idle_days,
             "refresh_absolute_days": tokens.refresh_absolute_days, "key_days": tokens.key_days,

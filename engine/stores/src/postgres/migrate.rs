@@ -63,6 +63,10 @@ const STEPS: &[(&str, &str)] = &[
         "V0022__single_sign_on",
         include_str!("../../../../migrations/V0022__single_sign_on.sql"),
     ),
+    (
+        "V0023__renewed_sessions",
+        include_str!("../../../../migrations/V0023__renewed_sessions.sql"),
+    ),
 ];
 
 /// Applies what is missing and returns the names of the steps applied now. Refuses a database whose applied steps differ from

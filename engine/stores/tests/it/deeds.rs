@@ -41,8 +41,8 @@ fn state(role: Option<Role>, grants: Vec<Grant>) -> PersonState {
 
 async fn session(config: &Config, tenant: TenantId, user: UserId) -> (Option<Role>, Vec<Grant>) {
     let found = config.session_access(&[1; 32], Millis(10)).await.unwrap().unwrap();
-    assert_eq!((found.tenant, found.user), (tenant, user));
-    (found.role, found.grants)
+    assert_eq!((found.row.tenant, found.row.user), (tenant, user));
+    (found.row.role, found.row.grants)
 }
 
 #[tokio::test]

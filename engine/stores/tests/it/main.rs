@@ -19,6 +19,7 @@ mod people;
 mod schema;
 mod secrets;
 mod server;
+mod sessions;
 mod spool;
 mod tls;
 mod tokens;

@@ -25,6 +25,7 @@ async fn show(config: &Config, hash: Hash32, seed: u8, at: i64) -> Refreshed {
         hash: &hash,
         seed: [seed; 32],
         successor: &next,
+        mail: true,
     };
     config.refresh(&By::system(), &shown, Millis(at)).await.unwrap()
 }

@@ -41,13 +41,6 @@ impl Config {
         tenant::commit(transaction, doing).await
     }
 
-    /// The living session with this token, which counts as seen now.
-    pub async fn session_access(&self, token_hash: &Hash32, now: Millis) -> Result<Option<SessionRow>, PostgresError> {
-        let sql = include_str!("../sql/session_access.sql");
-        let found = self.ask("find a session", sql, &[&token_hash.as_slice(), &now.0]).await?;
-        found.first().map(read_session).transpose()
-    }
-
     /// Ends a session; ending one that is gone is no error.
     pub async fn end_session(&self, tenant: TenantId, by: &By, user: UserId, token_hash: &Hash32) -> Result<(), PostgresError> {
         let deed = Deed::plain("session.end", "user", user);
@@ -55,15 +48,6 @@ impl Config {
         self.change(tenant, (by, &deed), "end a session", sql, &[&token_hash.as_slice()])
             .await
             .map(drop)
-    }
-
-    /// Deletes sessions that have run out; says how many.
-    pub async fn forget_dead_sessions(&self, now: Millis) -> Result<u64, PostgresError> {
-        let found = self
-            .ask("forget dead sessions", include_str!("../sql/forget_dead_sessions.sql"), &[&now.0])
-            .await?;
-        let count: i64 = found.first().map(|row| column(row, 0)).transpose()?.unwrap_or_default();
-        Ok(count.unsigned_abs())
     }
 }
 

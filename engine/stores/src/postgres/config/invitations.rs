@@ -18,6 +18,9 @@ use crate::postgres::{PostgresError, tenant};
 /// Somebody's mailbox gets no second mail about a forgotten password within this time.
 const RESET_PAUSE_MS: i64 = 60_000;
 
+/// Why an invitation is not accepted with a password.
+const BY_PROVIDER: &str = "people of this organisation come in by its own sign-in";
+
 /// What a mail is about: the topic of its job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Matter {
@@ -25,6 +28,8 @@ pub enum Matter {
     Invitation,
     /// A password was forgotten.
     PasswordReset,
+    /// A refresh token was shown twice; its subject is the person.
+    TokenReuse,
 }
 
 impl Matter {
@@ -33,12 +38,13 @@ impl Matter {
         match self {
             Matter::Invitation => "invitation",
             Matter::PasswordReset => "password_reset",
+            Matter::TokenReuse => "token_reuse",
         }
     }
 
     /// The matter of this name.
     pub fn parse(text: &str) -> Option<Matter> {
-        [Matter::Invitation, Matter::PasswordReset]
+        [Matter::Invitation, Matter::PasswordReset, Matter::TokenReuse]
             .into_iter()
             .find(|matter| matter.as_str() == text)
     }
@@ -59,7 +65,7 @@ pub struct Letter {
     pub invited_by: String,
     /// In which language (BCP 47).
     pub lang: String,
-    /// What it offers ends then.
+    /// What it offers ends then; of what offers nothing, when it was written.
     pub expires_at: Millis,
 }
 
@@ -201,10 +207,16 @@ impl Config {
         let sql = include_str!("../sql/accept_invitation.sql");
         let found = rows(&transaction, doing, sql, &[&id.0, &invited.token_hash.as_slice(), &now.0]).await?;
         must_exist(&found, doing)?;
+        let role = read_role(&found[0], 0)?;
+        // As at sign-in: where people come in by the organisation's own provider, a password lets owners in and nobody else.
+        let required = rows(&transaction, doing, include_str!("../sql/single_sign_on_required.sql"), &[]).await?;
+        if role != Some(Role::Owner) && required.first().map_or(Ok(false), |row| column(row, 0))? {
+            return Err(PostgresError::Conflict { doing, why: BY_PROVIDER });
+        }
         let new = NewUser {
             email: invited.email.to_owned(),
             name: invited.name.to_owned(),
-            role: read_role(&found[0], 0)?,
+            role,
             grants: read_grants(&found[0], 1)?,
             password_hash: SecretString::from(password_hash.expose_secret().to_owned()),
         };
@@ -291,6 +303,7 @@ impl Config {
         let sql = match matter {
             Matter::Invitation => include_str!("../sql/letter_of_invitation.sql"),
             Matter::PasswordReset => include_str!("../sql/letter_of_password_reset.sql"),
+            Matter::TokenReuse => include_str!("../sql/letter_of_token_reuse.sql"),
         };
         let found = self.ask_within(tenant, "write a mail", sql, &[&id, &now.0]).await?;
         let read = |row| {
@@ -313,6 +326,8 @@ impl Config {
         let sql = match matter {
             Matter::Invitation => include_str!("../sql/put_invitation_token.sql"),
             Matter::PasswordReset => include_str!("../sql/put_password_reset_token.sql"),
+            // It lets nobody in.
+            Matter::TokenReuse => return Ok(()),
         };
         must_exist(&self.ask_within(tenant, doing, sql, &[&id, &hash.as_slice()]).await?, doing)
     }
@@ -361,7 +376,14 @@ pub(super) async fn invite(
     Ok(id)
 }
 
-async fn post(transaction: &Transaction<'_>, tenant: TenantId, id: Uuid, matter: Matter, now: Millis) -> Result<(), PostgresError> {
+/// Posts a mail within a transaction.
+pub(super) async fn post(
+    transaction: &Transaction<'_>,
+    tenant: TenantId,
+    id: Uuid,
+    matter: Matter,
+    now: Millis,
+) -> Result<(), PostgresError> {
     let sql = include_str!("../sql/add_mail_job.sql");
     rows(transaction, "post a mail", sql, &[&tenant.0, &id, &matter.as_str(), &now.0])
         .await

@@ -7,7 +7,7 @@ use trunkline_core::instant::Millis;
 use uuid::Uuid;
 
 use super::second_factor::{Proof, Proved};
-use super::{Config, audit, column, must_exist, rows};
+use super::{Config, audit, column, must_exist, rows, sessions};
 use crate::postgres::row::{Hash32, Opening, OpeningListed};
 use crate::postgres::{PostgresError, tenant};
 
@@ -43,6 +43,8 @@ impl Config {
             tenant::commit(transaction, doing).await?;
             return Ok(proved);
         }
+        // A cookie from before sees nothing of it (S-113).
+        sessions::renew(&transaction, user, Some(&opener.session_hash)).await?;
         let opening = OpeningId(Uuid::now_v7());
         let about = serde_json::json!({ "opening": opening.to_string(), "reason": reason, "until_ms": expires_at.0 });
         let deed = Deed::plain("organisation.open", "organisation", id).after(&about);

@@ -10,7 +10,7 @@ use trunkline_core::instant::Millis;
 
 use super::grants::{put_grants, read_grants, shown};
 use super::identity::read_role;
-use super::{Config, audit, column, must_exist, rows};
+use super::{Config, audit, column, must_exist, rows, sessions};
 use crate::postgres::row::{Hash32, PersonState, Span, UserListed};
 use crate::postgres::{PostgresError, tenant};
 
@@ -57,6 +57,8 @@ impl Config {
         rows(&transaction, doing, sql, &[&user.0, &word, &after.disabled]).await?;
         put_grants(&transaction, tenant, user, &after.grants).await?;
         check_owners(&transaction, before, doing).await?;
+        // What was open in a browser goes on, with what may be done now and with another secret.
+        sessions::renew(&transaction, user, None).await?;
         if after.disabled && !before.disabled {
             rows(&transaction, doing, include_str!("../sql/end_sessions_of.sql"), &[&user.0]).await?;
         }

@@ -153,6 +153,7 @@ impl Config {
             let codes: Vec<&[u8]> = codes.iter().map(|code| code.as_slice()).collect();
             let sql = include_str!("../sql/create_recovery_codes.sql");
             rows(&transaction, doing, sql, &[&tenant.0, &user.0, &codes]).await?;
+            sessions::renew(&transaction, user, None).await?;
             let deed = Deed::plain("second_factor.enable", "user", user);
             audit::append(&transaction, tenant, by, &deed).await?;
         }

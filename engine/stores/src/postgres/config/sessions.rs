@@ -1,4 +1,4 @@
-//! Where somebody is signed in, and ending that.
+//! Sessions: whose one is, where somebody is signed in, other secrets for the same session, and its end.
 
 use deadpool_postgres::Transaction;
 use trunkline_core::audit::{By, Deed};
@@ -6,9 +6,10 @@ use trunkline_core::id::{TenantId, UserId};
 use trunkline_core::instant::Millis;
 use uuid::Uuid;
 
+use super::identity::read_session;
 use super::{Config, column, must_exist, rows};
 use crate::postgres::PostgresError;
-use crate::postgres::row::{Hash32, NewSession};
+use crate::postgres::row::{Hash32, NewSession, SessionRow};
 
 /// A living session, as its owner sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +30,76 @@ pub struct SessionListed {
     pub api: bool,
 }
 
+/// A living session of a browser.
+#[derive(Debug, Clone)]
+pub struct SessionFound {
+    /// Whose, and what they may do.
+    pub row: SessionRow,
+    /// The secret that was shown.
+    pub secret: Secret,
+}
+
+/// How the secret of a session stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Secret {
+    /// It goes on.
+    Holds,
+    /// The person may do other things than when it was given out, or has proved more: the next one is due ([`Config::renew_session`]).
+    Due,
+    /// It was followed a moment ago by one that this makes, together with it.
+    Followed([u8; 32]),
+}
+
+/// The next secret of a session.
+#[derive(Debug, Clone, Copy)]
+pub struct Renewal {
+    /// Hash of the present one.
+    pub before: Hash32,
+    /// Hash of the next one.
+    pub after: Hash32,
+    /// What made it.
+    pub seed: [u8; 32],
+    /// The present one is taken until then, for requests that are under way.
+    pub until: Millis,
+}
+
 impl Config {
+    /// The living session with this token, which counts as seen now. One that has run out is gone for good.
+    pub async fn session_access(&self, token_hash: &Hash32, now: Millis) -> Result<Option<SessionFound>, PostgresError> {
+        let sql = include_str!("../sql/session_access.sql");
+        let found = self.ask("find a session", sql, &[&token_hash.as_slice(), &now.0]).await?;
+        let Some(row) = found.first() else { return Ok(None) };
+        let malformed = |_| PostgresError::Misconfigured("the seed of a session has not 32 bytes".into());
+        let secret = match (column::<bool>(row, 10)?, column::<Option<&[u8]>>(row, 11)?) {
+            (_, Some(seed)) => Secret::Followed(seed.try_into().map_err(malformed)?),
+            (true, None) => Secret::Due,
+            (false, None) => Secret::Holds,
+        };
+        Ok(Some(SessionFound {
+            row: read_session(row)?,
+            secret,
+        }))
+    }
+
+    /// Gives a session whose next secret is due that secret; false: another request did so first.
+    pub async fn renew_session(&self, renewal: &Renewal, now: Millis) -> Result<bool, PostgresError> {
+        let sql = include_str!("../sql/renew_session.sql");
+        let (before, after, seed) = (renewal.before.as_slice(), renewal.after.as_slice(), renewal.seed.as_slice());
+        let found = self
+            .ask("renew a session", sql, &[&before, &after, &seed, &now.0, &renewal.until.0])
+            .await?;
+        found.first().map_or(Ok(false), |row| column(row, 0))
+    }
+
+    /// Deletes sessions that have run out; says how many.
+    pub async fn forget_dead_sessions(&self, now: Millis) -> Result<u64, PostgresError> {
+        let found = self
+            .ask("forget dead sessions", include_str!("../sql/forget_dead_sessions.sql"), &[&now.0])
+            .await?;
+        let count: i64 = found.first().map(|row| column(row, 0)).transpose()?.unwrap_or_default();
+        Ok(count.unsigned_abs())
+    }
+
     /// Living sessions of a user, the one used last first.
     pub async fn sessions_of(
         &self,
@@ -72,6 +142,13 @@ impl Config {
         let ended = self.change(tenant, (by, &deed), "end sessions", sql, parameters).await?;
         Ok(ended.len() as u64)
     }
+}
+
+/// From their next request on, sessions of a user, or only `one`, have another secret: for whoever may do other things from now on (S-113).
+pub(super) async fn renew(transaction: &Transaction<'_>, user: UserId, one: Option<&Hash32>) -> Result<(), PostgresError> {
+    let sql = include_str!("../sql/renew_sessions_of.sql");
+    let one = one.map(|hash| hash.as_slice());
+    rows(transaction, "renew sessions", sql, &[&user.0, &one]).await.map(drop)
 }
 
 /// What a session lives by.

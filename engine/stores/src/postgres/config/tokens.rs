@@ -8,6 +8,7 @@ use trunkline_core::instant::Millis;
 use uuid::Uuid;
 
 use super::identity::read_session;
+use super::invitations::{Matter, post};
 use super::second_factor::{Proof, Proved};
 use super::{Config, audit, column, rows, sessions};
 use crate::postgres::row::{Hash32, NewSession, SessionRow};
@@ -65,6 +66,8 @@ pub struct Shown<'a> {
     pub seed: [u8; 32],
     /// The hash of its successor by a seed.
     pub successor: &'a (dyn Fn(&[u8; 32]) -> Hash32 + Sync),
+    /// The person is told by mail when it came a second time; false where no mail goes out.
+    pub mail: bool,
 }
 
 impl Config {
@@ -140,6 +143,8 @@ impl Config {
         let Some(row) = kept.first() else { return Ok(Refreshed::Unknown) };
         let (used, seed): (Option<i64>, Option<&[u8]>) = (column(row, 0)?, column(row, 1)?);
         let Some(session) = find(&transaction, id, now, doing).await? else {
+            // One that has run out is deleted.
+            tenant::commit(transaction, doing).await?;
             return Ok(Refreshed::Unknown);
         };
         let seed = match (used, seed) {
@@ -158,6 +163,10 @@ impl Config {
                 rows(&transaction, doing, include_str!("../sql/end_api_session.sql"), &[&id]).await?;
                 let deed = Deed::plain("session.reuse", "user", session.row.user).after(&json!({ "session": id }));
                 audit::append(&transaction, tenant, by, &deed).await?;
+                // Whose token is in other hands has to know, and is where mail reaches them.
+                if shown.mail {
+                    post(&transaction, tenant, session.row.user.0, Matter::TokenReuse, now).await?;
+                }
                 tenant::commit(transaction, doing).await?;
                 return Ok(Refreshed::Reused { tenant });
             }

@@ -1,5 +1,8 @@
--- A living session of the API with everything its person may do; it counts as seen, at most once a minute.
-WITH seen AS (
+-- A living session of the API with everything its person may do; it counts as seen, at most once a minute. One that has run out is deleted,
+-- so that no clock that is set back revives it.
+WITH ended AS (
+    DELETE FROM sessions WHERE id = $1 AND kind = 'api' AND (expires_ms <= $2 OR last_seen_ms + idle_ms <= $2)
+), seen AS (
     UPDATE sessions SET last_seen_ms = $2
     WHERE id = $1 AND kind = 'api' AND expires_ms > $2 AND last_seen_ms + idle_ms > $2 AND last_seen_ms + 60000 <= $2
 )

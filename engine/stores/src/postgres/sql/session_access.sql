@@ -1,1 +1,1 @@
-SELECT tenant, user_id, email, name, role, created_ms, expires_ms, grants, has_factor, needs_factor FROM session_access($1, $2)
+SELECT tenant, user_id, email, name, role, created_ms, expires_ms, grants, has_factor, needs_factor, renew, seed FROM session_access($1, $2)

@@ -1,0 +1,1 @@
+SELECT renew_session($1, $2, $3, $4, $5)
