@@ -30,6 +30,9 @@ use crate::mailbox;
 /// Longest wait for something that the product does by itself (an event on a board, a row in ClickHouse).
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Streams that one credential may have open in tests.
+pub const STREAMS_EACH_MAX: usize = 30;
+
 /// The running product.
 pub struct App {
     /// Pages and API.
@@ -110,6 +113,10 @@ pub fn program(data: &Path) -> Command {
     for whose in ["KEY", "PERSON", "ADDRESS"] {
         command.env(format!("TRUNKLINE_LIMITS__{whose}_PER_SECOND"), "0");
     }
+    // Tests keep the first cookie that they get, also over a change of roles; those about its end say so.
+    command.env("TRUNKLINE_SESSION__RENEWAL_GRACE_SECONDS", "600");
+    // Few enough to be reached by a test (S-093), and more than any other opens with one credential.
+    command.env("TRUNKLINE_SERVER__STREAMS_EACH_MAX", STREAMS_EACH_MAX.to_string());
     // The provider of the tests of single sign-on is on this machine.
     command.env("TRUNKLINE_SINGLE_SIGN_ON__ALLOW_PRIVATE_NETWORKS", "true");
     for setting in ["SERVER", "INTAKE", "ADMIN"] {
@@ -121,6 +128,11 @@ pub fn program(data: &Path) -> Command {
 impl App {
     /// Starts the product in `data`; `forget` removes the directory when this process ends.
     pub fn start(data: &Path, forget: bool, settings: &[(&str, &str)]) -> App {
+        App::start_heard(data, forget, settings, |_| {})
+    }
+
+    /// The same; every line of its log is told to `heard`.
+    pub fn start_heard(data: &Path, forget: bool, settings: &[(&str, &str)], heard: impl Fn(String) + Send + 'static) -> App {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut child = program(data)
             .arg("serve")
@@ -138,6 +150,7 @@ impl App {
                 _ => seen.push(line),
             }
         };
+        seen.into_iter().for_each(&heard);
         let pid = child.id();
         // Its log must be read on, or it would wait for room in the pipe; and its end must be waited for, or it stays a zombie.
         let log = Arc::new(Mutex::new(String::new()));
@@ -149,6 +162,7 @@ impl App {
                 if loud {
                     eprintln!("{line}");
                 }
+                heard(line);
             }
             let _ = child.wait();
         });

@@ -4,6 +4,8 @@
 mod house;
 mod http;
 mod identity;
+mod log;
+mod machine;
 mod supply;
 mod words;
 

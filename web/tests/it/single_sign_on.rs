@@ -398,6 +398,34 @@ async fn where_it_is_required_passwords_are_for_owners() {
 }
 
 #[tokio::test]
+async fn where_it_is_required_an_invitation_is_not_accepted_with_a_password() {
+    let company = Company::new(None, true).await;
+    let owner = crate::people::Somebody::with(&company.line, Role::Owner).await;
+    for (role, expected) in [("viewer", StatusCode::FORBIDDEN), ("owner", StatusCode::SEE_OTHER)] {
+        let email = company.address(role);
+        let draft = json!({ "email": email, "name": "Eva", "role": role });
+        let (status, _, made) = owner.ask(reqwest::Method::POST, "/v1/invitations", None, Some(draft)).await;
+        assert_eq!(status, StatusCode::CREATED, "{made}");
+        let code = crate::mailbox::code(&crate::mailbox::mail(&email, 1).await.link());
+        let form: String = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs([("code", code.as_str()), ("email", &email), ("name", "Eva"), ("password", PASSWORD)])
+            .finish();
+        let request = browser().post(app().url("/invitation"));
+        let request = request.header("content-type", "application/x-www-form-urlencoded");
+        let answer = request.body(form).send().await.unwrap();
+        assert_eq!(answer.status(), expected, "{role}");
+        assert_eq!(
+            cookie(&answer).is_some(),
+            role == "owner",
+            "as at sign-in, a password lets owners in and nobody else"
+        );
+        // The invitation of who was refused stays open for the provider's way.
+        let there = company.line.config.user_by_email(&email).await.unwrap();
+        assert_eq!(there.is_some(), role == "owner");
+    }
+}
+
+#[tokio::test]
 async fn a_provider_is_set_only_when_it_answers_and_its_secret_is_never_shown() {
     let company = Company::new(None, false).await;
     let good = company.draft(None, false);

@@ -9,7 +9,7 @@ use reqwest::{Response, StatusCode};
 use serde_json::Value;
 use tokio::io::AsyncWriteExt as _;
 
-use crate::app::{Line, PATIENCE, app, client, event, fresh};
+use crate::app::{Line, PATIENCE, STREAMS_EACH_MAX, app, client, event, fresh};
 
 /// An open stream, read message by message.
 struct Listener {
@@ -226,4 +226,28 @@ async fn lv01_a_reader_that_takes_nothing_loses_its_connection() {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     assert!(begun.elapsed() > Duration::from_secs(10), "a dip of the network is no reason");
+}
+
+#[tokio::test]
+async fn s093_one_credential_has_so_many_streams_and_another_is_not_held_up() {
+    let line = app().line().await;
+    let (hasty, calm) = (line.api_key(&["live:read"]).await, line.api_key(&["live:read"]).await);
+    let mut open = Vec::new();
+    for _ in 0..STREAMS_EACH_MAX {
+        open.push(Listener::open(&line, &hasty, "board", None).await);
+    }
+    let one_more = || client().get(line.app.url("/v1/stream?topics=board")).bearer_auth(&hasty).send();
+    let refused = one_more().await.unwrap();
+    assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(refused.headers()["retry-after"], "5");
+    let problem: Value = refused.json().await.unwrap();
+    assert!(problem["detail"].as_str().unwrap().contains("live streams open"), "{problem}");
+    let _ = Listener::open(&line, &calm, "board", None).await;
+    // One is closed, and soon another one may be opened.
+    drop(open.pop());
+    let begun = Instant::now();
+    while one_more().await.unwrap().status() != StatusCode::OK {
+        assert!(begun.elapsed() < PATIENCE, "its place is not given back");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }

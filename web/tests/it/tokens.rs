@@ -23,6 +23,7 @@ use trunkline_web::settings::Environment;
 
 use crate::app::{App, Line, PATIENCE, app, client, now, program};
 use crate::identity::{PASSWORD, cookie, enter, person};
+use crate::mailbox::{mail, mails};
 use crate::second_factor::{code, enrolled};
 
 async fn ask(app: &App, path: &str, body: Value) -> (StatusCode, Value) {
@@ -294,7 +295,7 @@ async fn s104_to_s108_only_what_we_signed_for_ourselves_and_for_now_is_taken() {
 #[tokio::test]
 async fn s110_a_refresh_token_that_comes_again_ends_its_session() {
     let line = app().line().await;
-    let (_, first) = signed_in(&line, Role::Viewer).await;
+    let (email, first) = signed_in(&line, Role::Viewer).await;
     let (status, second) = refresh(&line, text(&first, "refresh_token")).await;
     assert_eq!(status, StatusCode::OK);
     assert_eq!(second["session_id"], first["session_id"]);
@@ -313,6 +314,15 @@ async fn s110_a_refresh_token_that_comes_again_ends_its_session() {
     let (_, found) = line.get(&auditor, "/v1/audit?action=session.reuse").await;
     assert_eq!(found["data"].as_array().unwrap().len(), 1, "{found}");
     assert!(app().metrics().await.contains("trunkline_refresh_reuse_total"));
+    // Whose it is learns of it, once, with what to do; the mail lets nobody in.
+    let told = mail(&email, 1).await;
+    assert_eq!(told.headers["subject"], "Access to your Trunkline account may have been copied");
+    assert!(
+        told.text.contains("was used a second time") && told.text.contains("change your password"),
+        "{told:?}"
+    );
+    assert!(told.link().ends_with("/account"), "{told:?}");
+    assert_eq!(mails(&email).len(), 1);
 }
 
 #[tokio::test]

@@ -9,6 +9,8 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use trunkline_connectors::webhook::Secret;
+use trunkline_core::audit::By;
+use trunkline_stores::postgres::row::NewUser;
 
 use crate::app::{App, Line, app, client, event, fresh};
 
@@ -97,6 +99,59 @@ async fn ask(line: &Line, key: &str, method: Method, path: &str, body: Value) ->
     let answer = request.json(&body).send().await.unwrap();
     let status = answer.status();
     (status, answer.json().await.unwrap_or(Value::Null))
+}
+
+/// Of a suspended organisation nothing goes out; what waited goes out when it is resumed.
+#[tokio::test]
+async fn a_suspended_organisation_sends_nothing_until_it_is_resumed() {
+    let data = tempfile::tempdir().unwrap().keep();
+    let inside = App::start(&data, true, &[("TRUNKLINE_WEBHOOKS__ALLOW_PRIVATE_NETWORKS", "true")]);
+    let own: &'static App = Box::leak(Box::new(inside));
+    let (line, other) = (own.line().await, own.line().await);
+    let receiver = Receiver::start(&[204]).await;
+    for line in [&line, &other] {
+        let key = line.api_key(&CONFIGURE).await;
+        let url = format!("http://127.0.0.1:{}/{}", receiver.port, line.tenant);
+        let new = json!({"url": url, "events": ["call.ended"]});
+        assert_eq!(
+            ask(line, &key, Method::POST, "/v1/webhook-endpoints", new).await.0,
+            StatusCode::CREATED
+        );
+    }
+    let petra = NewUser {
+        email: format!("{}@platform.invalid", fresh("petra")),
+        name: "Petra".to_owned(),
+        role: None,
+        grants: Vec::new(),
+        password_hash: SecretString::from("$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$aGFzaA"),
+    };
+    line.config.create_platform_admin(&By::operator(), &petra).await.unwrap();
+    let platform = line.config.platform().await.unwrap().unwrap();
+    let suspend = async |why: Option<&str>| {
+        let before = line.config.platform_organisations(Some(line.tenant)).await.unwrap().remove(0).state;
+        let mut after = before.clone();
+        after.suspended_at = why.map(|_| crate::app::now());
+        after.suspended_why = why.unwrap_or_default().to_owned();
+        let by = By::operator();
+        let changed = line.config.change_organisation(platform, &by, line.tenant, &before, &after);
+        changed.await.unwrap();
+    };
+    suspend(Some("has not paid")).await;
+    line.keep(&event("call_ended", &fresh("held"))).await;
+    // Its job is there before the other organisation's, which goes out.
+    let begun = std::time::Instant::now();
+    while line.config.jobs(line.tenant, None, 10).await.unwrap().is_empty() {
+        assert!(begun.elapsed() < crate::app::PATIENCE, "no job");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    other.keep(&event("call_ended", &fresh("sent"))).await;
+    let seen = receiver.until(1).await;
+    assert!(seen[0].head.contains(&other.tenant.to_string()), "{seen:?}");
+    let held = line.config.jobs(line.tenant, None, 10).await.unwrap();
+    assert!(held.len() == 1 && held[0].state == "queued", "{held:?}");
+    suspend(None).await;
+    let seen = receiver.until(2).await;
+    assert!(seen[1].head.contains(&line.tenant.to_string()), "{seen:?}");
 }
 
 fn call_analyzed(id: &str) -> Value {
