@@ -247,18 +247,17 @@ async fn s137_each_refusal_is_one_line_that_says_who_was_refused_what() {
         assert_eq!(answer.status(), expected, "{method} {path}");
         asked.insert(id, expected);
     }
-    for n in 0..BURST * 3 {
+    // All at once: one by one, a slow machine would take as long as the limit needs to let the next one in.
+    let hasted = (0..BURST * 3).map(|_| async {
         let id = fresh("hasty");
-        let request = client()
-            .get(HEARD.app.url("/v1/board"))
-            .bearer_auth(&hasty)
-            .header("x-request-id", &id);
-        let status = request.send().await.unwrap().status();
-        if status == StatusCode::TOO_MANY_REQUESTS {
-            asked.insert(id, status);
-            break;
+        let request = client().get(HEARD.app.url("/v1/board")).bearer_auth(&hasty);
+        let answer = request.header("x-request-id", &id).send().await;
+        (id, answer.map(|answer| answer.status()))
+    });
+    for (id, status) in futures::future::join_all(hasted).await {
+        if let Ok(StatusCode::TOO_MANY_REQUESTS) = status {
+            asked.insert(id, StatusCode::TOO_MANY_REQUESTS);
         }
-        assert_eq!(status, StatusCode::OK, "{n}");
     }
     assert!(
         asked.values().any(|status| *status == StatusCode::TOO_MANY_REQUESTS),

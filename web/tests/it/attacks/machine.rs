@@ -174,17 +174,20 @@ async fn s143_without_postgres_nobody_is_allowed_anything() {
             for (method, path) in &asked {
                 let request = opened.request(method.clone(), own.url(path)).header(*name, value);
                 let request = request.json(&json!({ "name": "Shop", "time_zone": "UTC" }));
+                let request = request.timeout(PATIENCE * 2);
                 requests.push(async move {
-                    (
-                        *who,
-                        *path,
-                        request.timeout(PATIENCE * 2).send().await.map(|answer| answer.status()),
-                    )
+                    loop {
+                        match request.try_clone().unwrap().send().await {
+                            Ok(answer) if answer.status() != StatusCode::REQUEST_TIMEOUT => return (*who, *path, answer.status()),
+                            Ok(_) => {}
+                            // On a slow machine a request comes too late: the server has given it up, nothing was asked.
+                            Err(error) => assert!(error.is_request() && !error.is_timeout(), "{what}: {who} {path}: {error}"),
+                        }
+                    }
                 });
             }
         }
         for (who, path, status) in futures::future::join_all(requests).await {
-            let status = status.unwrap_or_else(|error| panic!("{what}: {who} {path}: {error}"));
             assert!(expected(status), "{what}: {who} {path}: {status}");
         }
     };
