@@ -9,7 +9,7 @@ pub mod partitioner;
 pub mod postgres;
 
 pub use compacted::CompactedTopic;
-pub use installation::{recognise, take};
+pub use installation::{known, recognise, take};
 
 use std::sync::Arc;
 

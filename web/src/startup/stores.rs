@@ -10,13 +10,16 @@ use trunkline_stores::clickhouse::door::{DoorOptions, Engine};
 use trunkline_stores::clickhouse::{Analytics, AnalyticsOptions};
 use trunkline_stores::log::kafka::KafkaLog;
 use trunkline_stores::log::postgres::{LogOptions, PostgresLog};
-use trunkline_stores::log::{EventLog, recognise};
+use trunkline_stores::log::{EventLog, known, recognise};
 use trunkline_stores::postgres::{Config, Database, EmbeddedOptions, EmbeddedPostgres, PostgresOptions, migrate};
 
 use super::kafka;
 use super::roles::{ProcessRole, need_analytics};
 use super::secrets::open_config;
 use crate::settings::{LogStore, Settings};
+
+/// Exit code when the log that was away turns out to be another one, or to have settings that lose events.
+const LOG_REFUSED: i32 = 78;
 
 /// Name of the engine's library.
 const LIBRARY: &str = "libchdb.so";
@@ -54,7 +57,7 @@ impl Stores {
         let steps = migrate(&postgres.options).await.context("bring the Postgres schema up to date")?;
         let config = open_config(settings, &postgres).await?;
         tracing::info!(steps = steps.len(), embedded = postgres.is_embedded(), "Postgres is ready");
-        let log = open_log(settings, config.database()).await.context("open the event log")?;
+        let log = await_log(settings, config.database()).await.context("open the event log")?;
         let clickhouse = match need_analytics(roles) {
             true => Some(open_analytics(settings).await?),
             false => None,
@@ -199,6 +202,30 @@ impl ClickHouse {
 pub async fn open_log(settings: &Settings, database: &Database) -> anyhow::Result<Arc<dyn EventLog>> {
     let log = open_any_log(settings, database).await?;
     recognise(database, log.identity()).await?;
+    Ok(log)
+}
+
+/// The same for a process that can do without it for a while: a Kafka that this installation has worked with before may be away. Then pages
+/// show what other stores have, events are spooled, and the groups join when it is back.
+async fn await_log(settings: &Settings, database: &Database) -> anyhow::Result<Arc<dyn EventLog>> {
+    let known = match settings.log.store {
+        LogStore::Kafka => known(database).await?,
+        LogStore::Postgres => None,
+    };
+    let Some(identity) = known else {
+        // The first start makes the topic, and a log in Postgres is there whenever the configuration is.
+        return open_log(settings, database).await;
+    };
+    let log = Arc::new(KafkaLog::open_known(kafka::options(settings), identity).await?);
+    recognise(database, log.identity()).await?;
+    let awaited = log.clone();
+    tokio::spawn(async move {
+        if let Err(error) = awaited.find().await {
+            // What would have refused the start had the log been there.
+            tracing::error!(%error, "leaving, because the event log that has come may not be used");
+            std::process::exit(LOG_REFUSED);
+        }
+    });
     Ok(log)
 }
 

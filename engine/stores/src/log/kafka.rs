@@ -16,8 +16,9 @@ mod topic;
 mod voice;
 mod writer;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -29,7 +30,14 @@ use self::reader::Reader;
 use self::subscription::KafkaSubscription;
 use self::topic::Purpose;
 use self::writer::Writer;
+use super::installation::another;
 use super::{AppendError, CompactedTopic, EventLog, LogError, LogRecord, Position, Subscription};
+
+/// Longest wait for any answer when the log is known and may be away: a process that can spool should soon take events.
+const LOOK_WAIT_MAX: Duration = Duration::from_secs(3);
+
+/// Between two looks for a log that is away; the client itself connects again every second.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// The log in one topic.
 pub struct KafkaLog {
@@ -37,34 +45,91 @@ pub struct KafkaLog {
     identity: String,
     writer: Arc<Writer>,
     reader: Arc<Reader>,
+    /// What came of looking at the topic: it is the log we take it for, or why it may not be used. Nothing while it is away since our start.
+    seen: OnceLock<Result<(), String>>,
     closed: AtomicBool,
 }
 
 impl KafkaLog {
     /// Connects, makes the topic when it is missing, and refuses a topic or broker that would lose events.
     pub async fn open(options: KafkaOptions) -> Result<KafkaLog, LogError> {
-        if options.partitions == 0 || options.replication == 0 {
-            return Err(LogError::Misconfigured("a log has at least one partition and one copy".into()));
-        }
         blocking(move || {
-            let identity = topic::ensure(&options, Purpose::Log)?;
-            let writer = Arc::new(Writer::new(options.clone(), Purpose::Log)?);
-            let reader = Arc::new(Reader::new(options.clone())?);
-            Ok(KafkaLog {
-                options,
-                identity,
-                writer,
-                reader,
-                closed: AtomicBool::new(false),
-            })
+            let identity = topic::ensure(checked(&options)?, Purpose::Log)?;
+            KafkaLog::over(options, identity, OnceLock::from(Ok(())))
         })
         .await
+    }
+
+    /// The same for a log that was worked with before, by its identity. When it is away it is opened all the same, and takes and gives
+    /// nothing until [`KafkaLog::find`] has seen that it is that log and has the settings it needs.
+    pub async fn open_known(options: KafkaOptions, identity: String) -> Result<KafkaLog, LogError> {
+        blocking(move || {
+            let looked = topic::look(checked(&options)?, LOOK_WAIT_MAX).and_then(|()| topic::ensure(&options, Purpose::Log));
+            match looked {
+                Ok(identity) => KafkaLog::over(options, identity, OnceLock::from(Ok(()))),
+                Err(LogError::Unavailable(reason)) => {
+                    tracing::warn!(reason, "Kafka is away; what comes is spooled, and read when Kafka is back");
+                    KafkaLog::over(options, identity, OnceLock::new())
+                }
+                Err(error) => Err(error),
+            }
+        })
+        .await
+    }
+
+    /// Returns once the log has been seen, at once if it was there when it was opened; an error when what came may not be used.
+    pub async fn find(&self) -> Result<(), LogError> {
+        while self.seen.get().is_none() && !self.closed.load(Ordering::Acquire) {
+            let options = self.options.clone();
+            // The short look first: a process that is asked to stop waits for whatever blocks.
+            let look = move || topic::look(&options, LOOK_WAIT_MAX).and_then(|()| topic::ensure(&options, Purpose::Log));
+            let seen = match blocking(look).await {
+                Ok(identity) if identity == self.identity => Ok(()),
+                Ok(identity) => Err(another(&self.identity, &identity)),
+                Err(LogError::Unavailable(reason)) => {
+                    tracing::debug!(reason, "Kafka is still away");
+                    tokio::time::sleep(LOOK_AGAIN).await;
+                    continue;
+                }
+                Err(LogError::Misconfigured(sentence)) => Err(sentence),
+                Err(error) => Err(error.to_string()),
+            };
+            // Nobody else looks; the first word stands anyhow.
+            let _ = self.seen.set(seen);
+        }
+        match self.seen.get() {
+            Some(Err(sentence)) => Err(LogError::Misconfigured(sentence.clone())),
+            _ => Ok(()),
+        }
+    }
+
+    fn over(options: KafkaOptions, identity: String, seen: OnceLock<Result<(), String>>) -> Result<KafkaLog, LogError> {
+        let writer = Arc::new(Writer::new(options.clone(), Purpose::Log)?);
+        let reader = Arc::new(Reader::new(options.clone())?);
+        Ok(KafkaLog {
+            options,
+            identity,
+            writer,
+            reader,
+            seen,
+            closed: AtomicBool::new(false),
+        })
+    }
+
+    /// Nothing may be asked of a log, or given to it, before it is known to be ours.
+    fn is_seen(&self) -> Result<(), LogError> {
+        match self.seen.get() {
+            Some(Ok(())) => Ok(()),
+            Some(Err(sentence)) => Err(LogError::Misconfigured(sentence.clone())),
+            None => Err(LogError::Unavailable("Kafka has not answered since this process started".into())),
+        }
     }
 
     async fn ask<T: Send + 'static>(&self, question: impl FnOnce(&Reader) -> Result<T, LogError> + Send + 'static) -> Result<T, LogError> {
         if self.closed.load(Ordering::Acquire) {
             return Err(LogError::Unavailable("it has been closed".into()));
         }
+        self.is_seen()?;
         let reader = self.reader.clone();
         blocking(move || question(&reader)).await
     }
@@ -81,6 +146,7 @@ impl EventLog for KafkaLog {
     }
 
     async fn append(&self, key: &str, bytes: Bytes) -> Result<Position, AppendError> {
+        self.is_seen().map_err(|error| AppendError::Unavailable(error.to_string()))?;
         self.writer.append(key, &bytes).await
     }
 
@@ -131,6 +197,13 @@ impl EventLog for KafkaLog {
         if let Err(error) = flushed {
             tracing::error!(%error, "closing the event log broke off");
         }
+    }
+}
+
+fn checked(options: &KafkaOptions) -> Result<&KafkaOptions, LogError> {
+    match options.partitions == 0 || options.replication == 0 {
+        true => Err(LogError::Misconfigured("a log has at least one partition and one copy".into())),
+        false => Ok(options),
     }
 }
 

@@ -13,6 +13,7 @@ mod door_durability;
 mod embedded;
 mod engine;
 mod log_kafka;
+mod log_kafka_away;
 mod log_postgres;
 mod log_suite;
 mod people;

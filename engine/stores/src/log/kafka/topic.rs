@@ -52,6 +52,13 @@ pub(super) fn ensure(options: &KafkaOptions, purpose: Purpose) -> Result<String,
     identity::of(&admin, &options.topic, ANSWER_WAIT_MAX)
 }
 
+/// Whether any broker answers within `wait`. Blocks.
+pub(super) fn look(options: &KafkaOptions, wait: Duration) -> Result<(), LogError> {
+    let admin = AdminClient::from_config_and_context(&settings::admin(options)?, Voice).map_err(|error| unusable(&error))?;
+    let answer = admin.inner().fetch_metadata(Some(&options.topic), wait);
+    answer.map(drop).map_err(|error| away(&error))
+}
+
 /// The settings the topic of raw events is made with, and those of them that are read back.
 fn wanted_of_log(options: &KafkaOptions) -> Vec<(&'static str, String)> {
     let mut list = vec![
