@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use trunkline_benches::{board, chaos, consume, door, memory, restart};
+use trunkline_benches::{board, chaos, consume, door, guarantees, members, memory, outage, restart};
 
 /// How fast, beside what.
 #[derive(Debug, Parser)]
@@ -30,6 +30,18 @@ enum Bench {
     ClickhouseDoor(chaos::ClickHouseDoor),
     /// Bytes that a live call takes beyond what was said.
     Memory(memory::Memory),
+    /// Throughput with checkpoints and intents, beside the same without them.
+    Guarantees(guarantees::Guarantees),
+    /// One run as a process (started by `guarantees`).
+    #[command(hide = true)]
+    GuardedNode(guarantees::GuardedNode),
+    /// Times of partitions that stay while a second node comes and goes.
+    Members(members::Members),
+    /// The second node as a process (started by `members`).
+    #[command(hide = true)]
+    MemberNode(members::MemberNode),
+    /// Kafka or ClickHouse stands still for minutes while events go on, and comes back.
+    Outage(outage::Outage),
     /// Time from `kill -9` of the only live node to a right board.
     Restart(restart::Restart),
     /// The live node as a process under test (started by `restart`).
@@ -51,6 +63,11 @@ fn main() -> Result<()> {
         Bench::Chaos(chaos) => runtime()?.block_on(chaos.run()),
         Bench::ClickhouseDoor(door) => runtime()?.block_on(door.run()),
         Bench::Memory(memory) => runtime()?.block_on(memory.run()),
+        Bench::Guarantees(guarantees) => runtime()?.block_on(guarantees.run()),
+        Bench::GuardedNode(node) => runtime()?.block_on(node.run()),
+        Bench::Members(members) => runtime()?.block_on(members.run()),
+        Bench::MemberNode(node) => runtime()?.block_on(node.run()),
+        Bench::Outage(outage) => runtime()?.block_on(outage.run()),
         Bench::Restart(restart) => runtime()?.block_on(restart.run()),
         Bench::LiveNode(node) => runtime()?.block_on(node.run()),
         Bench::NullNode(node) => node.run(),

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep, sleep_until};
 use trunkline_core::door;
 use trunkline_core::record::Source;
-use trunkline_stores::log::EventLog;
+use trunkline_stores::log::{EventLog, Position};
 
 use crate::directory::{TENANT, WORKSPACE};
 use crate::{cpu, median, sample};
@@ -246,15 +246,15 @@ impl Restart {
     }
 }
 
-async fn append(log: &Arc<dyn EventLog>, call: usize, step: usize, size: usize) -> Result<()> {
+/// Appends the `step`-th event of a call; where it stands.
+pub(crate) async fn append(log: &Arc<dyn EventLog>, call: usize, step: usize, size: usize) -> Result<Position> {
     let body = match step {
         0 => sample::started(call),
         step => sample::updated(call, step, size),
     };
     let (routed, body) = door::route(body);
     let record = door::record(routed, body, sample::clock(), TENANT, WORKSPACE, Source::Webhook);
-    log.append(&record.header.key, record.encode()).await.context("append an event")?;
-    Ok(())
+    log.append(&record.header.key, record.encode()).await.context("append an event")
 }
 
 /// Updates of calls chosen at random, open loop.

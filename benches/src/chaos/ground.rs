@@ -1,10 +1,12 @@
 //! All parts of a run, as processes: how they are started, told of each other, and made to suffer.
 
 mod broker;
+mod command_line;
+mod small_disk;
 mod suffering;
 
 use std::fmt;
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::DirBuilder;
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
@@ -26,7 +28,8 @@ use trunkline_web::identity::password::Passwords;
 use trunkline_web::settings::Environment;
 
 use self::broker::Broker;
-use super::clickhouse::PASSWORD;
+use self::command_line::{Template, clickhouse};
+use self::small_disk::SmallDisk;
 use super::process::Process;
 use super::wire::Wire;
 
@@ -37,7 +40,7 @@ const READY_WITHIN: Duration = Duration::from_secs(240);
 const PARTITIONS: u32 = 8;
 
 /// Who the nodes are at ClickHouse.
-const CLICKHOUSE_USER: &str = "trunkline";
+pub const CLICKHOUSE_USER: &str = "trunkline";
 
 /// What can suffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +76,8 @@ struct Addresses {
 
 struct Inner {
     nodes: Vec<Mutex<Option<Process>>>,
+    /// Of each node, where its spool is; none: it has the disk of everything else.
+    disks: Vec<SmallDisk>,
     kafka: Mutex<Broker>,
     postgres: Mutex<EmbeddedPostgres>,
     postgres_wire: Wire,
@@ -83,6 +88,17 @@ struct Inner {
 /// What can be made to suffer; cheap to share.
 #[derive(Clone)]
 pub struct Parts(Arc<Inner>);
+
+/// What processes are made from.
+#[derive(Debug, Clone, Copy)]
+pub struct Programs<'a> {
+    /// The product.
+    pub binary: &'a Path,
+    /// The script that starts a broker.
+    pub kafka: &'a Path,
+    /// The ClickHouse engine's library.
+    pub library: &'a Path,
+}
 
 /// The whole set-up.
 pub struct Ground {
@@ -97,19 +113,19 @@ pub struct Ground {
     parts: Parts,
 }
 
+/// A small disk of a node, in the run's directory.
+fn spool_of(node: usize) -> String {
+    format!("spool-{node}")
+}
+
 fn free_address() -> Result<SocketAddr> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }
 
-fn said(directory: &Path, name: &str) -> Result<File> {
-    let path = directory.join(format!("{name}.log"));
-    let opened = OpenOptions::new().create(true).append(true).open(&path);
-    opened.with_context(|| format!("open {}", path.display()))
-}
-
 impl Ground {
     /// Starts everything in `directory` and waits until every node is ready.
-    pub async fn lay(directory: &Path, binary: &Path, kafka: &Path, library: &Path, nodes: u16) -> Result<Ground> {
+    pub async fn lay(directory: &Path, programs: &Programs<'_>, nodes: u16, small_disk_mib: Option<u32>) -> Result<Ground> {
+        let Programs { binary, kafka, library } = *programs;
         let broker = Broker::start(kafka, directory).await?;
         let brokers = format!("127.0.0.1:{}", broker.port);
         let postgres = EmbeddedPostgres::start(&EmbeddedOptions::new(directory.join("ground"))).await?;
@@ -155,6 +171,10 @@ impl Ground {
                 })
             })
             .collect::<Result<_>>()?;
+        let mut disks = Vec::new();
+        for (node, mib) in (0..nodes).filter_map(|node| Some((node, small_disk_mib?))) {
+            disks.push(SmallDisk::make(&directory.join(spool_of(node.into())), mib).await?);
+        }
         let mut ground = Ground {
             directory: directory.to_owned(),
             secrets,
@@ -164,6 +184,7 @@ impl Ground {
             addresses,
             parts: Parts(Arc::new(Inner {
                 nodes: Vec::new(),
+                disks,
                 kafka: Mutex::new(broker),
                 postgres: Mutex::new(postgres),
                 postgres_wire,
@@ -186,6 +207,11 @@ impl Ground {
     /// Where events are taken.
     pub fn intakes(&self) -> Vec<SocketAddr> {
         self.addresses.iter().map(|addresses| addresses.intake).collect()
+    }
+
+    /// Where a node's pages and API are.
+    pub fn site(&self, node: usize) -> SocketAddr {
+        self.addresses[node].site
     }
 
     /// What can suffer.
@@ -282,13 +308,16 @@ impl Ground {
             directory: self.directory.clone(),
             name: name.clone(),
         };
-        let own = [
+        let mut own = vec![
             format!("server.bind={}", addresses.site),
             format!("intake.bind={}", addresses.intake),
             format!("admin.bind={}", addresses.admin),
             format!("kafka.member={name}"),
             format!("data.directory={}", self.directory.join(&name).display()),
         ];
+        if !self.parts.0.disks.is_empty() {
+            own.push(format!("spool.directory={}", self.directory.join(spool_of(number)).display()));
+        }
         for setting in self.settings.iter().chain(&own) {
             template.arguments.extend(["--set".to_owned(), setting.clone()]);
         }
@@ -304,48 +333,6 @@ impl Ground {
             .args(["--set", &format!("data.directory={}", self.directory.join(name).display())])
             .env("TRUNKLINE_CLICKHOUSE__PASSWORD", &self.password);
     }
-}
-
-/// A command line that can be made again and again.
-struct Template {
-    binary: PathBuf,
-    arguments: Vec<String>,
-    password: String,
-    directory: PathBuf,
-    name: String,
-}
-
-impl Template {
-    fn make(&self) -> Result<Command> {
-        let mut command = Command::new(&self.binary);
-        command
-            .args(&self.arguments)
-            .env("TRUNKLINE_CLICKHOUSE__PASSWORD", &self.password)
-            .stdin(Stdio::null())
-            .stdout(said(&self.directory, &self.name)?)
-            .stderr(said(&self.directory, &self.name)?);
-        Ok(command)
-    }
-}
-
-fn clickhouse(directory: &Path, library: &Path, door: SocketAddr, password: &str) -> Result<Process> {
-    let program = std::env::current_exe().context("find own program")?;
-    let (directory, library, password) = (directory.to_owned(), library.to_owned(), password.to_owned());
-    Process::start("ClickHouse".to_owned(), move || {
-        let mut command = Command::new(&program);
-        command
-            .arg("clickhouse-door")
-            .arg("--library")
-            .arg(&library)
-            .arg("--data")
-            .arg(directory.join("clickhouse"))
-            .args(["--address", &door.to_string()])
-            .env(PASSWORD, &password)
-            .stdin(Stdio::null())
-            .stdout(said(&directory, "clickhouse")?)
-            .stderr(said(&directory, "clickhouse")?);
-        Ok(command)
-    })
 }
 
 /// A wire to Postgres's socket, and the owner's address through it as settings take it.

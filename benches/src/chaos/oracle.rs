@@ -40,6 +40,25 @@ pub struct Verdict {
     pub stores: Vec<String>,
     /// Figures of each node's board that differ from the sender's count.
     pub boards: Vec<String>,
+    /// How long it took after the storm, step by step.
+    pub calm: Calm,
+}
+
+/// Seconds from the end of the last fault, and of the load, until all nodes were as if nothing had been; each step includes those before it.
+#[derive(Debug, Default, Serialize)]
+pub struct Calm {
+    /// Every node takes events.
+    pub ready: f64,
+    /// Nothing is left in a spool.
+    pub spooled: f64,
+    /// The facts group has come to the end of the log.
+    pub facts: f64,
+    /// The effects group has.
+    pub effects: f64,
+    /// The board of every node shows the sender's count.
+    pub boards: f64,
+    /// Seconds from the end of the other nodes until the last one's board was right again.
+    pub alone: f64,
 }
 
 impl Verdict {
@@ -55,6 +74,12 @@ impl fmt::Display for Verdict {
             f,
             "log: {} records, {} acknowledged events missing, {} that nobody sent, {} written again after an unknown outcome",
             self.records, self.missing, self.unknown, self.written_again
+        )?;
+        let calm = &self.calm;
+        write!(
+            f,
+            "\nafter the storm: nodes ready {:.1} s, spools empty {:.1} s, facts {:.1} s, effects {:.1} s, all boards right {:.1} s; the last node alone was right {:.1} s after the others had ended",
+            calm.ready, calm.spooled, calm.facts, calm.effects, calm.boards, calm.alone
         )?;
         for found in &self.stores {
             write!(f, "\nstores: {found}")?;
@@ -72,30 +97,42 @@ impl fmt::Display for Verdict {
 /// Waits until everything is quiet, then compares. The nodes are ended on the way, the last one before the stores are compared.
 pub async fn judge(ground: &Ground, journal: &Journal, tally: &Tally) -> Result<Verdict> {
     let patience = patience(journal.requests());
+    let begun = Instant::now();
+    let since = || begun.elapsed().as_secs_f64();
+    let mut verdict = Verdict::default();
     for node in 0..ground.nodes() {
         ground.ready(node).await?;
     }
+    verdict.calm.ready = since();
     until(patience, || spooled(ground))
         .await
         .context("hand the spools over to the log")?;
-    let mut verdict = Verdict::default();
+    verdict.calm.spooled = since();
     let log = ground.log().await?;
-    let compared = compare(&log, journal, &mut verdict).await;
-    let reached = match compared {
-        Ok(ends) => until(patience, || behind(&log, &ends))
-            .await
-            .context("let the groups reach the end of the log"),
+    let judged = of_log(&log, patience, &mut verdict, since).await;
+    let right = match &judged {
+        Ok(()) => until(patience, || all_boards(ground, tally)).await,
+        Err(_) => Ok(()),
+    };
+    verdict.calm.boards = since();
+    let compared = match judged {
+        Ok(()) => compare(&log, journal, &mut verdict).await,
         Err(error) => Err(error),
     };
     log.close().await;
-    reached?;
+    compared?;
+    if let Err(error) = right {
+        verdict.boards.push(format!("{error:#}"));
+    }
     // What a board shows when one node is left is the work of all of them: its partitions came from the others.
     for node in 1..ground.nodes() {
         ground.end(node).await;
     }
-    let right = until(patience, || async { board(ground, tally).await }).await;
+    let alone = Instant::now();
+    let right = until(patience, || async { board(ground, 0, tally).await }).await;
+    verdict.calm.alone = alone.elapsed().as_secs_f64();
     if let Err(error) = right {
-        verdict.boards.push(error.to_string());
+        verdict.boards.push(format!("of the last node: {error}"));
     }
     ground.end(0).await;
     verdict.stores = stores(ground).await?;
@@ -122,13 +159,26 @@ async fn spooled(ground: &Ground) -> Result<()> {
     Ok(())
 }
 
-/// Reads the whole log; the end of each partition.
-async fn compare(log: &impl EventLog, journal: &Journal, verdict: &mut Verdict) -> Result<Vec<i64>> {
-    let mut found: HashMap<Print, u64> = HashMap::new();
+/// Waits until both groups that write are at the end of the log.
+async fn of_log(log: &impl EventLog, patience: Duration, verdict: &mut Verdict, since: impl Fn() -> f64) -> Result<()> {
     let mut ends = Vec::new();
     for partition in 0..log.partitions() {
+        ends.push(log.span(partition).await?.1);
+    }
+    let reach = async |group: &'static str| {
+        let reached = until(patience, || behind(log, group, &ends)).await;
+        reached.map(|()| since()).context("let the groups reach the end of the log")
+    };
+    let (facts, effects) = tokio::join!(reach("facts"), reach("effects"));
+    (verdict.calm.facts, verdict.calm.effects) = (facts?, effects?);
+    Ok(())
+}
+
+/// Reads the whole log.
+pub async fn compare(log: &impl EventLog, journal: &Journal, verdict: &mut Verdict) -> Result<()> {
+    let mut found: HashMap<Print, u64> = HashMap::new();
+    for partition in 0..log.partitions() {
         let (mut at, end) = log.span(partition).await?;
-        ends.push(end);
         while at < end {
             for record in log.read(partition, at, RECORDS_AT_ONCE).await? {
                 ensure!(record.position.offset == at, "partition {partition} has a hole at {at}");
@@ -146,24 +196,30 @@ async fn compare(log: &impl EventLog, journal: &Journal, verdict: &mut Verdict) 
         verdict.written_again += u64::from(copies > count.sent);
     }
     verdict.unknown = found.keys().filter(|print| !counts.contains_key(*print)).count() as u64;
-    Ok(ends)
+    Ok(())
 }
 
-/// Whether the groups that write have come to these ends.
-async fn behind(log: &impl EventLog, ends: &[i64]) -> Result<()> {
-    for group in ["facts", "effects"] {
-        let committed: BTreeMap<u32, i64> = log.committed(group).await?.into_iter().collect();
-        for (partition, end) in ends.iter().enumerate() {
-            let next = committed.get(&(partition as u32)).copied().unwrap_or_default();
-            ensure!(next >= *end, "{group} is at {next} of {end} in partition {partition}");
-        }
+/// Whether a group has come to these ends.
+async fn behind(log: &impl EventLog, group: &str, ends: &[i64]) -> Result<()> {
+    let committed: BTreeMap<u32, i64> = log.committed(group).await?.into_iter().collect();
+    for (partition, end) in ends.iter().enumerate() {
+        let next = committed.get(&(partition as u32)).copied().unwrap_or_default();
+        ensure!(next >= *end, "{group} is at {next} of {end} in partition {partition}");
     }
     Ok(())
 }
 
-/// The board of the last day against the sender's count.
-async fn board(ground: &Ground, tally: &Tally) -> Result<()> {
-    let board = ground.get(0, "/v1/board?window_minutes=1440&figures=true").await?;
+/// Every node shows all of it, whoever reads it.
+async fn all_boards(ground: &Ground, tally: &Tally) -> Result<()> {
+    for node in 0..ground.nodes() {
+        board(ground, node, tally).await.with_context(|| format!("node {node}"))?;
+    }
+    Ok(())
+}
+
+/// A node's board of the last day against the sender's count.
+async fn board(ground: &Ground, node: usize, tally: &Tally) -> Result<()> {
+    let board = ground.get(node, "/v1/board?window_minutes=1440&figures=true").await?;
     let number = |path: &str| board.pointer(path).and_then(Value::as_u64);
     let of = |map: &BTreeMap<&'static str, u64>, name: &str| map.get(name).copied().unwrap_or_default();
     let mut differ = Vec::new();
@@ -190,7 +246,7 @@ async fn board(ground: &Ground, tally: &Tally) -> Result<()> {
     if reasons != tally.reasons {
         differ.push(format!("reasons {reasons:?}, sent {:?}", tally.reasons));
     }
-    let completeness = ground.get(0, "/v1/completeness").await?;
+    let completeness = ground.get(node, "/v1/completeness").await?;
     for (what, wanted) in [("rebuilding", Value::Bool(false)), ("gaps", Value::Array(Vec::new()))] {
         if completeness[what] != wanted {
             differ.push(format!("{what} {}", completeness[what]));
@@ -201,7 +257,7 @@ async fn board(ground: &Ground, tally: &Tally) -> Result<()> {
 }
 
 /// What the product's own full pass finds, which folds the log anew.
-async fn stores(ground: &Ground) -> Result<Vec<String>> {
+pub async fn stores(ground: &Ground) -> Result<Vec<String>> {
     let output = ground.command(&["--json", "audit"]).await?;
     let report: Value = serde_json::from_slice(&output.stdout)
         .with_context(|| format!("audit gave no report: {}", String::from_utf8_lossy(&output.stderr)))?;

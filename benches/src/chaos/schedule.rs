@@ -23,6 +23,8 @@ pub enum Fault {
     Cut,
     /// Its wire is slow.
     Slow,
+    /// The disk of its spool is full; of nodes, where that is small.
+    Fill,
 }
 
 impl fmt::Display for Fault {
@@ -33,6 +35,7 @@ impl fmt::Display for Fault {
             Fault::Freeze => "freeze",
             Fault::Cut => "cut wire",
             Fault::Slow => "slow wire",
+            Fault::Fill => "full disk",
         })
     }
 }
@@ -79,6 +82,9 @@ impl Schedule {
                 _ => Part::ClickHouse,
             };
             let faults: &[Fault] = match part {
+                Part::Node(_) if parts.has_small_disks() => {
+                    &[Fault::Kill, Fault::Kill, Fault::End, Fault::Freeze, Fault::Fill, Fault::Fill]
+                }
                 Part::Node(_) => &[Fault::Kill, Fault::Kill, Fault::Kill, Fault::End, Fault::Freeze],
                 Part::Kafka => &[Fault::Kill, Fault::Freeze],
                 Part::Postgres | Part::ClickHouse => &[Fault::Kill, Fault::Kill, Fault::Freeze, Fault::Cut, Fault::Slow],

@@ -18,12 +18,24 @@ impl Parts {
         self.0.nodes.len()
     }
 
+    /// Whether spools have small disks of their own.
+    pub fn has_small_disks(&self) -> bool {
+        !self.0.disks.is_empty()
+    }
+
     /// Makes a part suffer; returns when it runs as before. Faults of one part wait for each other.
     pub async fn suffer(&self, part: Part, fault: Fault, lasting: Duration) -> Result<()> {
         let blow = match fault {
             Fault::Kill => Blow::Kill,
             Fault::End => Blow::End,
             Fault::Freeze => Blow::Freeze,
+            Fault::Fill => {
+                let Part::Node(number) = part else {
+                    anyhow::bail!("{part} has no small disk")
+                };
+                let disk = self.0.disks.get(number).context("the disks are not small")?;
+                return disk.fill(lasting).await;
+            }
             Fault::Cut | Fault::Slow => return self.disturb(part, fault, lasting).await,
         };
         match part {

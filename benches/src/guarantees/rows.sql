@@ -1,0 +1,2 @@
+-- Rows of the run's events, one for each record.
+SELECT count() FROM events
