@@ -83,8 +83,8 @@ impl Worker {
                 Ok(None) | Err(LogError::Gone { .. }) => {
                     // Some of it is gone, or it is not what it was. What is there is written in new batches; the key keeps it single.
                     tracing::error!("what was about to be written is not in the log any more as it was; written anew");
-                    for (partition, first, _) in &intent.ranges {
-                        if self.assigned.contains(partition) {
+                    for range @ (partition, first, _) in &intent.ranges {
+                        if self.is_ahead(range) {
                             let begins = self.ground.log.span(*partition).await?.0;
                             self.gathered.drop_partition(*partition);
                             self.subscription.start(*partition, begins.max(*first)).await?;

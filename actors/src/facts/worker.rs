@@ -1,6 +1,6 @@
 //! The loop of the group: gather, say what is to be written, fold, write, commit; wait when ClickHouse is away.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,6 +35,8 @@ pub(super) struct Worker {
     pub(super) subscription: Box<dyn Subscription>,
     pub(super) log_name: Arc<str>,
     pub(super) assigned: Vec<u32>,
+    /// What the group has done of these partitions, as far as it is noted.
+    reached: BTreeMap<u32, i64>,
     pub(super) gathered: Gathered,
     /// A batch whose boundaries are being noted.
     pub(super) noting: Option<Cut>,
@@ -58,6 +60,7 @@ impl Worker {
             ground,
             subscription,
             assigned: Vec::new(),
+            reached: BTreeMap::new(),
             gathered: Gathered::default(),
             noting: None,
             staged: None,
@@ -114,6 +117,7 @@ impl Worker {
                 let next = next.unwrap_or(begins);
                 let next = self.go_on(partition, next, intent.as_deref()).await?;
                 self.assigned.push(partition);
+                self.reached.insert(partition, next);
                 self.moves = Some(Moves::default());
                 self.ground.shared.change(|state| {
                     state.partitions.insert(partition, PartitionFacts { next, end });
@@ -144,6 +148,7 @@ impl Worker {
                     return Err(LogError::Unavailable(reason.to_owned()));
                 }
                 self.assigned.retain(|assigned| *assigned != partition);
+                self.reached.remove(&partition);
                 let assigned = &self.assigned;
                 self.repeats
                     .retain(|intent| assigned.iter().any(|partition| intent.of_partition(*partition).is_some()));
@@ -242,9 +247,15 @@ impl Worker {
         staged.cut
     }
 
+    /// Whether a range ends behind what the group has done of a partition of ours. A batch that is repeated for one partition may be long past in
+    /// another: moved back, that one would be cut anew, and its records stored under other tokens a second time.
+    pub(super) fn is_ahead(&self, (partition, _, last): &(u32, i64, i64)) -> bool {
+        self.reached.get(partition).is_some_and(|next| last + 1 > *next)
+    }
+
     /// The rows are in: the log need not deliver these records again.
     async fn commit(&mut self, cut: Cut) -> Result<(), LogError> {
-        let ours = cut.ranges.iter().filter(|(partition, _, _)| self.assigned.contains(partition));
+        let ours = cut.ranges.iter().filter(|range| self.is_ahead(range));
         let done = |(partition, _, last): &(u32, i64, i64)| Mark {
             partition: *partition,
             next: last + 1,
@@ -255,6 +266,7 @@ impl Worker {
             return Ok(());
         }
         self.subscription.mark(&marks).await?;
+        self.reached.extend(marks.iter().map(|mark| (mark.partition, mark.next)));
         self.ground.shared.change(|state| {
             for mark in &marks {
                 let at = state.partitions.entry(mark.partition).or_default();
