@@ -135,8 +135,7 @@ pub(super) fn producer(options: &KafkaOptions) -> Result<ClientConfig, LogError>
         .set("acks", "all")
         .set("delivery.timeout.ms", "4000")
         .set("linger.ms", set("linger.ms", "5"))
-        // Not zstd: the client makes its tables anew for each batch, and ours are thin. Readers take any.
-        .set("compression.type", set("compression.type", "lz4"))
+        .set("compression.type", set("compression.type", "zstd"))
         .set("message.max.bytes", (RECORD_BYTES + FRAMING_BYTES).to_string())
         .set("partitioner", "murmur2_random")
         // A burst of two seconds at the largest rate planned for one node; beyond it we say "unavailable" at once.
@@ -233,7 +232,7 @@ mod tests {
             ("acks", "all"),
             ("delivery.timeout.ms", "4000"),
             ("linger.ms", "5"),
-            ("compression.type", "lz4"),
+            ("compression.type", "zstd"),
         ] {
             assert_eq!(writes.get(name), Some(value), "{name}");
         }
