@@ -1,6 +1,6 @@
 //! Hands what is spooled to the log, in order of arrival per call, as soon as the log takes it.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -63,14 +63,13 @@ pub(super) async fn run(log: Arc<dyn EventLog>, spool: Arc<Spool>) {
     }
 }
 
-/// The next records that may be under way together: of each call only one, so that a call's records arrive in their order. Also
-/// where the last of them ends.
+/// The next records that are handed over together. Also where the last of them ends.
 fn wave(next: &mut Option<Frame>, frames: &mut Frames) -> (Vec<Frame>, u64) {
     let mut wave: Vec<Frame> = Vec::new();
-    let (mut calls, mut bytes, mut end) = (HashSet::new(), 0, 0);
+    let (mut bytes, mut end) = (0, 0);
     while wave.len() < WAVE_RECORDS
         && bytes < WAVE_BYTES
-        && let Some(frame) = next.take_if(|frame| calls.insert(frame.key.clone()))
+        && let Some(frame) = next.take()
     {
         bytes += frame.record.len();
         end = frames.end();
@@ -86,35 +85,69 @@ async fn hand_over(log: &dyn EventLog, spool: &Spool, mut wave: Vec<Frame>) {
     while !wave.is_empty() {
         // While the log is away one record is enough to find out; more would only be there twice if it was merely slow.
         let tried = if spool.is_away() { 1 } else { wave.len() };
-        let appends = wave[..tried]
+        let lanes = by_call(&wave[..tried]);
+        let handed = join_all(lanes.iter().map(|lane| in_order(log, spool, lane))).await;
+        spool.set_away(handed.iter().any(|handed| handed.is_away));
+        let settled: usize = handed.iter().map(|handed| handed.settled).sum();
+        let of_call = lanes
             .iter()
-            .map(|frame| timeout(APPEND_WAIT, log.append(&frame.key, frame.record.clone())));
-        let outcomes = join_all(appends).await;
-        let mut outcomes = outcomes.into_iter();
-        let mut failed = false;
+            .zip(&handed)
+            .map(|(lane, handed)| (lane[0].key.clone(), handed.settled));
+        let mut of_call: HashMap<String, usize> = of_call.collect();
         wave.retain(|frame| {
-            let settled = match outcomes.next() {
-                Some(Ok(Ok(_))) => true,
-                Some(Ok(Err(error @ AppendError::TooLarge { .. }))) => set_apart(spool, frame, &error),
-                Some(_) => {
-                    failed = true;
-                    false
-                }
-                None => false,
-            };
-            if settled {
-                spool.change(|books| books.handed_over(&frame.key));
-            }
-            !settled
+            let left = of_call.get_mut(&frame.key).filter(|left| **left > 0);
+            left.map(|left| *left -= 1).is_none()
         });
-        spool.set_away(failed);
-        if failed {
+        metrics::counter!("trunkline_spool_drained_total").increment(settled as u64);
+        if settled < tried {
             sleep(pause).await;
             pause = (pause * 2).min(PAUSE_MAX);
         } else {
-            metrics::counter!("trunkline_spool_drained_total").increment(tried as u64);
             pause = PAUSE_MIN;
         }
+    }
+}
+
+/// The records of each call, in their order; calls as they first appear.
+fn by_call(wave: &[Frame]) -> Vec<Vec<&Frame>> {
+    let mut lanes: Vec<Vec<&Frame>> = Vec::new();
+    let mut places: HashMap<&str, usize> = HashMap::new();
+    for frame in wave {
+        let place = *places.entry(&frame.key).or_insert(lanes.len());
+        if place == lanes.len() {
+            lanes.push(Vec::new());
+        }
+        lanes[place].push(frame);
+    }
+    lanes
+}
+
+/// What became of a call's records.
+struct Handed {
+    /// So many of them, from the first on, need no further try.
+    settled: usize,
+    /// The log did not take the next one, or did not say so.
+    is_away: bool,
+}
+
+/// Hands over the records of one call one after the other, and ends at the first that has to be tried again: none may overtake it. Calls go side by
+/// side, so a wave takes as long as the call that has most of it, and not as long as all its records.
+async fn in_order(log: &dyn EventLog, spool: &Spool, lane: &[&Frame]) -> Handed {
+    for (settled, frame) in lane.iter().enumerate() {
+        match timeout(APPEND_WAIT, log.append(&frame.key, frame.record.clone())).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error @ AppendError::TooLarge { .. })) => {
+                if !set_apart(spool, frame, &error) {
+                    return Handed { settled, is_away: false };
+                }
+            }
+            Ok(Err(_)) | Err(_) => return Handed { settled, is_away: true },
+        }
+        spool.change(|books| books.handed_over(&frame.key));
+    }
+    Handed {
+        settled: lane.len(),
+        is_away: false,
     }
 }
 
