@@ -41,7 +41,9 @@ impl MemoryDisk {
         look(&mut self.world.state().disks[self.node.number])
     }
 
-    async fn write(&self, what: String, number: u64, text: &[u8]) -> io::Result<()> {
+    /// `begins` makes the segment. What a process that died had still under way finds the segment removed by the next one, and then it goes nowhere, as it
+    /// does in a file without a name; it makes no segment.
+    async fn write(&self, what: String, number: u64, begins: bool, text: &[u8]) -> io::Result<()> {
         let (text, place) = (text.to_vec(), self.node.number);
         let written = self.world.ask(self.node, Asked::Ordered, what, move |state: &mut State| {
             let is_torn = state.disks[place].full || state.dying && state.chance.random_bool(0.7);
@@ -51,8 +53,16 @@ impl MemoryDisk {
                 text.len()
             };
             state.disks[place].written += 1;
-            let segment = state.disks[place].segments.entry(number).or_default();
-            segment.extend_from_slice(&text[..until]);
+            let segments = &mut state.disks[place].segments;
+            if segments.contains_key(&number) == begins {
+                return Err(if begins {
+                    io::ErrorKind::AlreadyExists
+                } else {
+                    io::ErrorKind::NotFound
+                }
+                .into());
+            }
+            segments.entry(number).or_default().extend_from_slice(&text[..until]);
             if is_torn {
                 return Err(io::Error::new(io::ErrorKind::StorageFull, "no space left"));
             }
@@ -96,7 +106,7 @@ impl Disk for MemoryDisk {
 
     async fn begin(&self, number: u64, text: &[u8]) -> io::Result<()> {
         let written = self
-            .write(format!("spool begins {number} with {} bytes", text.len()), number, text)
+            .write(format!("spool begins {number} with {} bytes", text.len()), number, true, text)
             .await;
         // As far as the disk lets: sometimes it does not.
         if written.is_err() && self.world.draw(|chance| chance.random_bool(0.8)) {
@@ -106,7 +116,7 @@ impl Disk for MemoryDisk {
     }
 
     async fn add(&self, number: u64, text: &[u8]) -> io::Result<()> {
-        self.write(format!("spool adds {} bytes to {number}", text.len()), number, text)
+        self.write(format!("spool adds {} bytes to {number}", text.len()), number, false, text)
             .await
     }
 
