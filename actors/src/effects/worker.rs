@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use trunkline_core::record::Record;
 use trunkline_stores::log::{Delivery, LogError, LogRecord, Subscription};
-use trunkline_stores::postgres::effects::{Advance, Announcement, Standing, UsageCall, Written};
+use trunkline_stores::postgres::effects::{Advance, Announcement, Claim, Standing, UsageCall, Written};
 
 use super::fold::{folded, told, touched};
 use super::moves::{Moves, Step};
@@ -136,9 +136,17 @@ impl Worker {
 
     /// Takes a partition over. Our own offset counts, not the one of the log's group: it is written with the effects.
     async fn begin(&mut self, partition: u32) -> Result<(), Lost> {
-        let (begins, end) = self.ground.log.span(partition).await?;
-        let claimed = self.ground.store.claim(partition, begins, end).await;
-        let claim = claimed.map_err(|error| Lost::Log(LogError::Unavailable(error.to_string())))?;
+        let (begins, mut end) = self.ground.log.span(partition).await?;
+        // A process that stood still since then knows an old end, and the offset may be behind that by right: claimed up to it, the offset would go
+        // back to the beginning. So any end will do at first, and it is asked again before the log is believed to have lost its tail.
+        let mut claimed = claim(&self.ground, partition, begins, i64::MAX).await?;
+        if claimed.next > end {
+            (_, end) = self.ground.log.span(partition).await?;
+        }
+        if claimed.next > end {
+            claimed = claim(&self.ground, partition, begins, end).await?;
+        }
+        let claim = claimed;
         if let Some(lost) = claim.lost {
             tracing::error!(
                 log.partition = partition,
@@ -338,4 +346,9 @@ async fn fold(ground: &Ground, records: &[LogRecord]) -> Result<Batch, EffectsEr
         }
     }
     Ok(batch)
+}
+
+async fn claim(ground: &Ground, partition: u32, begins: i64, end: i64) -> Result<Claim, Lost> {
+    let claimed = ground.store.claim(partition, begins, end).await;
+    claimed.map_err(|error| Lost::Log(LogError::Unavailable(error.to_string())))
 }
