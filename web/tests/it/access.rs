@@ -14,7 +14,7 @@ use trunkline_core::id::{BusinessId, UserId};
 use trunkline_stores::postgres::row::{NewBusiness, NewUser, PersonState};
 use trunkline_web::identity::password::Passwords;
 
-use crate::app::{Line, PATIENCE, app, client, event, fresh};
+use crate::app::{Line, PATIENCE, SOON, app, client, event, fresh};
 use crate::identity::{PASSWORD, cookie, enter};
 
 /// Two businesses with an agent each, one of them with a second agent; a call of each agent, in progress and ended.
@@ -290,7 +290,7 @@ async fn s011_a_stream_ends_within_five_seconds_of_a_role_taken_away() {
         .unwrap();
     let begun = Instant::now();
     while let Some(Ok(_)) = body.next().await {
-        assert!(begun.elapsed() < Duration::from_secs(7), "still open");
+        assert!(begun.elapsed() < SOON, "still open");
     }
     // Opened again, it shows what is left.
     assert_eq!(ground.get(&session, "/v1/board").await.0, StatusCode::OK);

@@ -29,6 +29,8 @@ use crate::mailbox;
 
 /// Longest wait for something that the product does by itself (an event on a board, a row in ClickHouse).
 pub const PATIENCE: Duration = Duration::from_secs(30);
+/// What the product does within five seconds, where other tests run on the same cores.
+pub const SOON: Duration = Duration::from_secs(20);
 
 /// Streams that one credential may have open in tests.
 pub const STREAMS_EACH_MAX: usize = 30;

@@ -112,7 +112,7 @@ async fn rx01_killed_with_events_in_the_spool_it_hands_them_over_after_its_next_
     product.stop().await;
 }
 
-/// Every event is answered 204, and in time (rule A4).
+/// Every event is answered 204, and before Retell gives up waiting, which it does after ten seconds.
 async fn begin_calls(product: &Product<'_>, numbers: std::ops::Range<usize>) {
     let sent = numbers.map(async |n| {
         let body = event("call_started", &format!("call_spooled_{n}")).to_string();
@@ -121,7 +121,7 @@ async fn begin_calls(product: &Product<'_>, numbers: std::ops::Range<usize>) {
         let begun = Instant::now();
         let answer = request.body(body).send().await.unwrap();
         assert_eq!(answer.status(), 204);
-        assert!(begun.elapsed() < Duration::from_secs(6), "{:?}", begun.elapsed());
+        assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
     });
     futures::future::join_all(sent).await;
 }

@@ -13,7 +13,7 @@ use trunkline_core::audit::By;
 use trunkline_core::signature::{SigningKey, sign};
 use trunkline_stores::postgres::row::NewWorkspace;
 
-use crate::app::{App, PATIENCE, client, event, fresh, key_of, now};
+use crate::app::{App, PATIENCE, SOON, client, event, fresh, key_of, now};
 
 /// A product of the test's own, in a directory that outlives its processes.
 async fn own(data: &std::path::Path) -> (App, String, SigningKey, String) {
@@ -121,8 +121,8 @@ async fn rx16_a_request_to_stop_is_obeyed_in_order_and_nothing_acknowledged_is_l
     signal(app.pid, "-TERM");
     let begun = Instant::now();
     while let Ok(Some(_)) = stream.chunk().await {}
-    until_gone(app.pid, Duration::from_secs(15)).await;
-    assert!(begun.elapsed() < Duration::from_secs(15));
+    until_gone(app.pid, SOON).await;
+    assert!(begun.elapsed() < SOON);
     let again = App::start(folder.path(), true, &[]);
     assert_eq!(calls_in_progress(&again, &api_key, sent.len()).await, sent);
     signal(again.pid, "-TERM");
@@ -162,7 +162,7 @@ async fn rx02_killed_under_load_it_comes_back_with_everything_it_acknowledged() 
             enough.notify_one();
         }
     }
-    until_gone(pid, Duration::from_secs(10)).await;
+    until_gone(pid, SOON).await;
     assert!(acknowledged.len() > 20, "{}", acknowledged.len());
     let again = App::start(folder.path(), true, &[]);
     let limit = acknowledged.len().min(1_000);

@@ -21,7 +21,7 @@ use trunkline_stores::postgres::row::{PersonState, Span};
 use trunkline_web::identity::key;
 use trunkline_web::settings::Environment;
 
-use crate::app::{App, Line, PATIENCE, app, client, now, program};
+use crate::app::{App, Line, PATIENCE, SOON, app, client, now, program};
 use crate::identity::{PASSWORD, cookie, enter, person};
 use crate::mailbox::{mail, mails};
 use crate::second_factor::{code, enrolled};
@@ -493,7 +493,7 @@ async fn s011_a_stream_opened_with_a_token_ends_when_the_person_is_disabled() {
         .unwrap();
     let begun = Instant::now();
     while let Some(Ok(_)) = body.next().await {
-        assert!(begun.elapsed() < Duration::from_secs(7), "still open");
+        assert!(begun.elapsed() < SOON, "still open");
     }
 }
 
@@ -629,7 +629,7 @@ async fn s062_keys_that_sign_are_replaced_under_a_running_product() {
     assert_eq!(last["accepted"], 1);
     let begun = Instant::now();
     while me(&line, text(&tokens, "access_token")).await.0 != StatusCode::UNAUTHORIZED {
-        assert!(begun.elapsed() < Duration::from_secs(6), "still taken");
+        assert!(begun.elapsed() < SOON, "still taken");
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     let (status, tokens) = refresh(&line, text(&tokens, "refresh_token")).await;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use trunkline_core::access::Role;
 use trunkline_stores::postgres::row::NewBusiness;
 
-use crate::app::{Line, app, client, event, fresh};
+use crate::app::{Line, SOON, app, client, event, fresh};
 use crate::identity::{PASSWORD, cookie, enter, person};
 
 fn screen() -> Client {
@@ -123,7 +123,7 @@ async fn a_screen_shows_its_board_and_nothing_else_until_its_link_is_taken_back(
     assert_eq!(revoked.status(), StatusCode::NO_CONTENT);
     let begun = Instant::now();
     while stream.next().await.is_some_and(|message| message.is_ok()) {
-        assert!(begun.elapsed() < Duration::from_secs(6), "the stream goes on");
+        assert!(begun.elapsed() < SOON, "the stream goes on");
     }
     assert_eq!(get("/v1/board", &held).await.0, StatusCode::UNAUTHORIZED);
     assert_eq!(screen().get(address).send().await.unwrap().status(), StatusCode::NOT_FOUND);

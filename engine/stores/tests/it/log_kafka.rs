@@ -155,7 +155,7 @@ async fn a_broker_that_is_away_is_unavailable_and_not_a_hang() {
     let began = Instant::now();
     let away = KafkaLog::open(options("127.0.0.1:1")).await;
     assert!(matches!(away.err(), Some(LogError::Unavailable(_))));
-    assert!(began.elapsed() < Duration::from_secs(25), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(45), "{:?}", began.elapsed());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -289,7 +289,7 @@ async fn a_broker_killed_and_stopped_under_load_keeps_every_acknowledged_record_
         broker.restart();
         let back = Instant::now();
         while log.append("call_1", numbered(u64::MAX - 1)).await.is_err() {
-            assert!(back.elapsed() < Duration::from_secs(10), "appends do not come back");
+            assert!(back.elapsed() < Duration::from_secs(60), "appends do not come back");
         }
         reader.take_for(Duration::from_secs(2)).await;
     }
