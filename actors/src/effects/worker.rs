@@ -146,8 +146,7 @@ impl Worker {
         if claimed.next > end {
             claimed = claim(&self.ground, partition, begins, end).await?;
         }
-        let claim = claimed;
-        if let Some(lost) = claim.lost {
+        if let Some(lost) = claimed.lost {
             tracing::error!(
                 log.partition = partition,
                 log.wanted = lost,
@@ -157,11 +156,11 @@ impl Worker {
             );
             metrics::counter!("trunkline_log_gaps_total").increment(1);
         }
-        self.subscription.start(partition, claim.next).await?;
-        self.epochs.insert(partition, claim.epoch);
+        self.subscription.start(partition, claimed.next).await?;
+        self.epochs.insert(partition, claimed.epoch);
         self.moves = Some(Moves::default());
         self.ground.shared.change(|state| {
-            let (epoch, next) = (claim.epoch, claim.next);
+            let (epoch, next) = (claimed.epoch, claimed.next);
             state.partitions.insert(partition, PartitionEffects { epoch, next, end });
         });
         if self.paused {

@@ -140,21 +140,21 @@ pub fn of(request: &HttpRequest, secure: bool) -> Option<SessionKey> {
     SessionKey::read(request.cookie(name(secure))?.value())
 }
 
+/// What somebody with this cookie holds: the secret that follows it, where one does.
+fn held(secret: &Secret, key: &SessionKey) -> Held {
+    let (key, sent) = match secret {
+        Secret::Followed(seed) => (key.successor(seed), Some(key.clone())),
+        Secret::Holds | Secret::Due => (key.clone(), None),
+    };
+    Held::Cookie { key, sent }
+}
+
 /// The caller of a session; `None` when it is unknown, ended or too old.
 pub async fn find(state: &AppState, key: &SessionKey, source: Option<IpAddr>) -> Result<Option<Caller>, PostgresError> {
     let Some(found) = state.config.session_access(&key.hash(), now()).await? else {
         return Ok(None);
     };
-    let held = match found.secret {
-        Secret::Followed(seed) => Held::Cookie {
-            key: key.successor(&seed),
-            sent: Some(key.clone()),
-        },
-        Secret::Holds | Secret::Due => Held::Cookie {
-            key: key.clone(),
-            sent: None,
-        },
-    };
+    let held = held(&found.secret, key);
     caller_of(state, found.row, held, source).await.map(Some)
 }
 
@@ -185,25 +185,14 @@ pub async fn enter(state: &AppState, key: &SessionKey, source: Option<IpAddr>) -
             found = again;
         }
     }
-    let (held, next) = match found.secret {
-        Secret::Followed(seed) => {
-            let next = key.successor(&seed);
+    let held = held(&found.secret, key);
+    let next = match &held {
+        Held::Cookie { key: next, sent: Some(_) } => {
             let left = found.row.expires_at.0.saturating_sub(at.0);
             let secure = state.settings.server.secure();
-            let cookie = cookie(name(secure), &next, left, secure);
-            let held = Held::Cookie {
-                key: next,
-                sent: Some(key.clone()),
-            };
-            (held, Some(Next(cookie)))
+            Some(Next(cookie(name(secure), next, left, secure)))
         }
-        Secret::Holds | Secret::Due => (
-            Held::Cookie {
-                key: key.clone(),
-                sent: None,
-            },
-            None,
-        ),
+        _ => None,
     };
     let caller = caller_of(state, found.row, held, source).await?;
     Ok(Some((caller, next)))
