@@ -113,7 +113,7 @@ async fn rx01_killed_with_events_in_the_spool_it_hands_them_over_after_its_next_
 }
 
 /// Every event is answered 204, and before Retell gives up waiting, which it does after ten seconds.
-async fn begin_calls(product: &Product<'_>, numbers: std::ops::Range<usize>) {
+pub async fn begin_calls(product: &Product<'_>, numbers: std::ops::Range<usize>) {
     let sent = numbers.map(async |n| {
         let body = event("call_started", &format!("call_spooled_{n}")).to_string();
         let signature = sign(body.as_bytes(), &SigningKey::new(&product.signing_key), now());

@@ -21,6 +21,7 @@ mod intake;
 mod intake_pressure;
 mod invitations;
 mod kafka;
+mod kafka_away;
 mod kill;
 mod lifecycle;
 mod limits;
