@@ -2,14 +2,14 @@
 //! One for all tests of this binary; each test makes organisations and workspaces of its own.
 
 use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use reqwest::{Client, Response, StatusCode};
+use reqwest::{Client, ClientBuilder, Response, StatusCode, redirect};
 use secrecy::SecretString;
 use serde_json::Value;
 use trunkline_connectors::simulator::{StandIn, World};
@@ -341,12 +341,24 @@ impl Line {
 
 /// A client without a pool: tests have runtimes of their own.
 pub fn client() -> Client {
+    clean().build().unwrap()
+}
+
+/// A client that goes where it is sent to, and no further, so that a test sees each answer.
+pub fn browser() -> Client {
+    clean().redirect(redirect::Policy::none()).build().unwrap()
+}
+
+/// A browser at an address of its own: limits are for one address, and the loopback has many.
+pub fn browser_at(last: [u8; 3]) -> Client {
+    let address = Ipv4Addr::new(127, last[0], last[1], last[2]);
+    let from_there = clean().redirect(redirect::Policy::none()).local_address(IpAddr::V4(address));
+    from_there.build().unwrap()
+}
+
+fn clean() -> ClientBuilder {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    Client::builder()
-        .pool_max_idle_per_host(0)
-        .timeout(Duration::from_secs(60))
-        .build()
-        .unwrap()
+    Client::builder().pool_max_idle_per_host(0).timeout(Duration::from_secs(60))
 }
 
 /// Wall clock.
@@ -357,7 +369,8 @@ pub fn now() -> Millis {
 /// A name nobody else uses.
 pub fn fresh(what: &str) -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
-    format!("{what}-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+    // Of one width, so that none is the beginning of another: tests look for names that must not be there.
+    format!("{what}-{}-{:06}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
 /// A call's event as Retell sends it.

@@ -3,7 +3,7 @@
 use reqwest::StatusCode;
 use trunkline_core::access::Role;
 
-use crate::app::{app, client};
+use crate::app::{app, browser, client};
 use crate::people::Somebody;
 
 /// The value of a hidden field of a page.
@@ -32,10 +32,7 @@ async fn a_workspace_that_was_changed_meanwhile_is_not_overwritten_by_its_form()
         ];
         fields.push(("revision", revision.unwrap_or(&shown)));
         let body: String = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
-        let browser = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .unwrap();
+        let browser = browser();
         let request = browser.post(app().url(&format!("{path}/save"))).header("cookie", &owner.cookie);
         let request = request.header("content-type", "application/x-www-form-urlencoded");
         let answer = request.body(body).send().await.unwrap();

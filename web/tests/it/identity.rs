@@ -3,23 +3,15 @@
 use std::time::Instant;
 use trunkline_core::audit::By;
 
-use reqwest::{Client, Response, StatusCode, redirect};
+use reqwest::{Response, StatusCode};
 use secrecy::SecretString;
 use trunkline_core::access::Role;
 use trunkline_stores::postgres::row::NewUser;
 use trunkline_web::identity::password::Passwords;
 
-use crate::app::{App, Line, SOON, app, fresh};
+use crate::app::{App, Line, SOON, app, browser, fresh};
 
 pub const PASSWORD: &str = "a sentence nobody guesses";
-
-fn browser() -> Client {
-    Client::builder()
-        .redirect(redirect::Policy::none())
-        .pool_max_idle_per_host(0)
-        .build()
-        .unwrap()
-}
 
 pub async fn person(line: &Line, role: Role) -> String {
     let email = format!("{}@people.invalid", fresh("p"));

@@ -20,7 +20,7 @@ fn limited() -> &'static App {
     APP.get_or_init(|| {
         let data = tempfile::Builder::new().prefix("trunkline-limits-").tempdir().unwrap().keep();
         let settings = [
-            ("TRUNKLINE_LIMITS__KEY_PER_SECOND", "5"),
+            ("TRUNKLINE_LIMITS__KEY_PER_SECOND", "1"),
             ("TRUNKLINE_LIMITS__KEY_BURST", "40"),
             // What is measured is the queue of password checks, not what keeps people out of it.
             ("TRUNKLINE_SIGN_IN__ADDRESS_ATTEMPTS_MAX", "1000000"),

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures::StreamExt as _;
-use reqwest::{Client, Method, Response, StatusCode, redirect};
+use reqwest::{Method, Response, StatusCode};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -21,7 +21,7 @@ use trunkline_stores::postgres::config::second_factor::Proof;
 use trunkline_stores::postgres::row::{NewSession, NewUser, Span};
 use trunkline_web::identity::password::Passwords;
 
-use crate::app::{Line, PATIENCE, app, client, event, fresh, now, program};
+use crate::app::{Line, PATIENCE, app, browser, client, event, fresh, now, program};
 use crate::identity::{PASSWORD, cookie, enter};
 use crate::people::Somebody;
 use crate::second_factor::code;
@@ -38,15 +38,6 @@ pub struct Admin {
     pub email: String,
     pub name: String,
     pub cookie: String,
-}
-
-fn browser() -> Client {
-    Client::builder()
-        .redirect(redirect::Policy::none())
-        .pool_max_idle_per_host(0)
-        .timeout(Duration::from_secs(60))
-        .build()
-        .unwrap()
 }
 
 impl Admin {

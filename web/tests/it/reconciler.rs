@@ -368,11 +368,16 @@ async fn of_two_processes_one_compares() {
     has_passed(&line, Millis(0)).await;
     let begun = now();
     let asked = retell.behaviour.asked();
-    tokio::time::sleep(Duration::from_secs(10)).await;
+    let made = || retell.behaviour.asked() - asked;
+    eventually(
+        "it goes on by itself",
+        PATIENCE * 2,
+        async || if made() >= 8 { Ok(()) } else { Err(made()) },
+    )
+    .await;
     // One pass a second at most, of two requests each (ended and running), whoever makes it.
-    let made = retell.behaviour.asked() - asked;
-    let span = now().since(begun) / 1_000;
-    assert!(made >= 4 && made <= 2 * (span as u64 + 2), "{made} requests in {span} s");
+    let (made, span) = (made(), now().since(begun) / 1_000);
+    assert!(made <= 2 * (span as u64 + 2), "{made} requests in {span} s");
     assert_eq!(roles.role("reconciler", 0).state().deaths, 0);
     second.stop().await;
     stop.cancel();

@@ -1,26 +1,15 @@
 //! The second step of signing in, and the devices somebody is signed in at: what works, and what must not.
 
-use std::time::Duration;
-
 use base64::Engine as _;
 use futures::future::join_all;
-use reqwest::{Client, Response, StatusCode, redirect};
+use reqwest::{Response, StatusCode};
 use trunkline_core::access::Role;
 use trunkline_core::audit::By;
 use trunkline_core::id::UserId;
 use trunkline_stores::postgres::config::second_factor::Whom;
 
-use crate::app::{Line, app, now, program};
+use crate::app::{Line, app, browser, now, program};
 use crate::identity::{PASSWORD, cookie, enter, person};
-
-fn browser() -> Client {
-    Client::builder()
-        .redirect(redirect::Policy::none())
-        .pool_max_idle_per_host(0)
-        .timeout(Duration::from_secs(60))
-        .build()
-        .unwrap()
-}
 
 async fn post(path: &str, cookie: &str, form: &[(&str, &str)]) -> Response {
     let written: Vec<String> = form

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures::StreamExt as _;
 use futures::future::join_all;
-use reqwest::{Client, Method, Response, StatusCode, redirect};
+use reqwest::{Method, Response, StatusCode};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use trunkline_core::access::Role;
@@ -13,18 +13,10 @@ use trunkline_core::instant::Millis;
 use trunkline_stores::postgres::config::sessions::Secret;
 use trunkline_stores::postgres::row::PersonState;
 
-use crate::app::{Line, app, now};
+use crate::app::{Line, app, browser, now};
 use crate::identity::{PASSWORD, cookie};
 use crate::people::Somebody;
 use crate::second_factor::enrolled;
-
-fn browser() -> Client {
-    Client::builder()
-        .redirect(redirect::Policy::none())
-        .pool_max_idle_per_host(0)
-        .build()
-        .unwrap()
-}
 
 async fn get(path: &str, cookie: &str) -> Response {
     loop {

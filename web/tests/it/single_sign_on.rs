@@ -5,7 +5,7 @@ use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
-use reqwest::{Client, Response, StatusCode, redirect};
+use reqwest::{Response, StatusCode};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 use trunkline_core::access::Role;
@@ -15,7 +15,7 @@ use trunkline_stores::keyring::Place;
 use trunkline_stores::postgres::row::PersonState;
 use uuid::Uuid;
 
-use crate::app::{Line, app, client, fresh};
+use crate::app::{Line, app, browser, client, fresh};
 use crate::identity::{PASSWORD, cookie, enter, person};
 
 pub const CLIENT: &str = "trunkline";
@@ -46,11 +46,6 @@ pub fn provider(product: &str) -> String {
     // It ends with this process; its end is waited for, or it would stay a zombie.
     std::thread::spawn(move || child.wait());
     line.trim().to_owned()
-}
-
-fn browser() -> Client {
-    let none = redirect::Policy::none();
-    Client::builder().redirect(none).pool_max_idle_per_host(0).build().unwrap()
 }
 
 /// An organisation with the provider, and the domain that is its own.

@@ -1,24 +1,15 @@
 //! Screens without a seat: what a link shows, what it never shows, and how it ends.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use futures::StreamExt as _;
-use reqwest::{Client, Response, StatusCode, redirect};
+use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
 use trunkline_core::access::Role;
 use trunkline_stores::postgres::row::NewBusiness;
 
-use crate::app::{Line, SOON, app, client, event, fresh};
+use crate::app::{Line, SOON, app, browser, client, event, fresh};
 use crate::identity::{PASSWORD, cookie, enter, person};
-
-fn screen() -> Client {
-    Client::builder()
-        .redirect(redirect::Policy::none())
-        .pool_max_idle_per_host(0)
-        .timeout(Duration::from_secs(60))
-        .build()
-        .unwrap()
-}
 
 async fn make(line: &Line, key: &str, link: &Value) -> (StatusCode, Value) {
     let sent = client().post(line.app.url("/v1/tv-links")).bearer_auth(key).json(link);
@@ -35,7 +26,7 @@ fn kept(answer: &Response, name: &str) -> String {
 }
 
 async fn get(path: &str, cookie: &str) -> (StatusCode, String) {
-    let answer = screen().get(app().url(path)).header("cookie", cookie).send().await.unwrap();
+    let answer = browser().get(app().url(path)).header("cookie", cookie).send().await.unwrap();
     (answer.status(), answer.text().await.unwrap())
 }
 
@@ -75,7 +66,7 @@ async fn a_screen_shows_its_board_and_nothing_else_until_its_link_is_taken_back(
         "{listed:#}"
     );
 
-    let opened = screen().get(address).send().await.unwrap();
+    let opened = browser().get(address).send().await.unwrap();
     let board = opened.headers()["location"].to_str().unwrap().to_owned();
     assert_eq!(
         (opened.status(), board.as_str()),
@@ -111,7 +102,7 @@ async fn a_screen_shows_its_board_and_nothing_else_until_its_link_is_taken_back(
     let listed = line.get(&key, "/v1/tv-links").await.1;
     assert!(listed["data"][0]["last_seen_at"].is_string(), "{listed:#}");
 
-    let stream = screen().get(app().url("/v1/stream?topics=board,calls")).header("cookie", &held);
+    let stream = browser().get(app().url("/v1/stream?topics=board,calls")).header("cookie", &held);
     let mut stream = stream.send().await.unwrap().bytes_stream();
     stream.next().await.unwrap().unwrap();
     let revoked = client()
@@ -126,7 +117,7 @@ async fn a_screen_shows_its_board_and_nothing_else_until_its_link_is_taken_back(
         assert!(begun.elapsed() < SOON, "the stream goes on");
     }
     assert_eq!(get("/v1/board", &held).await.0, StatusCode::UNAUTHORIZED);
-    assert_eq!(screen().get(address).send().await.unwrap().status(), StatusCode::NOT_FOUND);
+    assert_eq!(browser().get(address).send().await.unwrap().status(), StatusCode::NOT_FOUND);
     let auditor = line.api_key(&["audit:read"]).await;
     let deeds = line.get(&auditor, "/v1/audit?action=tv_link").await.1;
     let actions: Vec<&str> = deeds["data"]
@@ -177,7 +168,7 @@ async fn nobody_gives_away_a_board_that_is_not_theirs() {
         .bearer_auth(&key);
     assert_eq!(foreign.send().await.unwrap().status(), StatusCode::NOT_FOUND);
     assert_eq!(
-        screen().get(app().url("/tv/not-a-secret")).send().await.unwrap().status(),
+        browser().get(app().url("/tv/not-a-secret")).send().await.unwrap().status(),
         StatusCode::NOT_FOUND
     );
 }
@@ -185,7 +176,7 @@ async fn nobody_gives_away_a_board_that_is_not_theirs() {
 #[tokio::test]
 async fn a_screen_is_paired_by_a_code_typed_elsewhere() {
     let line = app().line().await;
-    let shown = screen().get(app().url("/tv")).send().await.unwrap();
+    let shown = browser().get(app().url("/tv")).send().await.unwrap();
     let pairing = kept(&shown, "trunkline_pairing");
     let page = shown.text().await.unwrap();
     let code = page
@@ -209,7 +200,7 @@ async fn a_screen_is_paired_by_a_code_typed_elsewhere() {
         .to_owned();
     let send = |code: String| {
         let form = format!("form_token={token}&name=Hall&business=&agent=&code={}", code.replace(' ', "+"));
-        let request = screen().post(app().url("/settings/screens")).header("cookie", &session);
+        let request = browser().post(app().url("/settings/screens")).header("cookie", &session);
         request
             .header("content-type", "application/x-www-form-urlencoded")
             .body(form)
@@ -225,7 +216,12 @@ async fn a_screen_is_paired_by_a_code_typed_elsewhere() {
         !done.text().await.unwrap().contains("/tv/"),
         "a paired screen's secret is shown to nobody"
     );
-    let go = screen().get(app().url("/tv/wait")).header("cookie", &pairing).send().await.unwrap();
+    let go = browser()
+        .get(app().url("/tv/wait"))
+        .header("cookie", &pairing)
+        .send()
+        .await
+        .unwrap();
     let held = kept(&go, "trunkline_screen");
     assert_eq!(get("/v1/board", &held).await.0, StatusCode::OK);
     assert_eq!(send(code).await.unwrap().status(), StatusCode::UNPROCESSABLE_ENTITY, "once");
@@ -247,7 +243,7 @@ async fn a_screen_that_is_bound_to_a_direction_shows_no_other() {
     let (status, made) = make(&line, &key, &json!({ "name": "Hall", "direction": "inbound" })).await;
     assert_eq!((status, &made["direction"]), (StatusCode::CREATED, &json!("inbound")), "{made:#}");
     let address = made["url"].as_str().unwrap();
-    let opened = screen()
+    let opened = browser()
         .get(app().url(&address[address.find("/tv/").unwrap()..]))
         .send()
         .await

@@ -1,16 +1,15 @@
 //! Attacks on who somebody is: leaked pairs, guessing by the clock, stolen tables, tokens that could be guessed.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr};
 use std::time::Instant;
 
-use reqwest::{Client, Method, Response, StatusCode, redirect};
+use reqwest::{Client, Method, Response, StatusCode};
 use serde_json::json;
 use tokio_postgres::NoTls;
 use trunkline_core::access::Role;
 use trunkline_stores::postgres::{DatabaseRole, EmbeddedOptions, EmbeddedPostgres};
 
-use crate::app::{app, fresh};
+use crate::app::{app, browser_at, fresh};
 use crate::mailbox::{code, mail};
 use crate::people::Somebody;
 
@@ -19,16 +18,6 @@ const LEAKED: usize = 130;
 /// Pairs of tries whose times are compared in one round, and rounds at most.
 const PAIRS: usize = 40;
 const ROUNDS: usize = 8;
-
-/// A browser at an address of its own: limits are for one address, and the loopback has many.
-fn browser_at(last: [u8; 3]) -> Client {
-    Client::builder()
-        .local_address(IpAddr::V4(Ipv4Addr::new(127, last[0], last[1], last[2])))
-        .redirect(redirect::Policy::none())
-        .pool_max_idle_per_host(0)
-        .build()
-        .unwrap()
-}
 
 async fn enter(browser: &Client, email: &str, password: &str) -> Response {
     let body: String = form_urlencoded::Serializer::new(String::new())

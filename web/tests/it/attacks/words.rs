@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use reqwest::{Method, StatusCode, redirect};
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use trunkline_core::access::Role;
 use trunkline_web::api::documents::description;
 
-use crate::app::{PATIENCE, app, client, event, fresh};
+use crate::app::{PATIENCE, app, browser, client, event, fresh};
 use crate::mailbox::{mail, mails};
 use crate::people::Somebody;
 
@@ -127,11 +127,7 @@ async fn s072_markup_of_callers_is_shown_as_text() {
 
 #[tokio::test]
 async fn s075_line_ends_do_not_become_headers() {
-    let browser = reqwest::Client::builder()
-        .redirect(redirect::Policy::none())
-        .pool_max_idle_per_host(0)
-        .build()
-        .unwrap();
+    let browser = browser();
     let injected = "%0d%0aSet-Cookie:%20planted=1%0d%0a%0d%0abody";
     for path in [
         format!("/language?to=de&back=/wall{injected}"),

@@ -1,9 +1,7 @@
 //! Everybody who asks: each role everywhere and within a business, programs, tokens, those whose credential holds no more, nobody, and
 //! whoever runs the platform.
 
-use std::time::Duration;
-
-use reqwest::{Client, Method, RequestBuilder, StatusCode, redirect};
+use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use secrecy::SecretString;
 use serde_json::json;
 use trunkline_core::access::{Access, Agents, Grant, Permission, Role};
@@ -15,7 +13,7 @@ use trunkline_stores::postgres::row::{NewUser, PersonState};
 use trunkline_web::identity::{key, password::Passwords};
 
 use super::Operation;
-use crate::app::{Line, app, client, fresh, now};
+use crate::app::{Line, app, browser, client, fresh, now};
 use crate::identity::{PASSWORD, cookie, enter};
 use crate::platform::Admin;
 use crate::tokens::signed_in;
@@ -93,16 +91,6 @@ impl Asker {
     }
 }
 
-/// A client that goes where it is sent to, and no further.
-fn plain() -> Client {
-    Client::builder()
-        .redirect(redirect::Policy::none())
-        .pool_max_idle_per_host(0)
-        .timeout(Duration::from_secs(60))
-        .build()
-        .unwrap()
-}
-
 /// Somebody of this name whose address begins so.
 pub async fn email_of_somebody(line: &Line, name: &str, begins: &str) -> String {
     let email = format!("{begins}.{}@people.invalid", fresh("p"));
@@ -139,7 +127,7 @@ pub async fn person(line: &Line, what: &str, state: PersonState) -> Asker {
         access: Some(Access::of_person(state.role, &state.grants)),
         person: true,
         platform: false,
-        client: plain(),
+        client: browser(),
     }
 }
 
@@ -156,7 +144,7 @@ async fn program(line: &Line, what: &str, scopes: &[Permission], businesses: &[B
         access: lives.then(|| Access::of_program(permissions, businesses)),
         person: false,
         platform: false,
-        client: plain(),
+        client: browser(),
     }
 }
 
@@ -178,7 +166,7 @@ async fn with_tokens(line: &Line, what: &str, role: Role, lives: bool) -> Asker 
         access: lives.then(|| Access::of_person(Some(role), &[])),
         person: true,
         platform: false,
-        client: plain(),
+        client: browser(),
     }
 }
 
@@ -204,7 +192,7 @@ pub async fn askers(line: &Line, business: BusinessId) -> Vec<Asker> {
         access: None,
         person: false,
         platform: false,
-        client: plain(),
+        client: browser(),
     }];
     for role in Role::ALL {
         all.push(person(line, &format!("{role:?}"), everywhere(role)).await);
@@ -243,7 +231,7 @@ pub async fn askers(line: &Line, business: BusinessId) -> Vec<Asker> {
             access: Some(if opened { platform::opened() } else { Access::default() }),
             person: true,
             platform: true,
-            client: plain(),
+            client: browser(),
         });
     }
     all.push(revoked);
@@ -258,7 +246,7 @@ pub async fn askers(line: &Line, business: BusinessId) -> Vec<Asker> {
         access: None,
         person: false,
         platform: false,
-        client: plain(),
+        client: browser(),
     });
     all
 }
