@@ -38,10 +38,12 @@ pub use watch::watch_reconciled;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Workspaces compared at the same time: each holds a page of calls in memory and a Postgres session.
 const PARALLEL: usize = 4;
-/// First pause after a failed pass; doubles.
+/// First pause after a failed pass, unless passes follow each other faster; doubles.
 const PAUSE_MIN_MS: i64 = 30_000;
 /// Longest pause: Retell's or our own trouble is over for this long at most before it is noticed.
 const PAUSE_MAX_MS: i64 = 15 * 60_000;
+/// And never longer than so many passes are apart: whoever compares often wants to know soon that it works again.
+const PAUSE_PASSES_MAX: i64 = 4;
 /// A refused key does not get better by itself; a changed key is tried at once.
 const KEY_PAUSE_MS: i64 = 3_600_000;
 /// Wait before beginning anew after a panic.
@@ -236,7 +238,7 @@ async fn take_turn(ground: &Ground, entry: &WorkspaceEntry, refused: &Refused) -
         Err(error) => {
             progress.failures += 1;
             progress.waits_for = error.to_string();
-            progress.next_at = now.plus(pause(&error, progress.failures));
+            progress.next_at = now.plus(pause(&error, progress.failures, ground.options.every));
             if matches!(error, PassError::Retell(RetellError::Key(_))) {
                 lock(refused).insert(workspace, key);
                 note(ground, entry, KEY_REFUSED, "").await?;
@@ -275,11 +277,14 @@ pub fn client(ground: &Ground, entry: &WorkspaceEntry) -> Result<Client, RetellE
     Client::new(&ground.options.api_url, key, Pace::per_second(ground.options.requests_per_second))
 }
 
-/// How long to wait after a failure.
-fn pause(error: &PassError, failures: u32) -> i64 {
+/// How long to wait after a failure, where passes are `every` apart.
+fn pause(error: &PassError, failures: u32, every: Duration) -> i64 {
+    let every = millis(every);
+    let longest = every.saturating_mul(PAUSE_PASSES_MAX).min(PAUSE_MAX_MS);
     let growing = PAUSE_MIN_MS
+        .min(every)
         .saturating_mul(1 << failures.saturating_sub(1).min(10))
-        .min(PAUSE_MAX_MS);
+        .min(longest);
     match error {
         PassError::Retell(RetellError::Key(_)) => KEY_PAUSE_MS,
         PassError::Retell(RetellError::Limited { retry_after: Some(asked) }) => growing.max(millis(*asked)),
@@ -309,10 +314,16 @@ mod tests {
     #[test]
     fn pauses_grow_to_a_bound_and_obey_retell() {
         let behind = PassError::LedgerBehind;
-        let pauses: Vec<i64> = (1..=8).map(|failures| pause(&behind, failures) / 1_000).collect();
-        assert_eq!(pauses, [30, 60, 120, 240, 480, 900, 900, 900]);
-        let retry_after = Some(Duration::from_secs(600));
-        assert_eq!(pause(&RetellError::Limited { retry_after }.into(), 1), 600_000);
-        assert_eq!(pause(&RetellError::Key(401).into(), 1), KEY_PAUSE_MS);
+        let pauses = |every| -> Vec<i64> {
+            let every = Duration::from_secs(every);
+            (1..=7).map(|failures| pause(&behind, failures, every) / 1_000).collect()
+        };
+        assert_eq!(pauses(120), [30, 60, 120, 240, 480, 480, 480]);
+        assert_eq!(pauses(3_600), [30, 60, 120, 240, 480, 900, 900]);
+        // The demo's: nobody waits a quarter of an hour there.
+        assert_eq!(pauses(20), [20, 40, 80, 80, 80, 80, 80]);
+        let (retry_after, every) = (Some(Duration::from_secs(600)), Duration::from_secs(120));
+        assert_eq!(pause(&RetellError::Limited { retry_after }.into(), 1, every), 600_000);
+        assert_eq!(pause(&RetellError::Key(401).into(), 1, every), KEY_PAUSE_MS);
     }
 }

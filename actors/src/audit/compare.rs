@@ -1,6 +1,6 @@
 //! Compares one range of a partition, below where both groups are, with what facts and ledger have of it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,12 +10,12 @@ use trunkline_core::instant::Millis;
 use trunkline_core::record::SetAside;
 use trunkline_core::usage::Usage;
 use trunkline_stores::clickhouse::{EndingsOf, EventRow, Standings, StoredEnding};
-use trunkline_stores::log::LogRecord;
+use trunkline_stores::log::{LogError, LogRecord};
 use trunkline_stores::postgres::auditor::FindingKind;
 use trunkline_stores::postgres::effects::{BusinessDay, UsageCall};
 
-use super::AuditError;
 use super::auditor::Ground;
+use super::{AuditError, READ_AT_ONCE};
 use crate::effects::again::{Right, events_of, records_kept, right};
 use crate::facts::reading::entry;
 
@@ -64,7 +64,8 @@ impl Where {
 }
 
 /// Compares records that follow each other in a partition. A call that is not as it should be is found by the offsets of its records.
-pub(super) async fn compare(ground: &Ground, partition: u32, records: &[LogRecord]) -> Result<Vec<Wrong>, AuditError> {
+/// The facts have everything below `written`.
+pub(super) async fn compare(ground: &Ground, partition: u32, records: &[LogRecord], written: i64) -> Result<Vec<Wrong>, AuditError> {
     let log: Arc<str> = ground.log_name.as_str().into();
     let mut spans: BTreeMap<(TenantId, String), (i64, i64)> = BTreeMap::new();
     let mut rows = Vec::with_capacity(records.len());
@@ -136,7 +137,16 @@ pub(super) async fn compare(ground: &Ground, partition: u32, records: &[LogRecor
             }
         }
     }
-    for (key, expected, found) in unlike(ground, &rights).await? {
+    let unlike = unlike(ground, &rights).await?;
+    let late = match unlike.is_empty() {
+        true => HashSet::new(),
+        false => on_the_way(ground, partition, written, unlike.iter().map(|(key, ..)| key)).await?,
+    };
+    for (key, expected, found) in unlike {
+        // Late is not lost: it is compared with the records that are on their way.
+        if late.contains(&key) {
+            continue;
+        }
         differs(FindingKind::FactsCall, Where::Call(key), expected, found);
     }
     Ok(wrong)
@@ -263,6 +273,39 @@ async fn unlike(ground: &Ground, rights: &HashMap<CallKey, Right>) -> Result<Vec
         kept.get(key).is_none_or(|kept| records_kept(kept) <= seen)
     });
     Ok(unlike)
+}
+
+/// Which of these calls have records that the ledger has and the facts do not have yet.
+async fn on_the_way(
+    ground: &Ground,
+    partition: u32,
+    written: i64,
+    keys: impl Iterator<Item = &CallKey>,
+) -> Result<HashSet<CallKey>, AuditError> {
+    let mut wanted: HashSet<&CallKey> = keys.collect();
+    let mut late = HashSet::new();
+    let accounted = ground.ledger.offsets().await?;
+    let end = accounted.iter().find(|at| at.partition == partition).map_or(written, |at| at.next);
+    let mut next = written;
+    while next < end && !wanted.is_empty() {
+        let records = match ground.log.read(partition, next, READ_AT_ONCE).await {
+            Ok(records) => records,
+            // What is lost there is found when that part is compared.
+            Err(LogError::Gone { wanted, begins, .. }) => {
+                next = begins.max(wanted + 1);
+                continue;
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let Some(last) = records.last() else { break };
+        next = last.position.offset + 1;
+        for key in events_of(&records).into_keys() {
+            if wanted.remove(&key) {
+                late.insert(key);
+            }
+        }
+    }
+    Ok(late)
 }
 
 fn is_over(right: &Right) -> bool {

@@ -246,7 +246,7 @@ async fn look(ground: &Ground, reach: &Reach, (first, end): (i64, i64), passed: 
         newest = Some(last.appended_at);
         next = last.position.offset + 1;
         passed.records += records.len() as u64;
-        look_at(ground, reach.partition, &records, passed).await?;
+        look_at(ground, reach, &records, passed).await?;
     }
     Ok(newest)
 }
@@ -266,15 +266,16 @@ fn gaps(from: i64, records: &[LogRecord]) -> Vec<(i64, i64)> {
 }
 
 /// Compares records, notes what differs, repairs it, and compares once more.
-async fn look_at(ground: &Ground, partition: u32, records: &[LogRecord], passed: &mut Passed) -> Result<(), AuditError> {
-    let wrong = compare(ground, partition, records).await?;
+async fn look_at(ground: &Ground, reach: &Reach, records: &[LogRecord], passed: &mut Passed) -> Result<(), AuditError> {
+    let partition = reach.partition;
+    let wrong = compare(ground, partition, records, reach.to).await?;
     let mut noted: Vec<Noted> = Vec::with_capacity(wrong.len());
     for wrong in &wrong {
         noted.push(note(ground, partition, wrong).await?);
     }
     let Some(first) = noted.first() else { return Ok(()) };
     let repaired = repair(ground, partition, records, &wrong, &format!("repair:{}:{}", first.id, first.tries)).await?;
-    let left = compare(ground, partition, records).await?;
+    let left = compare(ground, partition, records, reach.to).await?;
     for (wrong, noted) in wrong.iter().zip(noted) {
         let is_left = left.iter().any(|left| {
             let overlaps = left.first <= wrong.last && wrong.first <= left.last;

@@ -20,6 +20,7 @@ const STEPS: &[(u32, &str, &str)] = &[
     (3, "0003_transcripts", include_str!("../../../../clickhouse/0003_transcripts.sql")),
     (4, "0004_views", include_str!("../../../../clickhouse/0004_views.sql")),
     (5, "0005_undocumented", include_str!("../../../../clickhouse/0005_undocumented.sql")),
+    (6, "0006_opened_at", include_str!("../../../../clickhouse/0006_opened_at.sql")),
 ];
 
 const DATABASE: &str = include_str!("../../../../clickhouse/ledger/database.sql");
