@@ -61,6 +61,11 @@ pub fn negotiate(saved: Option<&str>, accept_language: Option<&str>) -> &'static
         .unwrap_or(&LANGUAGES[0])
 }
 
+/// The key of the text that is said of one thing.
+pub fn of_one(key: &str) -> String {
+    format!("{key}-one")
+}
+
 impl Texts {
     /// The text of `key`.
     pub fn t(&self, key: &str) -> String {
@@ -71,7 +76,7 @@ impl Texts {
     pub fn t1<'a>(&self, key: &str, name: &'a str, value: impl Into<FluentValue<'a>>) -> String {
         let mut args = FluentArgs::new();
         args.set(name, value);
-        self.format(key, Some(&args))
+        self.counted(key, &args)
     }
 
     /// The text of `key` with two values in it.
@@ -79,7 +84,7 @@ impl Texts {
         let mut args = FluentArgs::new();
         args.set(a.0, a.1);
         args.set(b.0, b.1);
-        self.format(key, Some(&args))
+        self.counted(key, &args)
     }
 
     /// The text of `key`, or `fallback` where there is none: for words that come from outside (a new reason, a new event).
@@ -94,6 +99,17 @@ impl Texts {
             args.set(name, format!("{{{name}}}"));
         }
         self.format(key, Some(&args))
+    }
+
+    /// Of one thing it is said as of one, where there is such a form. Fluent's own plurals want numbers, and ours come as they are shown.
+    fn counted(&self, key: &str, args: &FluentArgs<'_>) -> String {
+        let is_one = match args.get("n") {
+            Some(FluentValue::String(shown)) => shown == "1",
+            Some(FluentValue::Number(number)) => number.value == 1.0,
+            _ => false,
+        };
+        let of_one = is_one.then(|| of_one(key)).filter(|key| self.has(key));
+        self.format(of_one.as_deref().unwrap_or(key), Some(args))
     }
 
     /// Whether there is a text of this key.
@@ -165,6 +181,18 @@ mod tests {
         let text = pseudo.t1("fresh-complete", "time", "14:03:05");
         assert!(text.contains("14:03:05"), "{text}");
         assert!(!text.contains("Complete"), "{text}");
+    }
+
+    #[test]
+    fn of_one_thing_it_is_said_as_of_one() {
+        let texts = negotiate(Some("en"), None);
+        assert_eq!(texts.t1("talk-turns", "n", "1"), "1 turn");
+        assert_eq!(texts.t1("talk-turns", "n", 1), "1 turn");
+        assert_eq!(texts.t1("talk-turns", "n", "0"), "0 turns");
+        assert_eq!(texts.t1("talk-turns", "n", "1,001"), "1,001 turns");
+        assert_eq!(texts.t2("transfers-today", ("n", "1"), ("total", "0")), "1 transfer, 0 bridged");
+        let german = negotiate(Some("de"), None);
+        assert_eq!(german.t1("new-turns", "n", "1"), "1 neue Äußerung");
     }
 
     /// Keys of a source with the values that each of them takes.

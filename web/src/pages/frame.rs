@@ -178,9 +178,8 @@ fn fresh(completeness: &Completeness, s: &Shell) -> Fresh {
     };
     let lag_ms = completeness.lag_ms.unwrap_or(0).max(0);
     let gaps = completeness.gaps.len() as u64;
-    let key = if gaps == 1 { "fresh-more-one" } else { "fresh-more" };
     let more = l.t2(
-        key,
+        "fresh-more",
         ("n", format::count(gaps)),
         ("seconds", format::decimal(lag_ms as f64 / 1000.0, 1)),
     );

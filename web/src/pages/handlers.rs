@@ -29,7 +29,7 @@ use crate::pages::wall::{Asked, Material, WallPage, direction};
 use crate::pages::{format, html};
 use crate::pages::{frame, settings};
 use crate::state::AppState;
-use trunkline_core::access::Permission;
+use trunkline_core::access::{Permission, Sight};
 use trunkline_core::platform::PlatformPermission;
 
 pub use operator::{operator, operator_figures, operator_raw};
@@ -240,6 +240,10 @@ pub async fn raw(
         .events(caller.tenant, key.kind, &key.id)
         .await
         .map_err(|error| unread("list raw events", error))?;
+    // Of one that goes on, or has just ended, records may still be on their way here; of any other none means that there is none such.
+    if events.is_empty() && state.live.call(&key, &Sight::All).is_none() {
+        return Err(Problem::not_found());
+    }
     let surplus = events.len().saturating_sub(RAW_RECORDS);
     events.drain(..surplus);
     if !events.is_empty() {

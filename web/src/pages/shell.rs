@@ -13,7 +13,6 @@ use crate::state::BUILD;
 pub const SCRIPT_TEXTS: &[&str] = &[
     "fresh-complete",
     "fresh-more",
-    "fresh-more-one",
     "fresh-audit",
     "fresh-open",
     "fresh-healed",
@@ -71,7 +70,6 @@ pub const SCRIPT_TEXTS: &[&str] = &[
     "keys-single-off",
     "copied",
     "news",
-    "news-one",
     "news-many",
     "pause",
     "resume",
@@ -108,7 +106,6 @@ pub const SCRIPT_TEXTS: &[&str] = &[
     "rows-waiting",
     "follow-on",
     "follow-off",
-    "new-turn",
     "new-turns",
     "about",
     "stage-e2e",
@@ -328,9 +325,15 @@ impl Shell {
 
     /// Texts for scripts, as JSON that is safe inside a script element.
     pub fn script_texts(&self) -> String {
+        let of_one = SCRIPT_TEXTS.iter().map(|key| l10n::of_one(key)).filter(|key| self.l.has(key));
         let texts: serde_json::Map<String, serde_json::Value> = SCRIPT_TEXTS
             .iter()
-            .map(|key| ((*key).to_owned(), self.l.pattern(key).into()))
+            .map(|key| (*key).to_owned())
+            .chain(of_one)
+            .map(|key| {
+                let pattern = self.l.pattern(&key).into();
+                (key, pattern)
+            })
             .collect();
         json(&texts)
     }

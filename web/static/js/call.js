@@ -98,7 +98,7 @@ function showUnread(n) {
   unread = n;
   if (!fresh) return;
   fresh.hidden = n === 0;
-  write(fresh, n === 1 ? text("new-turn") : text("new-turns", { n: count(n) }));
+  write(fresh, text("new-turns", { n: count(n) }));
 }
 
 /** @param {boolean} on */

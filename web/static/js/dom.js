@@ -9,9 +9,9 @@ export function data(id) {
   try { return element ? JSON.parse(element.textContent || "null") : null; } catch { return null; }
 }
 
-/** Text of a key with its `{values}` filled in. @param {string} key @param {Record<string, string | number>} [values] */
+/** Text of a key with its `{values}` filled in; of one thing it is said as of one, where there is such a form (`l10n.rs` does the same). @param {string} key @param {Record<string, string | number>} [values] */
 export function text(key, values) {
-  const pattern = texts[key] ?? key;
+  const pattern = (String(values?.n) === "1" ? texts[`${key}-one`] : undefined) ?? texts[key] ?? key;
   return values ? pattern.replace(/\{(\w+)\}/g, (all, name) => (name in values ? String(values[name]) : all)) : pattern;
 }
 

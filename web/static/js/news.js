@@ -17,7 +17,7 @@ async function ask() {
   if (news.calls === told) return;
   told = news.calls;
   place.hidden = told === 0;
-  const words = news.more ? text("news-many", { n: count(told) }) : told === 1 ? text("news-one") : text("news", { n: count(told) });
+  const words = news.more ? text("news-many", { n: count(told) }) : text("news", { n: count(told) });
   write(link, words);
   mark(link, "title", words);
   say(words);

@@ -121,7 +121,7 @@ export function showCompleteness(c) {
   mark(one("#fresh"), "data-gaps", gaps ? "" : null);
   const parts = [
     said("fresh-open", c.open_without_end),
-    text(gaps === 1 ? "fresh-more-one" : "fresh-more", { n: count(gaps), seconds: decimal(Math.max(0, c.lag_ms ?? 0) / 1000, 1) }),
+    text("fresh-more", { n: count(gaps), seconds: decimal(Math.max(0, c.lag_ms ?? 0) / 1000, 1) }),
     said("fresh-healed", c.reconciled?.healed),
     said("fresh-audit", c.audited?.repaired),
     c.rebuilding ? `· ${text("fresh-rebuilding")}` : "",

@@ -212,8 +212,7 @@ async fn s001_s003_whoever_is_of_another_organisation_gets_no_byte_of_ours_and_c
             if !found.is_empty() {
                 wrong.push(format!("{} asks {what}: it shows {found:?}", asker.what));
             }
-            // The page of raw records says of any call that none are there yet.
-            if named && !platform && !pattern.ends_with("/raw") && status.is_success() {
+            if named && !platform && status.is_success() {
                 wrong.push(format!("{} asks {what}: {status}", asker.what));
             }
         };
