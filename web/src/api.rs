@@ -106,6 +106,7 @@ pub fn configure(config: &mut web::ServiceConfig) {
         .service(me::change_password)
         .service(single_sign_on::show)
         .service(single_sign_on::set)
+        .service(single_sign_on::check)
         .service(single_sign_on::remove)
         .service(tokens::create)
         .service(tokens::refresh)

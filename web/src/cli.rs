@@ -4,6 +4,7 @@ mod audit;
 mod config;
 mod demo;
 mod doctor;
+mod domains;
 mod migrate;
 mod openapi;
 mod people;
@@ -83,6 +84,11 @@ enum Command {
     Platform {
         #[command(subcommand)]
         action: platform::Action,
+    },
+    /// Mail domains of single sign-on.
+    Domain {
+        #[command(subcommand)]
+        action: domains::Action,
     },
     /// API keys.
     Key {
@@ -182,6 +188,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Replay { action } => replay::run(context, action),
         Command::User { action } => people::user(context, action),
         Command::Platform { action } => platform::run(context, action),
+        Command::Domain { action } => domains::run(context, action),
         Command::Key { action } => people::key(context, action),
         Command::Secrets { action } => secrets::run(context, action),
         Command::Tokens { action } => tokens::run(context, action),

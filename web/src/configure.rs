@@ -5,6 +5,7 @@ pub mod business;
 pub mod endpoint;
 pub mod invitations;
 pub mod keys;
+pub mod mail_domains;
 pub mod organisation;
 pub mod people;
 pub mod platform;

@@ -27,6 +27,7 @@ use trunkline_actors::{
     Auditor, AuditorOptions, Effects, EffectsOptions, Engine, EngineOptions, Facts, FactsOptions, Jobs, JobsOptions, Limits, Reconciler,
     ReconcilerOptions, Roles,
 };
+use trunkline_connectors::dns::{Dns, DnsOptions};
 use trunkline_connectors::jose;
 use trunkline_connectors::mail::Mailer;
 use trunkline_connectors::oidc::{OidcClient, OidcOptions};
@@ -182,6 +183,10 @@ pub async fn start(settings: Settings, roles: &[ProcessRole]) -> anyhow::Result<
                 timeout: Duration::from_secs(settings.single_sign_on.timeout_seconds),
             })
             .context("prepare single sign-on")?,
+            dns: Dns::new(DnsOptions {
+                servers: settings.single_sign_on.dns_servers.clone(),
+                timeout: Duration::from_secs(settings.single_sign_on.dns_timeout_seconds),
+            }),
             attempts: Arc::default(),
             limits: Arc::new(limits::Limits::new(&settings.limits)),
             pairings: Arc::default(),

@@ -4,6 +4,7 @@ use std::sync::{Arc, LazyLock};
 
 use tokio::sync::watch;
 use trunkline_actors::{EffectsWatcher, FactsWatcher, Live};
+use trunkline_connectors::dns::Dns;
 use trunkline_connectors::oidc::OidcClient;
 use trunkline_stores::clickhouse::Analytics;
 use trunkline_stores::log::EventLog;
@@ -84,6 +85,8 @@ pub struct AppState {
     pub token_keys: Arc<TokenKeys>,
     /// Asks providers of single sign-on.
     pub oidc: OidcClient,
+    /// Asks DNS whose mail domains are.
+    pub dns: Dns,
     /// Wrong tries to sign in.
     pub attempts: Arc<Attempts>,
     /// Screens that wait for their link.

@@ -38,7 +38,7 @@ use crate::pages::assets;
         super::organisation::show, super::organisation::update,
         super::permissions::permissions, super::me::show, super::me::update, super::me::change_password,
         super::tokens::create, super::tokens::refresh, super::tokens::revoke, super::tokens::keys,
-        super::single_sign_on::show, super::single_sign_on::set, super::single_sign_on::remove,
+        super::single_sign_on::show, super::single_sign_on::set, super::single_sign_on::check, super::single_sign_on::remove,
     ),
     tags(
         (name = "live", description = "What is going on now"), (name = "calls", description = "The call log"),

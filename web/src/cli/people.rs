@@ -313,7 +313,7 @@ fn list_keys(context: Context, whose: Whose) -> anyhow::Result<ExitCode> {
 }
 
 /// An organisation that is there: a list of a misspelt one must not make it.
-async fn organisation(config: &Config, name: &str) -> anyhow::Result<TenantId> {
+pub(super) async fn organisation(config: &Config, name: &str) -> anyhow::Result<TenantId> {
     let all = config.organisations().await?;
     let found = all.into_iter().find(|organisation| organisation.name == name);
     found

@@ -3,7 +3,6 @@
 use secrecy::{ExposeSecret, SecretString};
 use trunkline_connectors::oidc::OidcError;
 use trunkline_core::access::{Access, Permission, Role};
-use trunkline_stores::postgres::PostgresError;
 use trunkline_stores::postgres::config::single_sign_on::SingleSignOn;
 
 use super::{Wrong, refused};
@@ -108,10 +107,7 @@ pub async fn set(state: &AppState, caller: &Caller, draft: Draft) -> Result<Sing
         changed_at: now(),
     };
     let set = state.config.put_single_sign_on(caller.tenant, &caller.by(), &new).await;
-    set.map_err(|error| match error {
-        PostgresError::Taken { .. } => Problem::field("/domains", "domain_taken", "One of these domains belongs to another organisation."),
-        other => refused("set single sign-on", other),
-    })?;
+    set.map_err(|error| refused("set single sign-on", error))?;
     Ok(new)
 }
 

@@ -10,7 +10,7 @@ use trunkline_connectors::oidc::{Attempt, Identity, OidcError, Registration};
 use trunkline_core::audit::{Actor, By, Deed};
 use trunkline_core::id::TenantId;
 use trunkline_stores::keyring::Place;
-use trunkline_stores::postgres::config::single_sign_on::{Arrival, Arrived, SingleSignOn};
+use trunkline_stores::postgres::config::single_sign_on::{Arrival, Arrived, MailDomain, SingleSignOn};
 use uuid::Uuid;
 
 use super::platform;
@@ -138,7 +138,9 @@ pub async fn finish(state: &AppState, request: &HttpRequest, returned: &Returned
         source,
         request: request::current_id(),
     };
-    let Some(email) = ours(&company, &identity) else {
+    let domains = state.config.mail_domains(tenant).await;
+    let domains = domains.map_err(|error| refused("read mail domains", error))?;
+    let Some(email) = ours(&domains, &identity) else {
         return Err(turned_away(state, tenant, &by, "company-unverified").await);
     };
     let arrival = Arrival {
@@ -169,11 +171,12 @@ pub async fn finish(state: &AppState, request: &HttpRequest, returned: &Returned
     Err(turned_away(state, tenant, &by, why).await)
 }
 
-/// The address, if the provider has made sure of it and it is of a domain of the organisation.
-fn ours(company: &SingleSignOn, identity: &Identity) -> Option<String> {
+/// The address, if the provider has made sure of it and it is of a domain that the organisation has proved to be its own.
+fn ours(domains: &[MailDomain], identity: &Identity) -> Option<String> {
     let email = identity.email.as_deref().filter(|_| identity.email_verified)?.trim().to_lowercase();
     let (_, domain) = email.rsplit_once('@')?;
-    company.domains.iter().any(|ours| ours == domain).then_some(email)
+    let proved = |of: &MailDomain| of.proved.is_some() && of.domain == domain;
+    domains.iter().any(proved).then_some(email)
 }
 
 /// A name for lists: what the provider calls them, else their address up to the @.

@@ -127,6 +127,7 @@ pub fn configure(config: &mut web::ServiceConfig) {
                 .route(web::get().to(single_sign_on::show))
                 .route(web::post().to(single_sign_on::save)),
         )
+        .service(page("/settings/single-sign-on/check").route(web::post().to(single_sign_on::check)))
         .service(page("/settings/single-sign-on/remove").route(web::post().to(single_sign_on::remove)))
         .service(page("/settings/keys/{id}/revoke").route(web::post().to(keys::revoke)))
         .service(

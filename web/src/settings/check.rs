@@ -368,6 +368,11 @@ fn tokens(settings: &Settings, refuse: &mut impl FnMut(bool, String)) {
         !(1..=60).contains(&wait),
         format!("single_sign_on.timeout_seconds = {wait} must be between 1 and 60"),
     );
+    let wait = settings.single_sign_on.dns_timeout_seconds;
+    refuse(
+        !(1..=10).contains(&wait),
+        format!("single_sign_on.dns_timeout_seconds = {wait} must be between 1 and 10"),
+    );
 }
 
 fn is_origin(url: &str) -> bool {

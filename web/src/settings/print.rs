@@ -78,6 +78,8 @@ pub fn redacted(settings: &Settings) -> Value {
         },
         "single_sign_on": {
             "allow_private_networks": single_sign_on.allow_private_networks, "timeout_seconds": single_sign_on.timeout_seconds,
+            "dns_servers": single_sign_on.dns_servers.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "dns_timeout_seconds": single_sign_on.dns_timeout_seconds,
         },
         "limits": {
             "key_per_second": limits.key_per_second, "key_burst": limits.key_burst,

@@ -121,6 +121,7 @@ pub fn program(data: &Path) -> Command {
     command.env("TRUNKLINE_SERVER__STREAMS_EACH_MAX", STREAMS_EACH_MAX.to_string());
     // The provider of the tests of single sign-on is on this machine.
     command.env("TRUNKLINE_SINGLE_SIGN_ON__ALLOW_PRIVATE_NETWORKS", "true");
+    command.env("TRUNKLINE_SINGLE_SIGN_ON__DNS_SERVERS", crate::dns::server());
     for setting in ["SERVER", "INTAKE", "ADMIN"] {
         command.env(format!("TRUNKLINE_{setting}__BIND"), "127.0.0.1:0");
     }

@@ -13,6 +13,7 @@ mod command;
 mod configure;
 mod conformance;
 mod demo;
+mod dns;
 mod forms;
 mod hardening;
 mod house_rules;

@@ -89,6 +89,7 @@ const TABLE: &[(&str, Opens)] = &[
     ("changeMyPassword", People),
     ("getSingleSignOn", Everywhere(Permission::Organisation)),
     ("setSingleSignOn", Everywhere(Permission::Organisation)),
+    ("checkSingleSignOnDomains", Everywhere(Permission::Organisation)),
     ("removeSingleSignOn", Everywhere(Permission::Organisation)),
     ("createTokens", Anybody),
     ("refreshTokens", Anybody),

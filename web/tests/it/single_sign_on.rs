@@ -12,10 +12,11 @@ use trunkline_core::access::Role;
 use trunkline_core::audit::By;
 use trunkline_core::id::TenantId;
 use trunkline_stores::keyring::Place;
-use trunkline_stores::postgres::row::PersonState;
+use trunkline_stores::postgres::row::{NewUser, PersonState};
 use uuid::Uuid;
 
-use crate::app::{Line, app, browser, client, fresh};
+use crate::app::{Line, app, browser, client, fresh, program};
+use crate::dns;
 use crate::identity::{PASSWORD, cookie, enter, person};
 
 pub const CLIENT: &str = "trunkline";
@@ -62,7 +63,33 @@ impl Company {
         };
         let (status, answer) = company.set(&company.draft(first_role, required)).await;
         assert_eq!(status, StatusCode::OK, "{answer}");
+        company.prove(&answer).await;
         company
+    }
+
+    /// Makes the record of every domain that waits, and has it looked at.
+    async fn prove(&self, form: &Value) {
+        for proof in form["domain_proofs"].as_array().unwrap() {
+            if proof["state"] == "waiting" {
+                dns::says(proof["record_name"].as_str().unwrap(), proof["record_value"].as_str().unwrap());
+            }
+        }
+        let checked = self.check().await;
+        let all = checked["domain_proofs"].as_array().unwrap();
+        assert!(!all.is_empty() && all.iter().all(|proof| proof["state"] == "proved"), "{checked:#}");
+    }
+
+    /// Has its domains looked at; what the provider's form says then.
+    async fn check(&self) -> Value {
+        let key = self.line.api_key(&["organisation:write", "live:read"]).await;
+        let answer = client()
+            .post(app().url("/v1/single-sign-on/check"))
+            .bearer_auth(key)
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(answer.status(), StatusCode::OK);
+        answer.json().await.unwrap()
     }
 
     fn draft(&self, first_role: Option<&str>, required: bool) -> Value {
@@ -169,6 +196,12 @@ fn somebody(subject: &str, email: &str) -> Value {
     json!({ "sub": subject, "email": email, "email_verified": true, "name": "Ana of the Company" })
 }
 
+/// How far a domain is proved.
+fn proof<'a>(form: &'a Value, domain: &str) -> &'a Value {
+    let mut all = form["domain_proofs"].as_array().unwrap().iter();
+    all.find(|proof| proof["domain"] == domain).unwrap()
+}
+
 fn out(answer: &Response) {
     assert!(session(answer).is_none(), "nobody came in");
     assert_eq!(answer.status(), StatusCode::FORBIDDEN);
@@ -222,13 +255,21 @@ async fn whoever_the_provider_knows_comes_in_and_stays_the_same_person() {
 async fn somebody_who_is_there_keeps_their_role_and_an_invitation_is_accepted() {
     let company = Company::new(None, false).await;
     let email = company.address("eva");
-    let there = person(&company.line, Role::Supervisor).await;
-    // The domain of the people of tests, given back below.
-    let both = with(&company.draft(None, false), "domains", json!([company.domain, "people.invalid"]));
-    assert_eq!(company.set(&both).await.0, StatusCode::OK);
-    let answer = company.enter(&somebody(&fresh("subject"), &there)).await;
+    let there = NewUser {
+        email: company.address("there"),
+        name: "Ana".to_owned(),
+        role: Some(Role::Supervisor),
+        grants: Vec::new(),
+        password_hash: SecretString::from("$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$aGFzaGhhc2g"),
+    };
+    company
+        .line
+        .config
+        .create_user(company.line.tenant, &By::system(), &there)
+        .await
+        .unwrap();
+    let answer = company.enter(&somebody(&fresh("subject"), &there.email)).await;
     assert_eq!(me(&session(&answer).unwrap()).await["role"], "supervisor");
-    assert_eq!(company.set(&company.draft(None, false)).await.0, StatusCode::OK);
     let stranger = somebody(&fresh("subject"), &email);
     out(&company.enter(&stranger).await);
     assert_eq!(company.refusals().await, ["company-uninvited"]);
@@ -330,11 +371,11 @@ async fn people_who_are_not_ours_or_no_longer_stay_out() {
     let theirs = other.address("eva");
     assert!(session(&other.enter(&somebody(&fresh("subject"), &theirs)).await).is_some());
     let stolen = json!([company.domain, other.domain]);
-    let (status, refused) = company.set(&with(&company.draft(Some("viewer"), false), "domains", stolen)).await;
-    assert_eq!(
-        (status, &refused["errors"][0]["code"]),
-        (StatusCode::UNPROCESSABLE_ENTITY, &json!("domain_taken"))
-    );
+    let (status, _) = company.set(&with(&company.draft(Some("viewer"), false), "domains", stolen)).await;
+    assert_eq!(status, StatusCode::OK, "naming a domain proves nothing");
+    assert_eq!(proof(&company.check().await, &other.domain)["found"], "other");
+    out(&company.enter(&somebody(&fresh("subject"), &other.address("mia"))).await);
+    assert_eq!(company.refusals().await, ["company-unverified"; 4]);
 
     // Disabled, both by the provider's name for them and by their address.
     let answer = company.enter(&somebody(&subject, &address)).await;
@@ -475,4 +516,120 @@ async fn a_provider_is_set_only_when_it_answers_and_its_secret_is_never_shown() 
         .await
         .unwrap();
     assert_eq!(answer.status(), StatusCode::FORBIDDEN);
+}
+
+/// Where the form for an address leads; none: it does not know the domain.
+async fn leads_to(domain: &str) -> Option<String> {
+    let form = format!("email=boss%40{domain}&next=/live");
+    let request = browser()
+        .post(app().url("/signin/company"))
+        .header("content-type", "application/x-www-form-urlencoded");
+    let page = request.body(form).send().await.unwrap().text().await.unwrap();
+    let (_, rest) = page.split_once("url=/signin/company/")?;
+    rest.split('?').next().map(str::to_owned)
+}
+
+#[tokio::test]
+async fn a_domain_leads_to_a_provider_when_its_dns_says_whose_it_is() {
+    let company = Company {
+        line: app().line().await,
+        domain: format!("{}.example", fresh("proved")),
+    };
+    let (status, form) = company.set(&company.draft(Some("viewer"), true)).await;
+    assert_eq!(status, StatusCode::OK);
+    let waiting = proof(&form, &company.domain).clone();
+    assert_eq!(waiting["state"], "waiting");
+    assert_eq!(waiting["looked_at"], Value::Null);
+    let (name, value) = (waiting["record_name"].as_str().unwrap(), waiting["record_value"].as_str().unwrap());
+    assert_eq!(name, format!("_trunkline-challenge.{}", company.domain));
+    assert!(value.starts_with("trunkline-domain-verification=") && value.len() > 60, "{value}");
+
+    // Before: no address leads there, none counts, and nobody is locked out by a provider that lets nobody in.
+    let ana = somebody(&fresh("subject"), &company.address("ana"));
+    assert_eq!(leads_to(&company.domain).await, None);
+    out(&company.enter(&ana).await);
+    assert_eq!(company.refusals().await, ["company-unverified"]);
+    let analyst = person(&company.line, Role::Analyst).await;
+    assert_eq!(enter(&analyst, PASSWORD, &[]).await.status(), StatusCode::SEE_OTHER);
+
+    // What a look finds, each time.
+    let found = async || proof(&company.check().await, &company.domain)["found"].clone();
+    assert_eq!(found().await, "nothing");
+    dns::says(name, "v=spf1 -all");
+    assert_eq!(found().await, "nothing", "records of others are none of ours");
+    dns::says(name, &value[..value.len() - 1]);
+    assert_eq!(found().await, "other");
+    dns::fails(name);
+    assert_eq!(found().await, "no_answer");
+    dns::forgets(name);
+    // At the domain itself, among others.
+    dns::says(&company.domain, "v=spf1 -all");
+    dns::says(&company.domain, value);
+    let proved = company.check().await;
+    let proved = proof(&proved, &company.domain);
+    assert_eq!(
+        (&proved["state"], &proved["proved_by"], &proved["found"]),
+        (&json!("proved"), &json!("dns"), &json!("record"))
+    );
+    assert_eq!(leads_to(&company.domain).await, Some(company.line.tenant.to_string()));
+    assert!(session(&company.enter(&ana).await).is_some());
+    assert_ne!(
+        enter(&analyst, PASSWORD, &[]).await.status(),
+        StatusCode::SEE_OTHER,
+        "from now on it is required"
+    );
+
+    // It stays, also when the record goes, and when the form is saved once more.
+    dns::forgets(&company.domain);
+    let (_, form) = company.set(&company.draft(Some("viewer"), false)).await;
+    assert_eq!(proof(&form, &company.domain)["state"], "proved");
+    assert_eq!(proof(&company.check().await, &company.domain)["state"], "proved");
+    let auditor = company.line.api_key(&["audit:read"]).await;
+    let (_, told) = company.line.get(&auditor, "/v1/audit?action=single_sign_on.prove").await;
+    assert_eq!(told["data"].as_array().unwrap().len(), 1, "{told:#}");
+}
+
+#[tokio::test]
+async fn two_may_wait_for_a_domain_and_one_has_it() {
+    let first = Company::new(Some("viewer"), false).await;
+    let second = Company {
+        line: app().line().await,
+        domain: first.domain.clone(),
+    };
+    let (status, form) = second.set(&second.draft(Some("viewer"), false)).await;
+    assert_eq!(status, StatusCode::OK);
+    let waiting = proof(&form, &first.domain).clone();
+    assert_eq!(waiting["state"], "waiting");
+    // The token of one proves nothing for another.
+    assert_eq!(proof(&second.check().await, &first.domain)["found"], "other");
+    dns::says(waiting["record_name"].as_str().unwrap(), waiting["record_value"].as_str().unwrap());
+    assert_eq!(proof(&second.check().await, &first.domain)["found"], "taken");
+    out(&second.enter(&somebody(&fresh("subject"), &first.address("ana"))).await);
+    assert_eq!(leads_to(&first.domain).await, Some(first.line.tenant.to_string()));
+
+    // Whoever runs the installation decides, with DNS or without.
+    let name = async |company: &Company| company.line.config.organisation_name(company.line.tenant).await.unwrap();
+    let run = |act: &str, organisation: &str| {
+        let output = program(&app().data)
+            .args(["domain", act, "--organisation", organisation, &first.domain])
+            .output()
+            .unwrap();
+        (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (one, two) = (name(&first).await, name(&second).await);
+    let (done, said) = run("prove", &two);
+    assert!(!done && said.contains("withdraw it there first"), "{said}");
+    let (done, said) = run("withdraw", &one);
+    assert!(done, "{said}");
+    assert_eq!(leads_to(&first.domain).await, None);
+    let (done, said) = run("prove", &two);
+    assert!(done, "{said}");
+    assert_eq!(leads_to(&first.domain).await, Some(second.line.tenant.to_string()));
+    assert!(!run("withdraw", &one).0, "it has none any more");
+    let listed = program(&app().data)
+        .args(["domain", "list", "--organisation", &two])
+        .output()
+        .unwrap();
+    let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+    assert!(listed.contains(&first.domain) && listed.contains("operator"), "{listed}");
 }

@@ -67,6 +67,10 @@ const STEPS: &[(&str, &str)] = &[
         "V0023__renewed_sessions",
         include_str!("../../../../migrations/V0023__renewed_sessions.sql"),
     ),
+    (
+        "V0024__proved_domains",
+        include_str!("../../../../migrations/V0024__proved_domains.sql"),
+    ),
 ];
 
 /// Applies what is missing and returns the names of the steps applied now. Refuses a database whose applied steps differ from

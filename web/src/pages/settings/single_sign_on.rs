@@ -5,14 +5,16 @@ use askama::Template;
 use secrecy::SecretString;
 use serde::Deserialize;
 use trunkline_core::access::{Permission, Role};
+use trunkline_stores::postgres::config::single_sign_on::{MailDomain, Proof};
 
 use super::{Done, SideItem, Wrong, go, shell, side};
 use crate::api::single_sign_on::sign_in_url;
+use crate::configure::mail_domains;
 use crate::configure::single_sign_on::{self, Draft};
 use crate::error::Problem;
 use crate::identity::{Caller, company};
-use crate::pages::html;
 use crate::pages::shell::Shell;
+use crate::pages::{format, html};
 use crate::state::AppState;
 
 /// The page's address.
@@ -22,6 +24,20 @@ struct RoleChoice {
     id: &'static str,
     name: String,
     selected: bool,
+}
+
+/// A mail domain.
+struct DomainLine {
+    domain: String,
+    /// Mark.
+    mark: &'static str,
+    /// State in words.
+    state: String,
+    /// What the last look found, and when.
+    looked: String,
+    /// The record that is still to be made; empty when it is proved.
+    record_name: String,
+    record_value: String,
 }
 
 /// The page.
@@ -37,6 +53,9 @@ pub struct SingleSignOnPage {
     issuer: String,
     client_id: String,
     domains: String,
+    lines: Vec<DomainLine>,
+    /// A domain waits for its proof.
+    waits: bool,
     required: bool,
     roles: Vec<RoleChoice>,
     redirect_uri: String,
@@ -75,7 +94,7 @@ pub async fn show(
         required: if found.required { "1".to_owned() } else { String::new() },
         ..Filled::default()
     });
-    page(&state, &caller, s, (said, Wrong::default()), set, shown)
+    page(&state, &caller, s, (said, Wrong::default()), set, shown).await
 }
 
 /// `POST /settings/single-sign-on`.
@@ -102,9 +121,21 @@ pub async fn save(
             let s = shell(&request, &state, &caller, "set-single-sign-on", HERE)?;
             let wrong = Wrong::of(&problem, &s);
             let set = single_sign_on::find(&state, &caller).await?.is_some();
-            page(&state, &caller, s, (String::new(), wrong), set, form)
+            page(&state, &caller, s, (String::new(), wrong), set, form).await
         }
     }
+}
+
+/// `POST /settings/single-sign-on/check`.
+pub async fn check(caller: Caller, state: web::Data<AppState>, form: web::Form<Filled>) -> Result<HttpResponse, Problem> {
+    caller.needs(Permission::Organisation)?;
+    caller.check_form(&form.form_token)?;
+    let found = mail_domains::check(&state, &caller).await?;
+    let done = match found.iter().all(|of| of.proved.is_some()) {
+        true => "single-sign-on-proved",
+        false => "single-sign-on-looked",
+    };
+    Ok(go(&format!("{HERE}?done={done}")))
 }
 
 /// `POST /settings/single-sign-on/remove`.
@@ -115,7 +146,32 @@ pub async fn remove(caller: Caller, state: web::Data<AppState>, form: web::Form<
     Ok(go(&format!("{HERE}?done=single-sign-on-removed")))
 }
 
-fn page(
+fn line(of: &MailDomain, s: &Shell) -> DomainLine {
+    let clock = |at| format::full(at, &s.zone);
+    let looked = of.looked.filter(|_| of.proved.is_none());
+    let (mark, state) = match of.proved {
+        Some((at, Proof::Dns)) => ("ok", s.l.t1("sso-proved", "time", clock(at))),
+        Some((at, Proof::Operator)) => ("ok", s.l.t1("sso-proved-operator", "time", clock(at))),
+        None => ("watch", s.l.t("sso-waiting")),
+    };
+    DomainLine {
+        domain: of.domain.clone(),
+        mark,
+        state,
+        looked: looked.map_or_else(String::new, |(at, seen)| {
+            let found = s.l.t(&format!("sso-found-{}", seen.as_str()));
+            s.l.t2("sso-looked", ("time", clock(at)), ("words", found))
+        }),
+        record_name: if of.proved.is_none() {
+            mail_domains::record_name(of)
+        } else {
+            String::new()
+        },
+        record_value: mail_domains::record_value(of),
+    }
+}
+
+async fn page(
     state: &AppState,
     caller: &Caller,
     s: Shell,
@@ -123,6 +179,10 @@ fn page(
     set: bool,
     form: Filled,
 ) -> Result<HttpResponse, Problem> {
+    let lines: Vec<DomainLine> = match set {
+        true => mail_domains::all(state, caller).await?.iter().map(|of| line(of, &s)).collect(),
+        false => Vec::new(),
+    };
     let invited = RoleChoice {
         id: "",
         name: s.l.t("sso-invited-only"),
@@ -145,6 +205,8 @@ fn page(
             issuer: form.issuer,
             client_id: form.client_id,
             domains: form.domains,
+            waits: lines.iter().any(|line| !line.record_name.is_empty()),
+            lines,
             required: !form.required.is_empty(),
             roles,
             redirect_uri: company::return_address(state),

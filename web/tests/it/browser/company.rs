@@ -7,6 +7,7 @@ use trunkline_core::access::Role;
 
 use super::page::{browse, person};
 use crate::app::{App, fresh};
+use crate::dns;
 use crate::single_sign_on::{CLIENT, SECRET, provider};
 
 #[tokio::test]
@@ -41,6 +42,15 @@ async fn somebody_comes_in_by_their_company_and_lands_where_they_wanted_to_go() 
         page.until("it is saved", || async { page.count("[role=status].told").await == 1 }).await;
         let source = page.eval("return document.documentElement.outerHTML").await;
         assert!(!source.as_str().unwrap().contains("forty characters"), "the secret is shown to nobody");
+        let copied = async |place: usize| page.eval(&format!("return document.querySelectorAll('.proofs [data-copy]')[{place}].dataset.copy")).await;
+        let (name, value) = (copied(0).await, copied(1).await);
+        let check = "document.querySelector('form[action$=\"/check\"]').requestSubmit()";
+        page.eval(check).await;
+        page.until("that nothing is there", || async { page.text(".proofs li").await.contains("there is no such record") }).await;
+        page.no_complaints("a domain that waits").await;
+        dns::says(name.as_str().unwrap(), value.as_str().unwrap());
+        page.eval(check).await;
+        page.until("that it is proved", || async { page.text(".proofs li").await.contains("proved since") }).await;
         page.eval("document.querySelector('form[action=\"/signout\"]').requestSubmit()").await;
         page.until("the way out", || async { page.path().await == "/signin" }).await;
 

@@ -79,6 +79,7 @@ pub const PAGES: &[(&str, &str, Opens)] = &[
     ("POST", "/settings/keys/{id}/revoke", Everywhere(Permission::Keys)),
     ("GET", "/settings/single-sign-on", Everywhere(Permission::Organisation)),
     ("POST", "/settings/single-sign-on", Everywhere(Permission::Organisation)),
+    ("POST", "/settings/single-sign-on/check", Everywhere(Permission::Organisation)),
     ("POST", "/settings/single-sign-on/remove", Everywhere(Permission::Organisation)),
     ("GET", "/settings/businesses", Somewhere(Permission::Businesses)),
     ("POST", "/settings/businesses", Everywhere(Permission::Businesses)),

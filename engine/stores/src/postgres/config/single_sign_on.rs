@@ -30,10 +30,81 @@ pub struct SingleSignOn {
     pub required: bool,
     /// Role of somebody who comes for the first time and was not invited; none: they do not come in.
     pub first_role: Option<Role>,
-    /// Mail domains whose addresses lead there, lower case.
+    /// Mail domains whose addresses are to lead there, lower case.
     pub domains: Vec<String>,
     /// When it was changed.
     pub changed_at: Millis,
+}
+
+/// A mail domain of an organisation: it leads to its provider when it is proved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MailDomain {
+    /// Which one.
+    pub domain: String,
+    /// What has to stand in its DNS.
+    pub token: String,
+    /// Since when it is proved, and by what.
+    pub proved: Option<(Millis, Proof)>,
+    /// When it was last looked, and what was there.
+    pub looked: Option<(Millis, Seen)>,
+}
+
+/// Whose word it is that a domain belongs to an organisation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proof {
+    /// The domain's own DNS.
+    Dns,
+    /// Whoever runs the installation.
+    Operator,
+}
+
+/// What a look at the DNS of a domain found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Seen {
+    /// The record that proves it.
+    Record,
+    /// No record of that name.
+    Nothing,
+    /// Records that say something else.
+    Other,
+    /// Its DNS did not answer.
+    NoAnswer,
+    /// The record, and another organisation has proved the domain before.
+    Taken,
+}
+
+impl Proof {
+    /// As it is stored and sent.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Proof::Dns => "dns",
+            Proof::Operator => "operator",
+        }
+    }
+
+    fn parse(text: &str) -> Option<Proof> {
+        [Proof::Dns, Proof::Operator].into_iter().find(|proof| proof.as_str() == text)
+    }
+}
+
+impl Seen {
+    /// All of them.
+    pub const ALL: [Seen; 5] = [Seen::Record, Seen::Nothing, Seen::Other, Seen::NoAnswer, Seen::Taken];
+
+    /// As it is stored and sent.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Seen::Record => "record",
+            Seen::Nothing => "nothing",
+            Seen::Other => "other",
+            Seen::NoAnswer => "no_answer",
+            Seen::Taken => "taken",
+        }
+    }
+
+    fn parse(text: &str) -> Option<Seen> {
+        Seen::ALL.into_iter().find(|seen| seen.as_str() == text)
+    }
 }
 
 /// Somebody whom the provider has sent.
@@ -84,11 +155,51 @@ impl Config {
             required: column(row, 3)?,
             first_role: column::<Option<&str>>(row, 4)?.map(role).transpose()?,
             changed_at: Millis(column(row, 5)?),
-            domains: column(row, 6)?,
+            domains: self.mail_domains(tenant).await?.into_iter().map(|of| of.domain).collect(),
         }))
     }
 
-    /// Sets the provider of an organisation. [`PostgresError::Taken`]: a domain belongs to another organisation.
+    /// The mail domains of an organisation, proved or not.
+    pub async fn mail_domains(&self, tenant: TenantId) -> Result<Vec<MailDomain>, PostgresError> {
+        let sql = include_str!("../sql/single_sign_on_domains.sql");
+        let found = self.ask_within(tenant, "read mail domains", sql, &[]).await?;
+        found.iter().map(read_domain).collect()
+    }
+
+    /// Notes what a look at a domain's DNS found that does not prove it.
+    pub async fn look_at_domain(&self, tenant: TenantId, domain: &str, at: Millis, found: Seen) -> Result<(), PostgresError> {
+        let doing = "note a look at a domain";
+        let sql = include_str!("../sql/look_at_domain.sql");
+        must_exist(
+            &self.ask_within(tenant, doing, sql, &[&domain, &at.0, &found.as_str()]).await?,
+            doing,
+        )
+    }
+
+    /// From now on addresses of this domain lead to the organisation's provider. [`PostgresError::Taken`]: to another organisation's
+    /// already; [`PostgresError::Missing`]: it does not wait for this domain.
+    pub async fn prove_domain(&self, tenant: TenantId, by: &By, domain: &str, at: Millis, proof: Proof) -> Result<(), PostgresError> {
+        let doing = "prove a domain";
+        let seen = match proof {
+            Proof::Dns => Some((at.0, Seen::Record.as_str())),
+            Proof::Operator => None,
+        };
+        let (looked, found) = seen.unzip();
+        let deed = Deed::plain("single_sign_on.prove", "organisation", tenant).after(&json!({ "domain": domain, "by": proof.as_str() }));
+        let sql = include_str!("../sql/prove_domain.sql");
+        let parameters: super::Parameters<'_> = &[&domain, &at.0, &proof.as_str(), &looked, &found];
+        must_exist(&self.change(tenant, (by, &deed), doing, sql, parameters).await?, doing)
+    }
+
+    /// Takes a proof back; addresses of the domain lead nowhere.
+    pub async fn withdraw_domain(&self, tenant: TenantId, by: &By, domain: &str) -> Result<(), PostgresError> {
+        let doing = "withdraw a domain";
+        let deed = Deed::plain("single_sign_on.withdraw", "organisation", tenant).after(&json!({ "domain": domain }));
+        let sql = include_str!("../sql/withdraw_domain.sql");
+        must_exist(&self.change(tenant, (by, &deed), doing, sql, &[&domain]).await?, doing)
+    }
+
+    /// Sets the provider of an organisation. Domains that it had stay as they are, new ones wait for their proof.
     pub async fn put_single_sign_on(&self, tenant: TenantId, by: &By, new: &SingleSignOn) -> Result<(), PostgresError> {
         let doing = "set single sign-on";
         let sealed = self.seal(tenant, CLIENT_SECRET, tenant.0, &new.client_secret);
@@ -129,7 +240,7 @@ impl Config {
         must_exist(&self.change(tenant, (by, &deed), doing, sql, &[&tenant.0]).await?, doing)
     }
 
-    /// The organisation whose provider addresses of this domain lead to: asked before a tenant is known.
+    /// The organisation whose provider addresses of this domain lead to, since it has proved it: asked before a tenant is known.
     pub async fn single_sign_on_of(&self, domain: &str) -> Result<Option<TenantId>, PostgresError> {
         let sql = include_str!("../sql/single_sign_on_by_domain.sql");
         let found = self.ask("find single sign-on", sql, &[&domain]).await?;
@@ -137,7 +248,7 @@ impl Config {
         Ok(tenant.map(TenantId))
     }
 
-    /// Whether passwords are for owners only.
+    /// Whether passwords are for owners only: not before a domain is proved, since nobody else could come in at all.
     pub async fn single_sign_on_required(&self, tenant: TenantId) -> Result<bool, PostgresError> {
         let sql = include_str!("../sql/single_sign_on_required.sql");
         let found = self.ask_within(tenant, "read single sign-on", sql, &[]).await?;
@@ -185,6 +296,17 @@ impl Config {
         tenant::commit(transaction, doing).await?;
         Ok(Arrived::In(user))
     }
+}
+
+fn read_domain(row: &tokio_postgres::Row) -> Result<MailDomain, PostgresError> {
+    let (proved, by) = (column::<Option<i64>>(row, 2)?, column::<Option<&str>>(row, 3)?);
+    let (looked, found) = (column::<Option<i64>>(row, 4)?, column::<Option<&str>>(row, 5)?);
+    Ok(MailDomain {
+        domain: column(row, 0)?,
+        token: column(row, 1)?,
+        proved: proved.map(Millis).zip(by.and_then(Proof::parse)),
+        looked: looked.map(Millis).zip(found.and_then(Seen::parse)),
+    })
 }
 
 /// Somebody whom the provider sends for the first time.
