@@ -8,7 +8,7 @@ use hashbrown::HashTable;
 use trunkline_core::event::{Beside, Event, Reading, read, read_beside};
 use trunkline_core::id::{CallKey, Kind, TenantId, WorkspaceId};
 use trunkline_core::instant::Millis;
-use trunkline_core::record::{DamagedRecord, Opened, Record, SetAside};
+use trunkline_core::record::{DamagedRecord, Opened, SetAside};
 use trunkline_stores::log::{LogRecord, Position};
 
 use super::call_actor::Stamped;
@@ -52,34 +52,34 @@ pub(crate) enum Said {
 
 /// Reads one stored record. A panic of the reader is a poisoned event, not the end of the partition.
 pub(crate) fn say(stored: &LogRecord) -> Said {
-    match Record::decode(&stored.bytes) {
-        Ok(record) => say_beside(stored.position, record, None),
+    match Opened::of(&stored.bytes) {
+        Ok(opened) => say_beside(stored, &opened, None),
         Err(damage) => Said::SetAside(Box::new(damaged(stored, &damage))),
     }
 }
 
-fn say_beside(position: Position, mut record: Record, beside: Option<Beside<'_>>) -> Said {
-    let received_at = record.header.received_at;
+fn say_beside(stored: &LogRecord, opened: &Opened<'_>, beside: Option<Beside<'_>>) -> Said {
+    let received_at = opened.received_at();
     let reading = || match beside {
-        Some(beside) => read_beside(&mut record, beside),
-        None => read(&record),
+        Some(beside) => read_beside(&stored.bytes, opened, beside),
+        None => read(&opened.head().with(stored.bytes.clone())),
     };
     match catch_unwind(AssertUnwindSafe(reading)) {
         Ok(Reading::Event(event)) => Said::Event {
             key: event.key().clone(),
-            workspace: record.header.workspace,
+            workspace: opened.workspace(),
             received_at,
             event: Stamped {
-                offset: position.offset,
+                offset: stored.position.offset,
                 event,
                 echoes: Vec::new(),
             },
         },
         Ok(Reading::Alert(_) | Reading::Hook(_)) => Said::Other { received_at },
-        Ok(Reading::SetAside(reason)) => Said::SetAside(Box::new(note(position, &record, reason, None))),
+        Ok(Reading::SetAside(reason)) => Said::SetAside(Box::new(note(stored.position, opened, reason, None))),
         Err(_) => Said::SetAside(Box::new(note(
-            position,
-            &record,
+            stored.position,
+            opened,
             SetAside::Poisoned,
             Some("reading it panicked".to_owned()),
         ))),
@@ -101,16 +101,15 @@ fn damaged(stored: &LogRecord, damage: &DamagedRecord) -> SetAsideNote {
 }
 
 /// The note of a record whose header can be read.
-fn note(position: Position, record: &Record, reason: SetAside, detail: Option<String>) -> SetAsideNote {
-    let header = &record.header;
+fn note(position: Position, opened: &Opened<'_>, reason: SetAside, detail: Option<String>) -> SetAsideNote {
     SetAsideNote {
         position,
         reason,
-        tenant: Some(header.tenant),
-        workspace: Some(header.workspace),
-        event: header.event.clone(),
-        key: header.key.clone(),
-        received_at: header.received_at,
+        tenant: Some(opened.tenant()),
+        workspace: Some(opened.workspace()),
+        event: opened.event().to_owned(),
+        key: opened.key().to_owned(),
+        received_at: opened.received_at(),
         detail,
     }
 }
@@ -194,10 +193,7 @@ pub(crate) fn gather(records: Vec<LogRecord>) -> Gathered {
                 gathered.times.push((opened.received_at(), appended_at));
                 continue;
             }
-            Ok(opened) => {
-                let record = opened.head().with(stored.bytes);
-                say_beside(stored.position, record, Some(&|tenant, kind, id| book.event(tenant, kind, id)))
-            }
+            Ok(opened) => say_beside(&stored, &opened, Some(&|tenant, kind, id| book.event(tenant, kind, id))),
             Err(damage) => Said::SetAside(Box::new(damaged(&stored, &damage))),
         };
         let received_at = match said {

@@ -8,6 +8,7 @@ mod notice;
 mod parts;
 mod reader;
 mod stamp;
+mod whence;
 pub(crate) mod word;
 
 use std::cell::RefCell;
@@ -21,13 +22,14 @@ use crate::id::{CallKey, Kind, TenantId, WorkspaceId};
 use crate::instant::Millis;
 use crate::json::{Bad, Canonical, Tape, Value};
 use crate::name::Name;
-use crate::record::{Header, Record, SetAside, Source};
+use crate::record::{Opened, Record, SetAside, Source};
 use crate::transcript::{Sources, Transcript, items_with_words};
 use echo::Pattern;
 use envelope::Envelope;
 use field::Field;
 use frame::Frame;
 use reader::{Reader, Rest};
+use whence::Whence;
 
 pub use echo::Echo;
 pub use notice::{Alert, Hook};
@@ -99,7 +101,7 @@ thread_local! {
 
 /// Reads a record. What the door noted of the body is not trusted: a newer version may read what an older one could not.
 pub fn read(record: &Record) -> Reading {
-    let mut reading = read_with(record, None);
+    let mut reading = read_with(Whence::of(&record.header), &record.body, None);
     if let Reading::Event(event) = &mut reading {
         event.body = record.body.clone();
     }
@@ -107,22 +109,22 @@ pub fn read(record: &Record) -> Reading {
 }
 
 /// Reads a record of a batch, of which later ones of the same call were read before. What `beside` makes needless is left out, so both
-/// must be applied to the call before anybody looks at it. An event takes the body with it.
-pub fn read_beside(record: &mut Record, beside: Beside<'_>) -> Reading {
-    let mut reading = read_with(record, Some(beside));
+/// must be applied to the call before anybody looks at it. `stored` are the bytes that were opened; an event keeps them.
+pub fn read_beside(stored: &Bytes, opened: &Opened<'_>, beside: Beside<'_>) -> Reading {
+    let mut reading = read_with(Whence::of_opened(opened), opened.body(), Some(beside));
     if let Reading::Event(event) = &mut reading {
-        event.body = std::mem::take(&mut record.body);
+        event.body = stored.slice_ref(opened.body());
     }
     reading
 }
 
-fn read_with(record: &Record, beside: Option<Beside<'_>>) -> Reading {
-    let Ok(text) = std::str::from_utf8(&record.body) else {
+fn read_with(whence: Whence, body: &[u8], beside: Option<Beside<'_>>) -> Reading {
+    let Ok(text) = std::str::from_utf8(body) else {
         return Reading::SetAside(SetAside::NotUtf8);
     };
     SCRATCH.with_borrow_mut(|scratch| {
         let reading = match scratch.tape.read(text) {
-            Ok(()) => read_value(record, scratch.tape.root(text), &mut scratch.canonical, beside),
+            Ok(()) => read_value(whence, scratch.tape.root(text), &mut scratch.canonical, beside),
             Err(Bad::Syntax) => Reading::SetAside(SetAside::NotJson),
             Err(Bad::TooDeep) => Reading::SetAside(SetAside::TooDeep),
         };
@@ -141,7 +143,7 @@ impl Scratch {
     }
 }
 
-fn read_value(record: &Record, root: Value<'_>, canonical: &mut Canonical, beside: Option<Beside<'_>>) -> Reading {
+fn read_value(whence: Whence, root: Value<'_>, canonical: &mut Canonical, beside: Option<Beside<'_>>) -> Reading {
     let envelope = Envelope::open(root);
     let destination = Destination::of(&envelope.found(root));
     if let Some(reason) = destination.set_aside {
@@ -151,12 +153,12 @@ fn read_value(record: &Record, root: Value<'_>, canonical: &mut Canonical, besid
         Family::Alert => Reading::Alert(Alert::read(destination.name == Some(Name::AlertTriggered), envelope.alert)),
         Family::InboundHook(Kind::Call) => Reading::Hook(Hook::read(Kind::Call, envelope.call_inbound)),
         Family::InboundHook(Kind::Chat) => Reading::Hook(Hook::read(Kind::Chat, envelope.chat_inbound)),
-        Family::Voice | Family::Chat | Family::Unknown => read_event(record, root, &envelope, destination, canonical, beside),
+        Family::Voice | Family::Chat | Family::Unknown => read_event(whence, root, &envelope, destination, canonical, beside),
     }
 }
 
 fn read_event(
-    record: &Record,
+    whence: Whence,
     root: Value<'_>,
     envelope: &Envelope<'_>,
     destination: Destination<'_>,
@@ -172,13 +174,7 @@ fn read_event(
     else {
         return Reading::SetAside(SetAside::NoId);
     };
-    let Header {
-        received_at,
-        tenant,
-        workspace,
-        source,
-        ..
-    } = record.header;
+    let (received_at, tenant) = (whence.received_at, whence.tenant);
     let known = beside.and_then(|beside| beside(tenant, kind, &id));
     let is_transfer = name.is_some_and(Name::is_transfer);
     let mut reader = Reader::default();
@@ -197,8 +193,8 @@ fn read_event(
             },
             |known| known.key.clone(),
         ),
-        workspace,
-        source,
+        workspace: whence.workspace,
+        source: whence.source,
         received_at,
         stamp,
         name,
@@ -220,7 +216,9 @@ fn read_event(
         let frame = object.filter(|_| kind == Kind::Call).and_then(Frame::of);
         let rest = match frame.zip(known) {
             // Nothing but the transcript is another than in the other event.
-            Some(((frame, rest), known)) if frame.is_same(&record.body, &known.frame, &known.body) && known.unreadable.is_empty() => {
+            Some(((frame, rest), known))
+                if frame.is_same(root.text_around().as_bytes(), &known.frame, &known.body) && known.unreadable.is_empty() =>
+            {
                 event.fields = known.fields.clone();
                 rest
             }

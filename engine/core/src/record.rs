@@ -277,6 +277,11 @@ impl<'a> Opened<'a> {
         self.source
     }
 
+    /// `event` of the body, cut.
+    pub fn event(&self) -> &'a str {
+        self.event
+    }
+
     /// Routing key (rule A7).
     pub fn key(&self) -> &'a str {
         self.key

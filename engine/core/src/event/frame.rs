@@ -1,7 +1,5 @@
 //! The text of a call object around its transcript: while a call runs, nearly every event repeats it letter by letter.
 
-use bytes::Bytes;
-
 use super::reader::Rest;
 use crate::json::{Shape, Value, tag};
 
@@ -52,7 +50,7 @@ impl Frame {
     }
 
     /// True when both are there and have the same text.
-    pub fn is_same(&self, body: &Bytes, other: &Frame, other_body: &Bytes) -> bool {
+    pub fn is_same(&self, body: &[u8], other: &Frame, other_body: &[u8]) -> bool {
         let same = |(from, to): (u32, u32), (other_from, other_to): (u32, u32)| {
             body[from as usize..to as usize] == other_body[other_from as usize..other_to as usize]
         };

@@ -191,7 +191,7 @@ impl<'a> Value<'a> {
 
     /// The whole text, for copying from it.
     #[inline(always)]
-    pub(super) fn text_around(self) -> &'a str {
+    pub(crate) fn text_around(self) -> &'a str {
         self.text
     }
 

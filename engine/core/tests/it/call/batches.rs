@@ -21,7 +21,9 @@ fn key() -> CallKey {
 }
 
 fn beside(record: &Record, later: Option<&Event>) -> Event {
-    match read_beside(&mut record.clone(), &|_, _, _| later) {
+    let stored = record.encode();
+    let opened = Opened::of(&stored).unwrap();
+    match read_beside(&stored, &opened, &|_, _, _| later) {
         Reading::Event(event) => *event,
         other => panic!("not an event: {other:?}"),
     }
