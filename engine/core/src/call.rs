@@ -5,6 +5,7 @@
 
 mod facts;
 mod receipts;
+mod seldom;
 mod shelf;
 mod state;
 mod stored;
@@ -88,10 +89,15 @@ pub struct Call {
     shelves: Shelves,
     voice: Voice,
     transfers: Transfers,
-    /// Some event says that it is or was running (rule B4).
-    ongoing_seen: bool,
-    presumed_at: Option<Millis>,
+    /// [`NEVER`] unless the reaper has closed it.
+    presumed_at: Millis,
 }
+
+/// No moment, and before all others.
+const NEVER: Millis = Millis(i64::MIN);
+
+// With the counts of an `Arc` it fits what allocators have for 256 bytes: very many are held.
+const _: () = assert!(size_of::<Call>() <= 240);
 
 impl Call {
     /// A call of which nothing came yet.
@@ -103,8 +109,7 @@ impl Call {
             shelves: Shelves::default(),
             voice: Voice::default(),
             transfers: Transfers::default(),
-            ongoing_seen: false,
-            presumed_at: None,
+            presumed_at: NEVER,
         }
     }
 
@@ -173,7 +178,7 @@ impl Call {
         for echo in echoes {
             let (place, seen) = self.receipts.take_echo(event, echo);
             if seen == Seen::New {
-                self.ongoing_seen |= !name.ends();
+                self.voice.ongoing_seen |= !name.ends();
                 let (version, agent) = *shelved.get_or_insert_with(|| self.put(name, event));
                 self.receipts.set(place, version, agent);
             }
@@ -191,7 +196,7 @@ impl Call {
     /// The reaper closes a call whose end never came (rule B4). An event received later corrects it.
     pub fn presume_ended(&mut self, at: Millis) -> Changes {
         let (before, presumed) = (self.state(), self.presumed_at);
-        self.presumed_at = presumed.max(Some(at));
+        self.presumed_at = presumed.max(at);
         let changed = before != self.state();
         let ending = if presumed == self.presumed_at {
             Ending::Same
@@ -266,7 +271,7 @@ impl Call {
 
     fn merge(&mut self, place: u32, name: Name, event: &Event) {
         // Every documented event proves either the end or that the call runs, so the status in its body adds nothing (rule B4).
-        self.ongoing_seen |= !name.ends();
+        self.voice.ongoing_seen |= !name.ends();
         self.shelve(place, name, event);
         if let Some(to) = &event.transfer_to {
             self.transfers.note(place, name, to);

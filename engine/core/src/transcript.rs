@@ -21,18 +21,26 @@ use speech::{Figures, Listener};
 #[derive(Debug, Clone)]
 pub(crate) struct Transcript {
     packed: Box<[u8]>,
-    /// Where the last turn stands.
-    last_turn: Option<u32>,
     figures: Figures,
+    /// By this the text is recognised when it comes again; only kept of one that has been dropped.
+    print: u64,
+    /// Language that the script tells, where it does; a reference to a reference takes half the room.
+    pub language: Option<&'static &'static str>,
     /// Tool invocations.
     pub tool_calls: u32,
     /// Tool results that say they failed.
     pub tool_failures: u32,
-    /// Language that the script tells, where it does.
-    pub language: Option<&'static str>,
-    /// Set when the text has been dropped, and only the last turn is left: by this it is recognised when it comes again.
-    dropped: Option<u64>,
+    /// Where the last turn stands; [`NO_TURN`] if there is none.
+    last_turn: u32,
+    /// The text has been dropped, and only the last turn is left.
+    is_dropped: bool,
 }
+
+// Every live call has one.
+const _: () = assert!(size_of::<Transcript>() <= 96);
+
+/// No place in a packed text, which came through the door and is far shorter.
+const NO_TURN: u32 = u32::MAX;
 
 /// The print of a text that never was there.
 const NO_TEXT: u64 = 0;
@@ -41,9 +49,10 @@ impl PartialEq for Transcript {
     fn eq(&self, other: &Self) -> bool {
         self.figures == other.figures
             && (self.tool_calls, self.tool_failures, self.language) == (other.tool_calls, other.tool_failures, other.language)
-            && match (self.dropped, other.dropped) {
-                (None, None) => self.packed == other.packed,
-                _ => self.print() == other.print(),
+            && if self.is_dropped || other.is_dropped {
+                self.print() == other.print()
+            } else {
+                self.packed == other.packed
             }
     }
 }
@@ -71,7 +80,7 @@ impl Transcript {
     fn of<'a>(entries: impl Iterator<Item = Entry<'a>>) -> Option<Transcript> {
         let mut packer = Packer::default();
         let mut listener = Listener::default();
-        let (mut last_turn, mut tool_calls, mut tool_failures) = (None, 0, 0);
+        let (mut last_turn, mut tool_calls, mut tool_failures) = (NO_TURN, 0, 0);
         for mut entry in entries {
             match entry.role {
                 Role::ToolCall => tool_calls += 1,
@@ -79,7 +88,7 @@ impl Transcript {
                 _ => {}
             }
             if entry.is_turn() {
-                last_turn = Some(packer.len());
+                last_turn = packer.len();
                 listener.hear(&mut entry);
             }
             packer.push(&entry);
@@ -93,7 +102,8 @@ impl Transcript {
             tool_calls,
             tool_failures,
             language,
-            dropped: None,
+            print: NO_TEXT,
+            is_dropped: false,
         })
     }
 
@@ -101,12 +111,13 @@ impl Transcript {
     pub fn outline(turns: u32, characters: u64, user_turns: u32) -> Transcript {
         Transcript {
             packed: Box::default(),
-            last_turn: None,
+            last_turn: NO_TURN,
             figures: Figures::outline(turns, characters, user_turns),
             tool_calls: 0,
             tool_failures: 0,
             language: None,
-            dropped: Some(NO_TEXT),
+            print: NO_TEXT,
+            is_dropped: true,
         }
     }
 
@@ -122,7 +133,7 @@ impl Transcript {
 
     /// All entries, without words; nothing once the text was dropped.
     pub fn items(&self) -> Arc<[Item]> {
-        if self.dropped.is_some() {
+        if self.is_dropped {
             return Arc::from([]);
         }
         Unpacked::new(&self.packed).map(|entry| entry.item(false)).collect()
@@ -136,8 +147,11 @@ impl Transcript {
 
     /// The last turn in its packed form, with whatever follows it.
     fn last_packed(&self) -> Option<&[u8]> {
-        let at = if self.dropped.is_some() { 0 } else { self.last_turn? as usize };
-        Some(&self.packed[at..])
+        match (self.is_dropped, self.last_turn) {
+            (true, _) => Some(&self.packed),
+            (false, NO_TURN) => None,
+            (false, at) => Some(&self.packed[at as usize..]),
+        }
     }
 
     /// The same without the text, but for its last turn.
@@ -149,22 +163,24 @@ impl Transcript {
         });
         Transcript {
             packed: turn.into(),
-            dropped: Some(self.print()),
+            print: self.print(),
+            is_dropped: true,
             ..*self
         }
     }
 
     /// Its text was there and is not any more.
     pub fn lacks_text(&self) -> bool {
-        self.dropped.is_some_and(|print| print != NO_TEXT)
+        self.is_dropped && self.print != NO_TEXT
     }
 
     /// What tells its text from others of the same size.
     fn print(&self) -> u64 {
-        self.dropped.unwrap_or_else(|| {
-            let print = Sha256::digest(&self.packed);
-            u64::from_be_bytes(*print.first_chunk().expect("SHA-256 is longer than 8 bytes")).max(NO_TEXT + 1)
-        })
+        if self.is_dropped {
+            return self.print;
+        }
+        let print = Sha256::digest(&self.packed);
+        u64::from_be_bytes(*print.first_chunk().expect("SHA-256 is longer than 8 bytes")).max(NO_TEXT + 1)
     }
 
     /// Writes everything but the text.
@@ -172,7 +188,7 @@ impl Transcript {
         self.figures.write(out);
         out.count(u64::from(self.tool_calls));
         out.count(u64::from(self.tool_failures));
-        out.option(self.language, Out::text);
+        out.option(self.language, |out, code| out.text(code));
         out.option(self.last_said(), |out, (role, content)| {
             out.byte(packed::place(role));
             out.text(&content);
@@ -196,12 +212,13 @@ impl Transcript {
         }
         Some(Transcript {
             packed: packer.finish(),
-            last_turn: None,
+            last_turn: NO_TURN,
             figures,
             tool_calls,
             tool_failures,
             language,
-            dropped: Some(u64::from_be_bytes(from.bytes()?)),
+            print: u64::from_be_bytes(from.bytes()?),
+            is_dropped: true,
         })
     }
 

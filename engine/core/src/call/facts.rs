@@ -151,7 +151,7 @@ fn say(call: &Call, facts: &mut CallFacts) {
     facts.speech = transcript.speech();
     facts.tool_calls = transcript.tool_calls;
     facts.tool_failures = transcript.tool_failures;
-    facts.language = transcript.language.map(Arc::from);
+    facts.language = transcript.language.map(|code| Arc::from(*code));
     facts.last_said = transcript.last_said();
     facts.last_said_at = call.voice.last_growth(&call.receipts);
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use super::seldom::Seldom;
 use crate::event::{Echo, Event, Stamp, word};
 use crate::instant::Millis;
 use crate::limit::{AGENTS_PER_CALL, RECORDS_PER_CALL, UNKNOWN_NAMES_PER_CALL};
@@ -86,8 +87,8 @@ pub(super) enum Seen {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Receipts {
     pub(super) all: Vec<Receipt>,
-    pub(super) repeats: Vec<Repeat>,
-    pub(super) unknown: Vec<Arc<str>>,
+    pub(super) repeats: Seldom<Repeat>,
+    pub(super) unknown: Seldom<Arc<str>>,
     /// Nearly always one.
     pub(super) agents: SmallVec<[Arc<str>; 1]>,
 }
@@ -242,7 +243,7 @@ impl Receipts {
     /// Every receipt in order with its spelled name, the documented one, and how often it came again.
     pub fn in_order(&self) -> Vec<(Order, Arc<str>, Option<Name>, u32)> {
         let mut repeats = vec![0; self.all.len()];
-        for repeat in &self.repeats {
+        for repeat in self.repeats.iter() {
             repeats[repeat.of as usize] += 1;
         }
         let spelled = |receipt: &Receipt| match receipt.known() {
@@ -270,7 +271,8 @@ impl Receipts {
     pub fn heap_bytes(&self) -> usize {
         let texts = |texts: &[Arc<str>]| texts.iter().map(|text| 32 + text.len()).sum::<usize>();
         self.all.capacity() * size_of::<Receipt>()
-            + self.repeats.capacity() * size_of::<Repeat>()
+            + self.repeats.heap_bytes()
+            + self.unknown.heap_bytes()
             + texts(&self.unknown)
             + texts(&self.agents)
     }

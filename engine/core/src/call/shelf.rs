@@ -3,6 +3,8 @@
 //! All versions of a rank must be kept as long as no higher rank has the field: an earlier receipt of one of them may still turn
 //! up and change their order. What they have in common is kept once, so that fifty equal objects cost as much as one.
 
+use smallvec::SmallVec;
+
 use crate::event::field::Field;
 
 /// One version of the fields of a rank, without what all versions of the rank have in common.
@@ -17,7 +19,8 @@ pub(super) struct Version {
 pub(super) struct Shelf {
     pub rank: u8,
     pub common: Box<[Field]>,
-    pub versions: Vec<Version>,
+    /// Nearly always one.
+    pub versions: SmallVec<[Version; 1]>,
 }
 
 /// All ranks, ascending.
@@ -88,7 +91,7 @@ impl Shelves {
                     Shelf {
                         rank,
                         common: Box::default(),
-                        versions: Vec::new(),
+                        versions: SmallVec::new(),
                     },
                 );
                 place
@@ -105,9 +108,11 @@ impl Shelves {
 
     pub fn heap_bytes(&self) -> usize {
         let fields = |fields: &[Field]| fields.iter().map(|field| size_of::<Field>() + field.heap_bytes()).sum::<usize>();
-        let version = |version: &Version| size_of::<Version>() + fields(&version.own) + version.unreadable.len() * 16;
-        let spare = |shelf: &Shelf| (shelf.versions.capacity() - shelf.versions.len()) * size_of::<Version>();
-        let shelf = |shelf: &Shelf| fields(&shelf.common) + shelf.versions.iter().map(version).sum::<usize>() + spare(shelf);
+        let version = |version: &Version| fields(&version.own) + version.unreadable.len() * 16;
+        let shelf = |shelf: &Shelf| {
+            let spilled = if shelf.versions.spilled() { shelf.versions.capacity() } else { 0 };
+            fields(&shelf.common) + shelf.versions.iter().map(version).sum::<usize>() + spilled * size_of::<Version>()
+        };
         self.all.capacity() * size_of::<Shelf>() + self.all.iter().map(shelf).sum::<usize>()
     }
 }
@@ -138,7 +143,6 @@ impl Shelf {
     fn put(&mut self, fields: Vec<Field>, unreadable: &[&'static str]) -> u16 {
         if self.versions.is_empty() {
             self.common = fields.into();
-            self.versions = Vec::with_capacity(1);
             self.versions.push(Version {
                 own: Box::default(),
                 unreadable: unreadable.into(),

@@ -2,9 +2,9 @@
 
 use smallvec::SmallVec;
 
-use super::Call;
 use super::receipts::Order;
 use super::shelf::{Shelf, Version};
+use super::{Call, NEVER};
 use crate::class;
 use crate::event::field::{Field, Time};
 use crate::facts::{CallFacts, CallState, ReasonClass};
@@ -27,7 +27,7 @@ pub(super) fn end(call: &Call) -> End {
     let by_name = call.receipts.known().any(|(name, _)| name.ends());
     if by_name || call.has_usable_end() {
         End::Proved
-    } else if call.presumed_at.is_some_and(|at| at >= call.receipts.last_known()) {
+    } else if call.presumed_at != NEVER && call.presumed_at >= call.receipts.last_known() {
         End::Presumed
     } else {
         End::No
@@ -38,7 +38,7 @@ pub(super) fn end(call: &Call) -> End {
 pub(super) fn of(call: &Call) -> CallState {
     match end(call) {
         End::Proved | End::Presumed => CallState::Ended,
-        End::No if call.ongoing_seen => CallState::Ongoing,
+        End::No if call.voice.ongoing_seen => CallState::Ongoing,
         End::No => CallState::Registered,
     }
 }
@@ -51,7 +51,7 @@ pub(super) fn is_connected(call: &Call, facts: &CallFacts) -> bool {
     let status_allows = !matches!(facts.status_raw.as_deref(), Some("registered" | "not_connected"));
     let reason = facts.reason.as_deref().map(class::reason);
     let reason_allows = !matches!(reason, Some(ReasonClass::NotJoined | ReasonClass::Callee | ReasonClass::Route));
-    call.ongoing_seen || (facts.started_at.is_some() && status_allows && reason_allows) || facts.speech.user_turns > 0
+    call.voice.ongoing_seen || (facts.started_at.is_some() && status_allows && reason_allows) || facts.speech.user_turns > 0
 }
 
 impl Call {

@@ -10,11 +10,11 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::Call;
 use super::receipts::{Receipt, Receipts, Repeat};
 use super::shelf::{Shelf, Shelves, Version};
 use super::transfers::{Attempt, Transfers};
 use super::voice::{Candidate, Few, Voice};
+use super::{Call, NEVER};
 use crate::event::{TransferTo, word};
 use crate::id::{CallKey, WorkspaceId};
 use crate::instant::Millis;
@@ -26,8 +26,8 @@ use crate::wire::{In, Out, lasting};
 impl Call {
     pub(crate) fn write(&self, out: &mut Out) {
         out.bytes(self.workspace.0.as_bytes());
-        out.flag(self.ongoing_seen);
-        out.option(self.presumed_at, Out::moment);
+        out.flag(self.voice.ongoing_seen);
+        out.option((self.presumed_at != NEVER).then_some(self.presumed_at), Out::moment);
         write_receipts(&self.receipts, out);
         out.list(self.shelves.all.iter(), |out, shelf| write_shelf(shelf, out));
         write_voice(&self.voice, out);
@@ -43,14 +43,14 @@ impl Call {
     pub(crate) fn read(key: CallKey, from: &mut In<'_>) -> Option<Call> {
         let workspace = WorkspaceId(Uuid::from_bytes(from.bytes()?));
         let ongoing_seen = from.flag()?;
-        let presumed_at = from.option(In::moment)?;
+        let presumed_at = from.option(In::moment)?.unwrap_or(NEVER);
         let receipts = read_receipts(from)?;
         let shelves = Shelves {
             all: from.list(read_shelf)?,
         };
-        let voice = read_voice(from)?;
+        let voice = read_voice(from, ongoing_seen)?;
         let transfers = Transfers {
-            events: from.list(read_attempt)?,
+            events: from.list(read_attempt)?.into(),
         };
         let call = Call {
             key,
@@ -59,7 +59,6 @@ impl Call {
             shelves,
             voice,
             transfers,
-            ongoing_seen,
             presumed_at,
         };
         call.holds_together().then_some(call)
@@ -136,8 +135,8 @@ fn read_receipts(from: &mut In<'_>) -> Option<Receipts> {
     })?;
     Some(Receipts {
         all,
-        repeats,
-        unknown: from.list(In::text)?,
+        repeats: repeats.into(),
+        unknown: from.list(In::text)?.into(),
         agents: from.list(|from| from.str().map(word::shared))?.into(),
     })
 }
@@ -155,20 +154,22 @@ fn read_shelf(from: &mut In<'_>) -> Option<Shelf> {
     Some(Shelf {
         rank: from.byte()?,
         common: from.list(field::read)?.into(),
-        versions: from.list(|from| {
-            Some(Version {
-                own: from.list(field::read)?.into(),
-                unreadable: from.list(|from| lasting(from.str()?))?.into(),
-            })
-        })?,
+        versions: from
+            .list(|from| {
+                Some(Version {
+                    own: from.list(field::read)?.into(),
+                    unreadable: from.list(|from| lasting(from.str()?))?.into(),
+                })
+            })?
+            .into(),
     })
 }
 
 fn write_voice(voice: &Voice, out: &mut Out) {
-    out.count(u64::from(voice.largest.0));
-    out.count(voice.largest.1);
+    out.count(u64::from(voice.largest_turns));
+    out.count(voice.largest_characters);
     out.byte(voice.rank);
-    for candidates in [&voice.live, &voice.canonical] {
+    for candidates in [&voice.live[..], &voice.canonical] {
         out.list(candidates.iter(), |out, candidate| {
             out.option(candidate.transcript.as_deref(), |out, transcript| transcript.write(out));
             out.list(candidate.receipts.iter(), |out, place| out.count(u64::from(*place)));
@@ -176,8 +177,8 @@ fn write_voice(voice: &Voice, out: &mut Out) {
     }
 }
 
-fn read_voice(from: &mut In<'_>) -> Option<Voice> {
-    let largest = (from.small()?, from.count()?);
+fn read_voice(from: &mut In<'_>, ongoing_seen: bool) -> Option<Voice> {
+    let (largest_turns, largest_characters) = (from.small()?, from.count()?);
     let rank = from.byte()?;
     let candidate = |from: &mut In<'_>| {
         Some(Candidate {
@@ -186,10 +187,12 @@ fn read_voice(from: &mut In<'_>) -> Option<Voice> {
         })
     };
     Some(Voice {
-        largest,
+        largest_turns,
+        largest_characters,
         rank,
+        ongoing_seen,
         live: Few::from(from.list(candidate)?),
-        canonical: Few::from(from.list(candidate)?),
+        canonical: from.list(candidate)?,
     })
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::receipts::{Order, Receipts};
+use super::seldom::Seldom;
 use crate::event::TransferTo;
 use crate::facts::Transfer;
 use crate::name::Name;
@@ -18,7 +19,7 @@ pub(super) struct Attempt {
 /// All transfer events of a call; most calls have none.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Transfers {
-    pub(super) events: Vec<Attempt>,
+    pub(super) events: Seldom<Attempt>,
 }
 
 /// A transfer while it is put together.
@@ -89,7 +90,7 @@ impl Transfers {
 
     pub fn heap_bytes(&self) -> usize {
         let text = |to: &TransferTo| 32 + to.number.len() + to.extension.as_ref().map_or(0, |text| 16 + text.len());
-        self.events.capacity() * size_of::<Attempt>() + self.events.iter().map(|event| text(&event.to)).sum::<usize>()
+        self.events.heap_bytes() + self.events.iter().map(|event| text(&event.to)).sum::<usize>()
     }
 }
 

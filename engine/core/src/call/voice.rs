@@ -23,15 +23,21 @@ pub(super) type Few = SmallVec<[Candidate; 1]>;
 /// Versions among which only stamps decide, and stamps may yet turn out earlier.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Voice {
-    /// Turns and characters of the largest version before the end.
-    pub(super) largest: (u32, u64),
-    pub(super) live: Few,
+    /// Characters of the largest version before the end.
+    pub(super) largest_characters: u64,
+    /// Turns of it.
+    pub(super) largest_turns: u32,
     /// Rank of the highest ending event that brought a turn.
     pub(super) rank: u8,
-    pub(super) canonical: Few,
+    /// Some event says that the call is or was running (rule B4); it stands here because it takes no further room.
+    pub(super) ongoing_seen: bool,
+    pub(super) live: Few,
+    /// None while a call runs.
+    pub(super) canonical: Vec<Candidate>,
 }
 
-fn add(candidates: &mut Few, place: u32, transcript: &Arc<Transcript>, keep: bool) {
+/// The version that `transcript` is, now that it came with the receipt at `place` as well; otherwise one to add.
+fn add(candidates: &mut [Candidate], place: u32, transcript: &Arc<Transcript>, keep: bool) -> Option<Candidate> {
     let same = candidates.iter_mut().find(|known| match &known.transcript {
         Some(known) => known == transcript,
         None => !keep,
@@ -42,14 +48,12 @@ fn add(candidates: &mut Few, place: u32, transcript: &Arc<Transcript>, keep: boo
             if let Some(dropped) = known.transcript.as_mut().filter(|known| known.lacks_text()) {
                 *dropped = transcript.clone();
             }
+            None
         }
-        None => {
-            let transcript = keep.then(|| transcript.clone());
-            candidates.push(Candidate {
-                transcript,
-                receipts: SmallVec::from_slice(&[place]),
-            });
-        }
+        None => Some(Candidate {
+            transcript: keep.then(|| transcript.clone()),
+            receipts: SmallVec::from_slice(&[place]),
+        }),
     }
 }
 
@@ -65,6 +69,11 @@ fn latest<'a>(candidates: &'a [Candidate], receipts: &Receipts) -> Option<&'a Ca
 }
 
 impl Voice {
+    /// Turns and characters of the largest version before the end.
+    fn largest(&self) -> (u32, u64) {
+        (self.largest_turns, self.largest_characters)
+    }
+
     /// Takes in a version.
     pub fn hear(&mut self, place: u32, name: Name, transcript: &Arc<Transcript>) {
         let size = transcript.size();
@@ -77,16 +86,19 @@ impl Voice {
                 }
             }
             if name.rank() == self.rank {
-                add(&mut self.canonical, place, transcript, true);
+                let new = add(&mut self.canonical, place, transcript, true);
+                self.canonical.reserve_exact(usize::from(new.is_some()));
+                self.canonical.extend(new);
             }
             return;
         }
-        if size > self.largest {
-            self.largest = size;
+        if size > self.largest() {
+            (self.largest_turns, self.largest_characters) = size;
             self.live.clear();
         }
-        if size == self.largest {
-            add(&mut self.live, place, transcript, self.canonical.is_empty());
+        if size == self.largest() {
+            let new = add(&mut self.live, place, transcript, self.canonical.is_empty());
+            self.live.extend(new);
         }
     }
 
@@ -110,7 +122,7 @@ impl Voice {
                 .filter_map(first)
                 .min()
         };
-        if canonical.is_some_and(|size| size > self.largest) {
+        if canonical.is_some_and(|size| size > self.largest()) {
             return of_size();
         }
         self.live.iter().filter_map(first).min().or_else(of_size)
@@ -153,14 +165,8 @@ impl Voice {
     }
 
     pub fn heap_bytes(&self) -> usize {
-        let spilled = |few: &Few| {
-            if few.spilled() {
-                few.capacity() * size_of::<Candidate>()
-            } else {
-                0
-            }
-        };
-        let candidates = spilled(&self.live) + spilled(&self.canonical);
+        let spilled = if self.live.spilled() { self.live.capacity() } else { 0 };
+        let candidates = (spilled + self.canonical.capacity()) * size_of::<Candidate>();
         let places = self.live.iter().chain(&self.canonical).map(|candidate| &candidate.receipts);
         let receipts: usize = places.filter(|places| places.spilled()).map(|places| places.capacity() * 4).sum();
         candidates

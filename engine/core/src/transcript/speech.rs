@@ -135,7 +135,7 @@ impl Listener {
         }
     }
 
-    pub fn finish(mut self) -> (Figures, Option<&'static str>) {
+    pub fn finish(mut self) -> (Figures, Option<&'static &'static str>) {
         let agent = union(&mut self.agent);
         let user = union(&mut self.user);
         let first = |spans: &[Span]| spans.first().map_or(NONE, |span| span.start as u32);
@@ -218,12 +218,12 @@ struct Scripts {
     seen: [u64; 7],
 }
 
-const LANGUAGES: [&str; 7] = ["ja", "ko", "ar", "he", "th", "el", "zh"];
+static LANGUAGES: [&str; 7] = ["ja", "ko", "ar", "he", "th", "el", "zh"];
 const CHINESE: usize = 6;
 
 /// A language as [`Scripts`] tells it.
-pub(super) fn language(code: &str) -> Option<&'static str> {
-    LANGUAGES.iter().find(|known| **known == code).copied()
+pub(super) fn language(code: &str) -> Option<&'static &'static str> {
+    LANGUAGES.iter().find(|known| **known == code)
 }
 
 impl Scripts {
@@ -249,13 +249,13 @@ impl Scripts {
     }
 
     /// The language, when a fifth of the letters is of its script. Japanese is written with Chinese signs as well, so any kana decides.
-    fn language(&self) -> Option<&'static str> {
+    fn language(&self) -> Option<&'static &'static str> {
         let mut seen = self.seen;
         if seen[0] > 0 {
             seen[0] += seen[CHINESE];
             seen[CHINESE] = 0;
         }
         let (place, most) = seen.iter().enumerate().max_by_key(|(_, count)| **count)?;
-        (*most > 0 && *most * 5 >= self.letters).then(|| LANGUAGES[place])
+        (*most > 0 && *most * 5 >= self.letters).then(|| &LANGUAGES[place])
     }
 }
