@@ -3,6 +3,7 @@
 mod board_cache;
 mod business_actor;
 mod call_actor;
+mod calls;
 mod capture;
 mod checkpoint;
 mod completeness;

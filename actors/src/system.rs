@@ -9,10 +9,10 @@ mod pulse;
 mod role;
 
 pub(crate) use arbiters::Arbiters;
-pub(crate) use deliver::{Mailbox, deliver, deliver_all};
+pub(crate) use deliver::{Line, Mailbox, ask, ask_all, deliver};
 pub use guardian::FailureHook;
 pub(crate) use guardian::{Bound, Deaths, Guardian, Lifeline, Verdict};
-pub(crate) use lean::{Lean, start_lean};
+pub(crate) use lean::Lean;
 pub(crate) use member::{keep_joined, sleep_until};
 pub use pulse::{Clock, Hand};
 pub(crate) use pulse::{beat, now, wall_clock};

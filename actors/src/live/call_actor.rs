@@ -9,11 +9,9 @@ use trunkline_core::event::{Echo, Event};
 use trunkline_core::facts::CallFacts;
 
 use super::faults::{Faults, Point};
-use super::partition::Ward;
-use crate::system::{Lean, Lifeline};
+use crate::system::Lean;
 
-/// Room of a call's mailbox. Its reader never has more than one message on the way, so one is enough, and it is what
-/// makes 100,000 calls cheap.
+/// Messages that are on the way to a call at most: its reader waits for each receipt.
 pub(crate) const MAILBOX: usize = 1;
 
 /// One event with its offset.
@@ -37,6 +35,8 @@ impl Stamped {
 #[rtype(result = "Receipt")]
 pub(crate) struct ApplyBatch {
     pub(crate) events: Vec<Stamped>,
+    /// Comes with the message, because very many calls would keep it for nothing.
+    pub(crate) faults: Option<Faults>,
 }
 
 /// Asks the call to end and hand over its state.
@@ -105,18 +105,9 @@ impl Endings {
     }
 }
 
-/// The shell.
-pub(crate) struct CallActor {
-    call: Option<Arc<Call>>,
-    lifeline: Lifeline<Ward>,
-    faults: Option<Faults>,
-}
-
-impl CallActor {
-    pub(crate) fn new(call: Option<Arc<Call>>, lifeline: Lifeline<Ward>, faults: Option<Faults>) -> CallActor {
-        CallActor { call, lifeline, faults }
-    }
-}
+/// The shell: one pointer, so that its task fits into 128 bytes. It needs no lifeline: it can only die over a message, and its reader, who
+/// waits for the receipt, hears of it there.
+pub(crate) struct CallActor(pub(crate) Option<Arc<Call>>);
 
 impl Actor for CallActor {
     type Context = Lean;
@@ -126,19 +117,19 @@ impl Handler<ApplyBatch> for CallActor {
     type Result = MessageResult<ApplyBatch>;
 
     fn handle(&mut self, batch: ApplyBatch, _: &mut Self::Context) -> Self::Result {
-        if let (Some(faults), Some(call)) = (&self.faults, &self.call) {
+        if let (Some(faults), Some(call)) = (&batch.faults, &self.0) {
             faults.reach(Point::Handle(call.key()));
         }
         let step = |call: &mut Arc<Call>| {
-            let endings = apply(call, &batch.events, self.faults.as_ref());
+            let endings = apply(call, &batch.events, batch.faults.as_ref());
             Settled::of(call, endings)
         };
-        let receipt = match self.call.as_mut().map(|call| catch_unwind(AssertUnwindSafe(|| step(call)))) {
+        let receipt = match self.0.as_mut().map(|call| catch_unwind(AssertUnwindSafe(|| step(call)))) {
             Some(Ok(settled)) => Receipt::Settled(Box::new(settled)),
             Some(Err(_)) | None => Receipt::Void,
         };
         if matches!(receipt, Receipt::Void) {
-            self.call = None;
+            self.0 = None;
         }
         MessageResult(receipt)
     }
@@ -148,7 +139,7 @@ impl Handler<Look> for CallActor {
     type Result = Option<Arc<Call>>;
 
     fn handle(&mut self, _: Look, _: &mut Self::Context) -> Self::Result {
-        self.call.clone()
+        self.0.clone()
     }
 }
 
@@ -156,9 +147,8 @@ impl Handler<Retire> for CallActor {
     type Result = Option<Arc<Call>>;
 
     fn handle(&mut self, _: Retire, context: &mut Self::Context) -> Self::Result {
-        self.lifeline.release();
         context.stop();
-        self.call.take()
+        self.0.take()
     }
 }
 

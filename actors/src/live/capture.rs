@@ -11,7 +11,7 @@ use super::call_actor::Look;
 use super::entry::{Entry, Held};
 use super::glance::Glance;
 use super::partition::Partition;
-use crate::system::deliver;
+use crate::system::ask;
 
 /// A call as its lists know it.
 struct Picture {
@@ -34,7 +34,7 @@ impl Partition {
     /// A call that has an actor, as it was published; `None` when it has none, or one that died.
     async fn picture(&self, key: &CallKey) -> Option<Picture> {
         let entry = self.calls.get(key)?;
-        let Held::Live(mailbox) = &entry.held else { return None };
+        let Held::Live(line) = &entry.held else { return None };
         if let Some(fresh) = &entry.fresh {
             return Some(Picture {
                 call: Arc::clone(&fresh.call),
@@ -52,7 +52,7 @@ impl Partition {
             }
         }
         // Not shown: only undocumented events came.
-        let call = deliver(mailbox, Look).await.ok()??;
+        let call = ask(line, Look).await.ok()??;
         Some(Picture { call, shown: None })
     }
 }

@@ -210,7 +210,7 @@ impl Keeper {
                     return;
                 }
                 // A late event may have brought one back.
-                let gone = slice.iter().filter(|key| !state.calls.contains_key(*key));
+                let gone = slice.iter().filter(|key| !state.calls.contains(key));
                 let puts = gone.map(|key| Put {
                     key: call_key(key),
                     value: None,
@@ -317,7 +317,7 @@ impl Keeper {
             if let Some(entry) = state.calls.get_mut(key) {
                 // Those that were not looked at are still noted as changed, though on no list.
                 entry.unsaved = false;
-                unsaved.note(key, entry);
+                unsaved.note(entry);
             }
         }
         self.fail(error, now);

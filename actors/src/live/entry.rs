@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use trunkline_core::facts::CallState;
-use trunkline_core::id::{BusinessId, TenantId, WorkspaceId};
+use trunkline_core::id::{BusinessId, CallKey, WorkspaceId};
 use trunkline_core::instant::Millis;
 use trunkline_core::metric::{Contribution, PackedContribution};
 
@@ -12,12 +12,12 @@ use super::call_actor::CallActor;
 use super::glance::{Fresh, Glance};
 use super::partition::Changes;
 use super::trail::Trail;
-use crate::system::{Deaths, Mailbox};
+use crate::system::{Deaths, Line};
 
 /// Where a call's state is.
 pub(super) enum Held {
     /// With its actor.
-    Live(Mailbox<CallActor>),
+    Live(Line<CallActor>),
     /// Here, in its stored form: ended and idle. A late event wakes it.
     Idle(Box<Idle>),
     /// Nowhere: it was given up. Its events are set aside.
@@ -34,6 +34,7 @@ pub(super) struct Idle {
 
 /// One call of this partition.
 pub(super) struct Entry {
+    pub(super) key: CallKey,
     pub(super) held: Held,
     pub(super) workspace: WorkspaceId,
     /// Where it stands; `None` while only undocumented events came.
@@ -48,7 +49,6 @@ pub(super) struct Entry {
     /// Latest receipt of any of its records, the reaper's included.
     pub(super) heard_at: Millis,
     pub(super) trail: Trail,
-    pub(super) generation: u32,
     pub(super) deaths: Option<Box<Deaths>>,
     pub(super) asked_at: Option<Millis>,
     /// It is on the list of calls that the next checkpoint stores.
@@ -56,8 +56,9 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    pub(super) fn new(held: Held, workspace: WorkspaceId) -> Entry {
+    pub(super) fn new(key: CallKey, held: Held, workspace: WorkspaceId) -> Entry {
         Entry {
+            key,
             held,
             workspace,
             state: None,
@@ -68,7 +69,6 @@ impl Entry {
             folded: None,
             heard_at: Millis(0),
             trail: Trail::default(),
-            generation: 0,
             deaths: None,
             asked_at: None,
             unsaved: false,
@@ -79,11 +79,11 @@ impl Entry {
     /// both are as they were.
     pub(super) fn move_to(
         &mut self,
-        tenant: TenantId,
         home: Option<BusinessId>,
         new: Option<(PackedContribution, Option<Contribution>)>,
         changes: &mut Changes,
     ) {
+        let tenant = self.key.tenant;
         let (packed, new) = new.unzip();
         if self.home == home && self.folded == packed {
             return;

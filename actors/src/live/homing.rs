@@ -15,16 +15,17 @@ impl Partition {
         }
         let mut changes = Changes::new();
         let mut moved = 0u64;
-        for (key, entry) in &mut self.calls {
-            let home = directory.business_of(key.tenant, entry.workspace, entry.owner_agent.as_deref());
+        for entry in self.calls.iter_mut() {
+            let home = directory.business_of(entry.key.tenant, entry.workspace, entry.owner_agent.as_deref());
             if home == entry.home {
                 continue;
             }
             moved += 1;
             let contribution = entry.folded.clone().map(|packed| (packed, None));
-            entry.move_to(key.tenant, home, contribution, &mut changes);
+            entry.move_to(home, contribution, &mut changes);
             if entry.is_shown() {
-                self.dirty.entry(key.tenant).or_default().calls.insert(key.clone());
+                let dirty = self.dirty.entry(entry.key.tenant).or_default();
+                dirty.calls.insert(entry.key.clone());
             }
         }
         if moved > 0 {

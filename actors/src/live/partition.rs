@@ -17,7 +17,8 @@ use trunkline_core::metric::{Partial, contribution};
 use trunkline_stores::postgres::Directory;
 
 use super::business_actor::{BusinessActor, Change, Close, Fold, Snapshot};
-use super::call_actor::{self, ApplyBatch, CallActor, Endings, Receipt, Settled, Stamped};
+use super::call_actor::{ApplyBatch, CallActor, Endings, Receipt, Settled, Stamped};
+use super::calls::Calls;
 use super::entry::{Entry, Held};
 use super::gather::{Gathered, Group};
 use super::glance::{Fresh, Glance};
@@ -25,14 +26,10 @@ use super::hub::{NewRow, Publication};
 use super::set_aside::SetAsideNote;
 use super::shared::Shared;
 use super::unsaved::Unsaved;
-use crate::system::{Deaths, Lifeline, Mailbox, deliver, deliver_all, start_lean};
+use crate::system::{Deaths, Lifeline, Line, Mailbox, ask_all, deliver};
 
-/// Whose guardian the reader is.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) enum Ward {
-    Call(CallKey),
-    Business(TenantId, BusinessId),
-}
+/// A business of which the reader is the guardian. Of a call it hears without a lifeline: see [`CallActor`].
+pub(crate) type Ward = (TenantId, BusinessId);
 
 pub(super) struct Business {
     pub(super) mailbox: Mailbox<BusinessActor>,
@@ -55,8 +52,7 @@ pub(crate) struct Partition {
     epoch: u64,
     pub(super) shared: Arc<Shared>,
     pub(super) directory: Arc<Directory>,
-    /// Boxed, because a table has many empty places.
-    pub(super) calls: HashMap<CallKey, Box<Entry>, RandomState>,
+    pub(super) calls: Calls,
     pub(super) live: usize,
     pub(super) businesses: HashMap<(TenantId, BusinessId), Business>,
     pub(super) dirty: HashMap<TenantId, Dirty>,
@@ -84,7 +80,7 @@ impl Partition {
             epoch,
             shared,
             directory,
-            calls: HashMap::default(),
+            calls: Calls::default(),
             live: 0,
             businesses: HashMap::new(),
             dirty: HashMap::new(),
@@ -115,7 +111,8 @@ impl Partition {
         {
             if self.reach(&key, workspace, heard_at, events.iter().flat_map(Stamped::offsets)) {
                 let from = events.iter().flat_map(Stamped::offsets).next().unwrap_or(i64::MAX);
-                batches.push((key, from, ApplyBatch { events }));
+                let faults = self.shared.faults.clone();
+                batches.push((key, from, ApplyBatch { events, faults }));
             } else {
                 self.refuse(&key, workspace, &events);
             }
@@ -125,12 +122,12 @@ impl Partition {
         for (key, from, batch) in batches {
             let held = self.calls.get(&key).map(|entry| &entry.held);
             let is_live = matches!(held, Some(Held::Live(_)));
-            if let Some(Held::Live(mailbox)) = held {
-                letters.push((mailbox, batch));
+            if let Some(Held::Live(line)) = held {
+                letters.push((line, batch));
             }
             whose.push((key, from, is_live));
         }
-        let mut answers = deliver_all(letters.into_iter()).await.into_iter();
+        let mut answers = ask_all(letters.into_iter()).await.into_iter();
         let mut changes = Changes::new();
         let mut endings = Endings::default();
         for (key, from, is_live) in whose {
@@ -150,10 +147,10 @@ impl Partition {
 
     /// Makes sure that the call has an actor, and notes where its records are. False when the call was given up.
     fn reach(&mut self, key: &CallKey, workspace: WorkspaceId, heard_at: Millis, offsets: impl Iterator<Item = i64>) -> bool {
-        if !self.calls.contains_key(key) {
+        if !self.calls.contains(key) {
             let call = Arc::new(Call::new(key.clone(), workspace));
-            let held = Held::Live(self.start_call(key, 0, Some(call)));
-            self.calls.insert(key.clone(), Box::new(Entry::new(held, workspace)));
+            let held = Held::Live(self.start_call(Some(call)));
+            self.calls.insert(Entry::new(key.clone(), held, workspace));
             self.live += 1;
         }
         let entry = self.calls.get_mut(key).expect("entry was inserted above");
@@ -163,7 +160,7 @@ impl Partition {
         for offset in offsets {
             entry.trail.push(offset);
         }
-        self.unsaved.note(key, entry);
+        self.unsaved.note(entry);
         match entry.held {
             Held::Live(_) => true,
             Held::Idle(_) => {
@@ -175,17 +172,8 @@ impl Partition {
     }
 
     /// Starts an actor for a call; without its state it answers that it has none, and its reader builds the call from its records.
-    pub(super) fn start_call(&self, key: &CallKey, generation: u32, call: Option<Arc<Call>>) -> Mailbox<CallActor> {
-        let shared = &self.shared;
-        let lifeline = Lifeline::new(
-            self.line.clone(),
-            Ward::Call(key.clone()),
-            generation,
-            Arc::clone(&shared.call_role),
-        );
-        let faults = shared.faults.clone();
-        let address = start_lean(CallActor::new(call, lifeline, faults), call_actor::MAILBOX);
-        Mailbox::new(address, Arc::clone(&shared.call_role))
+    pub(super) fn start_call(&self, call: Option<Arc<Call>>) -> Line<CallActor> {
+        Line::start(CallActor(call), Arc::clone(&self.shared.call_role))
     }
 
     /// Notes what was set aside, unless that was done before a restart.
@@ -210,7 +198,7 @@ impl Partition {
             .directory
             .business_of(key.tenant, entry.workspace, entry.owner_agent.as_deref());
         let now = contribution(&facts, &self.shared.rules);
-        entry.move_to(key.tenant, home, Some((now.pack(), Some(now))), changes);
+        entry.move_to(home, Some((now.pack(), Some(now))), changes);
         entry.state = Some(facts.state);
         entry.open_transfer = facts.transfers.iter().any(|t| t.bridged_at.is_some() && t.ended_at.is_none());
         entry.fresh = Some(Box::new(Fresh {
@@ -260,8 +248,7 @@ impl Partition {
         partial: Partial,
     ) -> Mailbox<BusinessActor> {
         let shared = &self.shared;
-        let ward = Ward::Business(tenant, business);
-        let lifeline = Lifeline::new(self.line.clone(), ward, generation, Arc::clone(&shared.business_role));
+        let lifeline = Lifeline::new(self.line.clone(), (tenant, business), generation, Arc::clone(&shared.business_role));
         let faults = shared.faults.clone();
         let address = BusinessActor::create(move |_: &mut Context<BusinessActor>| BusinessActor::new(business, partial, lifeline, faults));
         Mailbox::new(address, Arc::clone(&shared.business_role))

@@ -22,26 +22,20 @@ use crate::system::{Bound, Deaths, Health, Verdict};
 const READ_AGAIN: Duration = Duration::from_millis(500);
 
 impl Partition {
-    /// Hears of a death. A death that was dealt with already has an older generation.
-    pub(crate) async fn hear(&mut self, ward: Ward, generation: u32) {
-        match ward {
-            Ward::Call(key) => {
-                let dead = self
-                    .calls
-                    .get(&key)
-                    .is_some_and(|entry| entry.generation == generation && entry.is_dead());
-                if dead && let Some(settled) = self.rebuild_call(&key, i64::MAX).await {
-                    let mut changes = Changes::new();
-                    self.settle(&key, settled, &mut changes);
-                    self.fold(changes).await;
-                }
-            }
-            Ward::Business(tenant, business) => {
-                let held = self.businesses.get(&(tenant, business));
-                if held.is_some_and(|held| held.generation == generation && !held.mailbox.is_open()) {
-                    self.rebuild_business(tenant, business).await;
-                }
-            }
+    /// Hears of a business's death. One that was dealt with already has an older generation.
+    pub(crate) async fn hear(&mut self, (tenant, business): Ward, generation: u32) {
+        let held = self.businesses.get(&(tenant, business));
+        if held.is_some_and(|held| held.generation == generation && !held.mailbox.is_open()) {
+            self.rebuild_business(tenant, business).await;
+        }
+    }
+
+    /// Builds a call anew that was found dead when nothing was to be applied to it.
+    pub(super) async fn revive(&mut self, key: &CallKey) {
+        if let Some(settled) = self.rebuild_call(key, i64::MAX).await {
+            let mut changes = Changes::new();
+            self.settle(key, settled, &mut changes);
+            self.fold(changes).await;
         }
     }
 
@@ -53,6 +47,7 @@ impl Partition {
         if matches!(entry.held, Held::GivenUp) {
             return None;
         }
+        self.shared.call_role.count_death("panic");
         let deaths = entry.deaths.get_or_insert_with(|| Box::new(Deaths::new(Bound::ROLE)));
         match deaths.note(now) {
             Verdict::Rebuild(pause) if !pause.is_zero() => tokio::time::sleep(pause).await,
@@ -83,11 +78,9 @@ impl Partition {
             }
         };
         self.quarantine(key, &records, &poisoned);
-        let generation = self.calls.get(key)?.generation + 1;
-        let mailbox = self.start_call(key, generation, Some(call));
+        let line = self.start_call(Some(call));
         let entry = self.calls.get_mut(key)?;
-        let was_live = matches!(std::mem::replace(&mut entry.held, Held::Live(mailbox)), Held::Live(_));
-        entry.generation = generation;
+        let was_live = matches!(std::mem::replace(&mut entry.held, Held::Live(line)), Held::Live(_));
         self.live += usize::from(!was_live);
         if !poisoned.is_empty() {
             tracing::warn!(
@@ -129,7 +122,7 @@ impl Partition {
             }
             if let Some(entry) = self.calls.get_mut(key) {
                 entry.trail.poison(record.position.offset);
-                self.unsaved.note(key, entry);
+                self.unsaved.note(entry);
             }
         }
     }
@@ -167,12 +160,12 @@ impl Partition {
         let Some(entry) = self.calls.get_mut(key) else { return };
         let was_live = matches!(std::mem::replace(&mut entry.held, Held::GivenUp), Held::Live(_));
         self.live -= usize::from(was_live);
-        self.unsaved.note(key, entry);
+        self.unsaved.note(entry);
         entry.fresh = None;
         entry.state = None;
         let mut changes = Changes::new();
         let home = entry.home;
-        entry.move_to(key.tenant, home, None, &mut changes);
+        entry.move_to(home, None, &mut changes);
         let dirty = self.dirty.entry(key.tenant).or_default();
         dirty.calls.remove(key);
         dirty.gone.insert(key.clone());
@@ -202,8 +195,8 @@ impl Partition {
             }
         }
         let mut partial = Partial::default();
-        for (key, entry) in &self.calls {
-            if key.tenant == tenant
+        for entry in self.calls.iter() {
+            if entry.key.tenant == tenant
                 && entry.home == Some(business)
                 && let Some(folded) = &entry.folded
             {
@@ -218,12 +211,6 @@ impl Partition {
         }
         self.dirty.entry(tenant).or_default().businesses.insert(business);
         tracing::warn!(log.partition = self.number, "business actor rebuilt from its calls");
-    }
-}
-
-impl super::entry::Entry {
-    fn is_dead(&self) -> bool {
-        matches!(&self.held, Held::Live(mailbox) if !mailbox.is_open())
     }
 }
 

@@ -11,7 +11,7 @@ use super::call_actor::{ApplyBatch, Receipt};
 use super::entry::Held;
 use super::gather::gather;
 use super::partition::{Changes, Partition};
-use crate::system::deliver;
+use crate::system::ask;
 
 /// Records read at once.
 const AT_ONCE: usize = 64;
@@ -86,11 +86,11 @@ impl Partition {
         records.retain(|record| wanted.contains_key(&record.position.offset));
         let mut changes = Changes::new();
         for group in gather(records).groups {
-            let Some(Held::Live(mailbox)) = self.calls.get(&group.key).map(|entry| &entry.held) else {
+            let Some(Held::Live(line)) = self.calls.get(&group.key).map(|entry| &entry.held) else {
                 continue;
             };
-            let events = group.events;
-            let settled = match deliver(mailbox, ApplyBatch { events }).await.unwrap_or(Receipt::Void) {
+            let (events, faults) = (group.events, self.shared.faults.clone());
+            let settled = match ask(line, ApplyBatch { events, faults }).await.unwrap_or(Receipt::Void) {
                 Receipt::Settled(settled) => Some(*settled),
                 Receipt::Void => self.rebuild_call(&group.key, i64::MAX).await,
             };

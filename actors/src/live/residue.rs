@@ -14,7 +14,7 @@ use super::glance::Glance;
 use super::limits::{ASK_AGAIN_MS, Limits};
 use super::partition::Partition;
 use super::reaper::Silent;
-use crate::system::deliver;
+use crate::system::ask;
 
 /// What a sweep found to do.
 #[derive(Debug, Default)]
@@ -32,7 +32,8 @@ impl Partition {
         let mut sweep = Sweep::default();
         let mut retire = Vec::new();
         let mut forget = Vec::new();
-        for (key, entry) in &mut self.calls {
+        for entry in self.calls.iter_mut() {
+            let key = &entry.key;
             match &entry.held {
                 Held::Live(_) if entry.is_over(now, &limits) => retire.push(key.clone()),
                 Held::Live(_) if reap && entry.wants_asking(now, &limits) => {
@@ -69,12 +70,12 @@ impl Partition {
 
     /// Ends a call's actor; the call stays here in compact form, its figures stay with its business.
     async fn retire(&mut self, key: &CallKey) {
-        let Some(Held::Live(mailbox)) = self.calls.get(key).map(|entry| &entry.held) else {
+        let Some(Held::Live(line)) = self.calls.get(key).map(|entry| &entry.held) else {
             return;
         };
-        let Ok(Some(mut call)) = deliver(mailbox, Retire).await else {
-            // It died: its death is heard of next, and the next sweep retires what was rebuilt.
-            return;
+        let Ok(Some(mut call)) = ask(line, Retire).await else {
+            // It died; the next sweep retires what is rebuilt now.
+            return self.revive(key).await;
         };
         Arc::make_mut(&mut call).compact();
         let facts = call.facts_without_events();
@@ -84,7 +85,7 @@ impl Partition {
             agent_name: facts.agent_name,
             call: call.encode(),
         }));
-        self.unsaved.note(key, entry);
+        self.unsaved.note(entry);
         entry.fresh = None;
         entry.trail.shrink();
         self.live -= 1;
@@ -99,17 +100,15 @@ impl Partition {
         let Held::Idle(idle) = std::mem::replace(&mut entry.held, Held::GivenUp) else {
             return;
         };
-        entry.generation += 1;
-        let generation = entry.generation;
         let call = Call::decode(key.clone(), &idle.call).map(Arc::new);
         if call.as_ref().is_some_and(|call| call.lacks_text())
             && let Some(last) = entry.trail.all().next_back()
         {
             self.wordless.insert(last, (key.clone(), 0));
         }
-        let mailbox = self.start_call(key, generation, call);
+        let line = self.start_call(call);
         if let Some(entry) = self.calls.get_mut(key) {
-            entry.held = Held::Live(mailbox);
+            entry.held = Held::Live(line);
             self.live += 1;
         }
         metrics::counter!("trunkline_calls_woken_total").increment(1);

@@ -216,26 +216,26 @@ impl Partition {
 
     fn note_unsaved(&mut self, key: &CallKey) {
         if let Some(entry) = self.calls.get_mut(key) {
-            self.unsaved.note(key, entry);
+            self.unsaved.note(entry);
         }
     }
 
     /// Has a call again; false when its records have to make it.
     fn enter(&mut self, key: &CallKey, stored: StoredCall<'_>, changes: &mut Changes) -> bool {
-        let mut entry = Entry::new(Held::GivenUp, stored.workspace);
+        let mut entry = Entry::new(key.clone(), Held::GivenUp, stored.workspace);
         entry.heard_at = stored.heard_at;
         for offset in &stored.trail {
             entry.trail.push(*offset);
         }
         let Some(state) = stored.state else {
-            self.calls.insert(key.clone(), Box::new(entry));
+            self.calls.insert(entry);
             return false;
         };
         let call = if state.idle {
             None
         } else {
             let Some(call) = Call::decode(key.clone(), state.call) else {
-                self.calls.insert(key.clone(), Box::new(entry));
+                self.calls.insert(entry);
                 return false;
             };
             Some(Arc::new(call))
@@ -275,7 +275,7 @@ impl Partition {
                     entry.fresh = Some(Box::new(Fresh { call, glance, agent_name }));
                     self.dirty.entry(key.tenant).or_default().calls.insert(key.clone());
                 }
-                entry.held = Held::Live(self.start_call(key, 0, Some(call)));
+                entry.held = Held::Live(self.start_call(Some(call)));
                 self.live += 1;
             }
             None => {
@@ -288,7 +288,7 @@ impl Partition {
                 entry.trail.shrink();
             }
         }
-        self.calls.insert(key.clone(), Box::new(entry));
+        self.calls.insert(entry);
         true
     }
 }

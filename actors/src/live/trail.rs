@@ -1,10 +1,13 @@
 //! Where a call's records stand in its partition: enough to build the call anew.
 
+use smallvec::SmallVec;
+
 /// Offsets of one call's records, rising; four bytes each, because 100,000 live calls keep one of these.
 #[derive(Debug, Default)]
 pub(crate) struct Trail {
     first: Option<i64>,
-    later: Vec<u32>,
+    /// As many as a call has that has just begun to speak stand in the list itself.
+    later: SmallVec<[u32; 4]>,
     /// Offsets that are left out when the call is rebuilt: they panicked.
     poisoned: Box<[i64]>,
 }

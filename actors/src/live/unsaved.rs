@@ -24,10 +24,10 @@ impl Unsaved {
     }
 
     /// A call has changed.
-    pub(super) fn note(&mut self, key: &CallKey, entry: &mut Entry) {
+    pub(super) fn note(&mut self, entry: &mut Entry) {
         if self.is_kept && !entry.unsaved {
             entry.unsaved = true;
-            self.calls.push(key.clone());
+            self.calls.push(entry.key.clone());
         }
     }
 

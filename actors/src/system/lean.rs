@@ -33,12 +33,16 @@ impl ActorContext for Lean {
     }
 }
 
-/// Starts an actor on this thread; its mailbox has room for `capacity` messages.
-pub(crate) fn start_lean<A>(actor: A, capacity: usize) -> Addr<A>
+/// Bounds nothing: who sends waits for the answer (see `system/deliver.rs`), and with a bound that one message reaches, actix notes at
+/// each message that its sender has to be woken.
+const UNBOUNDED: usize = 0;
+
+/// Starts an actor on this thread.
+pub(crate) fn start_lean<A>(actor: A) -> Addr<A>
 where
     A: Actor<Context = Lean> + Unpin,
 {
-    let (address, inbox) = channel(capacity);
+    let (address, inbox) = channel(UNBOUNDED);
     let context = Lean {
         state: ActorState::Started,
     };
@@ -166,7 +170,7 @@ mod tests {
     #[actix_rt::test]
     async fn it_answers_in_order_and_ends_when_asked() {
         let ends = Arc::new(AtomicUsize::new(0));
-        let address = start_lean(Echo(Arc::clone(&ends)), 1);
+        let address = start_lean(Echo(Arc::clone(&ends)));
         for number in 0..5 {
             assert_eq!(address.send(Say(number)).await, Ok(number));
         }
@@ -179,7 +183,7 @@ mod tests {
     #[actix_rt::test]
     async fn it_ends_with_its_last_address() {
         let ends = Arc::new(AtomicUsize::new(0));
-        drop(start_lean(Echo(Arc::clone(&ends)), 1));
+        drop(start_lean(Echo(Arc::clone(&ends))));
         while ends.load(Ordering::Relaxed) == 0 {
             tokio::task::yield_now().await;
         }
@@ -188,7 +192,7 @@ mod tests {
     #[actix_rt::test]
     async fn a_panic_is_its_own_death_only() {
         let ends = Arc::new(AtomicUsize::new(0));
-        let (sick, well) = (start_lean(Echo(Arc::clone(&ends)), 1), start_lean(Echo(Arc::clone(&ends)), 1));
+        let (sick, well) = (start_lean(Echo(Arc::clone(&ends))), start_lean(Echo(Arc::clone(&ends))));
         assert!(sick.send(Say(7)).await.is_err());
         assert!(!sick.connected());
         assert_eq!(well.send(Say(6)).await, Ok(6));

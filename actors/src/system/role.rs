@@ -103,6 +103,11 @@ impl Role {
     /// Notes a death that was not ordered.
     pub fn died(&self, reason: &'static str) {
         self.alive.fetch_sub(1, Relaxed);
+        self.count_death(reason);
+    }
+
+    /// Counts a death of one that is buried, and so not alive any more, by whoever found it.
+    pub(crate) fn count_death(&self, reason: &'static str) {
         self.deaths.fetch_add(1, Relaxed);
         metrics::counter!("trunkline_actor_restarts_total", "actor" => self.kind().to_owned(), "reason" => reason).increment(1);
     }
