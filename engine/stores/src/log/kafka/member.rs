@@ -220,20 +220,34 @@ impl Work {
                     paused: false,
                 },
             );
+            self.hang_bell(partition);
             self.tell(epoch, Ok(Delivery::Assigned { partition, next, intent }));
         }
         self.ask_at = Instant::now() + ASK_AGAIN;
     }
 
-    /// Takes the partition's records out of the common queue.
+    /// Takes the partition's records out of the common queue. Where it is kept, it gets a bell.
     fn split(&self, partition: u32) -> Option<PartitionQueue<Ear>> {
-        let mut queue = self
-            .member
-            .consumer
-            .split_partition_queue(&self.member.topic, i32::try_from(partition).ok()?)?;
+        let consumer = &self.member.consumer;
+        consumer.split_partition_queue(&self.member.topic, i32::try_from(partition).ok()?)
+    }
+
+    /// Takes the partition's records out of the common queue again.
+    fn split_again(&mut self, partition: u32) -> Option<&mut Part> {
+        let queue = self.split(partition)?;
+        self.parts.get_mut(&partition)?.queue = queue;
+        self.hang_bell(partition);
+        self.parts.get_mut(&partition)
+    }
+
+    /// Has the partition's records wake this thread. Only when the queue is kept: all queues of a partition share what lies beneath them, and the
+    /// one that was kept before takes the bell off it when it is dropped.
+    fn hang_bell(&mut self, partition: u32) {
+        let Some(part) = self.parts.get_mut(&partition) else { return };
         let notes = self.member.notes.clone();
-        queue.set_nonempty_callback(move || notes.wake.ring());
-        Some(queue)
+        part.queue.set_nonempty_callback(move || notes.wake.ring());
+        // What came in between rang nobody.
+        self.member.notes.wake.ring();
     }
 
     /// Tries what readers have asked to begin; while a partition has no leader, again in the next round.
@@ -271,8 +285,8 @@ impl Work {
         }
         place(&consumer, &topic, number, offset).map_err(|error| away("begin reading a partition", &error))?;
         // Assigning may have led the partition back into the common queue (CO-06); where it stands now is certain.
-        if let (Some(queue), Some(part)) = (self.split(partition), self.parts.get_mut(&partition)) {
-            (part.queue, part.expected) = (queue, Some(offset));
+        if let Some(part) = self.split_again(partition) {
+            part.expected = Some(offset);
         }
         Ok(())
     }

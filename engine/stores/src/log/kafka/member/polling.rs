@@ -28,9 +28,7 @@ impl Work {
         if let Err(error) = accepted {
             self.tell(0, Err(error));
         }
-        if let (Some(queue), Some(part)) = (self.split(partition), self.parts.get_mut(&partition)) {
-            part.queue = queue;
-        }
+        self.split_again(partition);
     }
 
     /// Reads one batch of the next partition that has any; false when there is nothing to read.
@@ -131,8 +129,8 @@ impl Work {
             tracing::warn!(%error, partition, "cannot go on reading a partition where it stood");
             return false;
         }
-        if let (Some(queue), Some(part)) = (self.split(partition), self.parts.get_mut(&partition)) {
-            (part.queue, part.expected) = (queue, Some(next));
+        if let Some(part) = self.split_again(partition) {
+            part.expected = Some(next);
         }
         true
     }
