@@ -155,7 +155,7 @@ impl Config {
             required: column(row, 3)?,
             first_role: column::<Option<&str>>(row, 4)?.map(role).transpose()?,
             changed_at: Millis(column(row, 5)?),
-            domains: self.mail_domains(tenant).await?.into_iter().map(|of| of.domain).collect(),
+            domains: column(row, 6)?,
         }))
     }
 
