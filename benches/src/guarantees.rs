@@ -3,7 +3,6 @@
 mod node;
 mod unguarded;
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -15,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use trunkline_stores::keyring::new_key;
 
 use crate::chaos::PASSWORD;
+use crate::child::free_address;
 use crate::consume::fill::{EVENTS_PER_CALL, fill};
 use crate::{cpu, median, sample};
 
@@ -158,7 +158,7 @@ impl ClickHouse {
     async fn start(library: &Path) -> Result<ClickHouse> {
         let program = std::env::current_exe().context("find own program")?;
         let (data, password) = (tempfile::tempdir()?, new_key().expose_secret().to_owned());
-        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let address = free_address();
         let child = Command::new(program)
             .arg("clickhouse-door")
             .arg("--library")

@@ -7,7 +7,7 @@ mod suffering;
 
 use std::fmt;
 use std::fs::DirBuilder;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -32,6 +32,7 @@ use self::command_line::{Template, clickhouse};
 use self::small_disk::SmallDisk;
 use super::process::Process;
 use super::wire::Wire;
+use crate::child::free_address;
 
 /// A part is ready within this time, or the run is given up: a first start loads half a gigabyte of ClickHouse.
 const READY_WITHIN: Duration = Duration::from_secs(240);
@@ -118,10 +119,6 @@ fn spool_of(node: usize) -> String {
     format!("spool-{node}")
 }
 
-fn free_address() -> Result<SocketAddr> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
-}
-
 impl Ground {
     /// Starts everything in `directory` and waits until every node is ready.
     pub async fn lay(directory: &Path, programs: &Programs<'_>, nodes: u16, small_disk_mib: Option<u32>) -> Result<Ground> {
@@ -140,7 +137,7 @@ impl Ground {
         let secrets = demo::prepare(&config, (directory, Environment::Live), hash).await?;
 
         let password = new_key().expose_secret().to_owned();
-        let door = free_address()?;
+        let door = free_address();
         let clickhouse = clickhouse(directory, library, door, &password)?;
         let (clickhouse_wire, clickhouse_address) = Wire::tcp(door).await?;
 
@@ -156,7 +153,7 @@ impl Ground {
             format!("kafka.topic={topic}"),
             "kafka.replication=1".to_owned(),
             // Nobody is at home there: what never came is not owed, and what came must not be mended from elsewhere.
-            format!("retell.api_url=http://{}", free_address()?),
+            format!("retell.api_url=http://{}", free_address()),
             "retell.reconcile_every_seconds=0".to_owned(),
             "limits.key_per_second=0".to_owned(),
             "limits.address_per_second=0".to_owned(),
@@ -165,9 +162,9 @@ impl Ground {
         let addresses: Vec<Addresses> = (0..nodes)
             .map(|_| {
                 Ok(Addresses {
-                    site: free_address()?,
-                    intake: free_address()?,
-                    admin: free_address()?,
+                    site: free_address(),
+                    intake: free_address(),
+                    admin: free_address(),
                 })
             })
             .collect::<Result<_>>()?;

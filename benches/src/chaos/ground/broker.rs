@@ -7,8 +7,8 @@ use anyhow::{Context as _, Result};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::Command;
 
-use super::free_address;
 use crate::chaos::process::Blow;
+use crate::child::free_address;
 
 /// A broker that is started by a script and found again by its process.
 pub(super) struct Broker {
@@ -24,8 +24,8 @@ impl Broker {
         let mut broker = Broker {
             script: script.to_owned(),
             directory: directory.join("kafka"),
-            port: free_address()?.port(),
-            controller_port: free_address()?.port(),
+            port: free_address().port(),
+            controller_port: free_address().port(),
             pid: Pid::INIT,
         };
         broker.again().await?;

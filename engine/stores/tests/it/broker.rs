@@ -4,6 +4,7 @@ use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::server::{Sweeper, directory};
 
@@ -31,7 +32,7 @@ pub fn shared() -> &'static str {
 impl Broker {
     /// Starts an empty one; it ends with this process at the latest.
     pub fn start() -> Broker {
-        let (data, ports) = (directory(), free_ports());
+        let (data, ports) = (directory(), (free_port(), free_port()));
         let pid = run(&data, ports);
         Broker {
             address: format!("127.0.0.1:{}", ports.0),
@@ -72,7 +73,16 @@ fn run(data: &PathBuf, ports: (u16, u16)) -> u32 {
     String::from_utf8(output.stdout).unwrap().trim().parse().unwrap()
 }
 
-fn free_ports() -> (u16, u16) {
-    let (one, two) = (TcpListener::bind("127.0.0.1:0").unwrap(), TcpListener::bind("127.0.0.1:0").unwrap());
-    (one.local_addr().unwrap().port(), two.local_addr().unwrap().port())
+/// A port that is free now, for a server that comes back at the same address.
+pub fn free_port() -> u16 {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    // Below those that the system lends to connections (`ip_local_port_range` begins at 32,768): one of them may be lent out by the
+    // time the listener comes back. Several processes that look at once begin at different places.
+    loop {
+        let turn = std::process::id().wrapping_mul(101) + NEXT.fetch_add(1, Ordering::Relaxed);
+        let port = 20_000 + (turn % 12_000) as u16;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }

@@ -1,6 +1,5 @@
 //! A Postgres that is not ours, over TLS: the certificate is checked, always.
 
-use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -8,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use trunkline_stores::postgres::{PostgresError, PostgresOptions, migrate};
 
+use crate::broker::free_port;
 use crate::server::Sweeper;
 
 /// A server on a port of the loopback that takes nothing but TLS.
@@ -28,7 +28,7 @@ impl Given {
             .arg("-D")
             .arg(&files)
             .args(["-U", "boss", "--auth=trust", "--no-sync"]));
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         std::fs::write(files.join("pg_hba.conf"), "hostssl all all 127.0.0.1/32 trust\n").unwrap();
         let settings = [
             "fsync=off".to_owned(),
