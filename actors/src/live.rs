@@ -19,6 +19,7 @@ mod homing;
 mod hub;
 mod lag;
 mod limits;
+mod member;
 mod partition;
 mod reader;
 mod reaper;

@@ -16,9 +16,9 @@ use super::faults::Faults;
 use super::follower::Follower;
 use super::hub::Hub;
 use super::limits::Limits;
+use super::member::Member;
 use super::reaper::{CallLookup, Reaper, WAITING_MAX};
 use super::shared::{Checkpoints, Shared};
-use super::subscriber::Member;
 use super::window::Live;
 use crate::system::{Arbiters, Clock, FailureHook, Guardian, Hand, Roles, beat, wall_clock};
 

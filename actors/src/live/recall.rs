@@ -63,7 +63,7 @@ impl Recall {
                 match log.read(partition, from, AT_ONCE).await {
                     Ok(records) => break records,
                     Err(LogError::Gone { .. } | LogError::Misconfigured(_)) => break Vec::new(),
-                    Err(LogError::Unavailable(_)) => tokio::time::sleep(AWAY_PAUSE).await,
+                    Err(LogError::Unavailable(_) | LogError::Fenced) => tokio::time::sleep(AWAY_PAUSE).await,
                 }
             };
             // The reader has ended: nobody needs it.

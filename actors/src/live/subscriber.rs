@@ -1,27 +1,21 @@
-//! The group's member: takes deliveries from the log, hands them to the readers, holds back what they cannot take yet, commits.
+//! What a member of the group does with its subscription: takes deliveries from the log, hands them to the readers, holds back what they cannot take yet, commits.
 
 use std::collections::{BTreeMap, HashMap};
-use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use trunkline_core::instant::Millis;
 use trunkline_stores::log::{Delivery, LogError, LogRecord, Subscription};
-use trunkline_stores::postgres::Directory;
 
 use super::desk::{Desk, spawn_reader};
 use super::limits::{COMMIT_MS, WAITING_BYTES, WAITING_RECORDS};
+use super::member::{AWAY_PAUSE, Member};
 use super::reader::{Notice, Parcel, Recipe};
-use super::reaper::Silent;
-use super::shared::Shared;
-use crate::system::{Arbiters, Bound, Deaths, Health, Role, Verdict, sleep_until};
-
-/// Pause after the log did not answer.
-const AWAY_PAUSE: Duration = Duration::from_secs(1);
+use crate::system::{Bound, Deaths, Health, Verdict, sleep_until};
 
 /// Longest wait for the readers at a stop: they have at most a few micro-batches left.
 const STOP_WAIT: Duration = Duration::from_secs(5);
@@ -29,19 +23,13 @@ const STOP_WAIT: Duration = Duration::from_secs(5);
 /// Numbers assignments across all subscriptions of this process.
 static EPOCH: AtomicU64 = AtomicU64::new(1);
 
-/// What the member is made from.
-#[derive(Clone)]
-pub(crate) struct Member {
-    pub(crate) group: String,
-    pub(crate) shared: Arc<Shared>,
-    pub(crate) arbiters: Rc<Arbiters>,
-    pub(crate) directory: watch::Receiver<Arc<Directory>>,
-    pub(crate) questions: mpsc::Sender<Silent>,
-    pub(crate) role: Arc<Role>,
-    pub(crate) stop: CancellationToken,
+/// Why a subscription is served no more.
+pub(super) enum End {
+    Stop,
+    Fenced,
 }
 
-struct Subscriber {
+pub(super) struct Subscriber {
     member: Member,
     subscription: Box<dyn Subscription>,
     desks: BTreeMap<u32, Desk>,
@@ -53,33 +41,12 @@ struct Subscriber {
     is_away: bool,
 }
 
-impl Member {
-    /// Joins the group and serves it until the stop.
-    pub(crate) async fn run(self) {
-        let stop = self.stop.clone();
-        // Readers need it next; it is opened while the group forms. What goes wrong there the readers hear.
-        let opening = Arc::clone(&self.shared);
-        actix_rt::spawn(async move {
-            if let Some(checkpoints) = &opening.checkpoints {
-                let _ = checkpoints.topic(&opening.log).await;
-            }
-        });
-        let subscription = loop {
-            match self.shared.log.subscribe(&self.group).await {
-                Ok(subscription) => break subscription,
-                Err(error) => {
-                    if self.away(&error).await {
-                        return;
-                    }
-                }
-            }
-        };
-        self.shared.hub.progress.log_away(None);
-        self.role.tell(Health::Running, None);
+impl Subscriber {
+    pub(super) fn new(member: Member, subscription: Box<dyn Subscription>) -> Subscriber {
         let (reports, notices) = mpsc::unbounded_channel();
-        let committed_at = self.shared.clock.now();
-        let mut subscriber = Subscriber {
-            member: self,
+        let committed_at = member.shared.clock.now();
+        Subscriber {
+            member,
             subscription,
             desks: BTreeMap::new(),
             deaths: HashMap::new(),
@@ -87,40 +54,17 @@ impl Member {
             reports,
             committed_at,
             is_away: false,
-        };
-        subscriber.serve(&stop).await;
-        subscriber.leave().await;
-    }
-
-    /// Says that the log is away and waits; true at a stop.
-    async fn away(&self, error: &LogError) -> bool {
-        tracing::warn!(%error, group = self.group, "read the event log");
-        self.shared.hub.progress.log_away(Some(self.shared.clock.now()));
-        match error {
-            LogError::Misconfigured(_) => {
-                self.role.tell(Health::Failed, Some(error.to_string()));
-                (self.shared.failure)(self.role.name());
-                self.stop.cancelled().await;
-            }
-            _ => self.role.tell(Health::Rebuilding, Some(error.to_string())),
-        }
-        tokio::select! {
-            biased;
-            () = self.stop.cancelled() => true,
-            () = tokio::time::sleep(AWAY_PAUSE) => self.stop.is_cancelled(),
         }
     }
-}
 
-impl Subscriber {
-    async fn serve(&mut self, stop: &CancellationToken) {
+    pub(super) async fn serve(&mut self, stop: &CancellationToken) -> End {
         let mut clock = self.member.shared.clock.clone();
         loop {
             let start = self.next_start().map(|(at, ..)| at);
             // In this order, so that what readers report is heard before they get more; a run with the same events takes the same way.
             tokio::select! {
                 biased;
-                () = stop.cancelled() => return,
+                () = stop.cancelled() => return End::Stop,
                 Some(notice) = self.notices.recv() => self.hear(notice).await,
                 () = sleep_until(start) => self.start_again().await,
                 _ = clock.beat() => self.commit(false).await,
@@ -133,10 +77,11 @@ impl Subscriber {
                         tracing::error!(log.partition = partition, wanted, begins, "the log no longer holds what is to be read");
                         self.start_at(partition, begins).await;
                     }
+                    Err(LogError::Fenced) => return End::Fenced,
                     Err(error) => {
                         self.is_away = true;
                         if self.member.away(&error).await {
-                            return;
+                            return End::Stop;
                         }
                         if self.member.shared.log.healthy().await.is_ok() {
                             self.back();
@@ -360,7 +305,7 @@ impl Subscriber {
     }
 
     /// Lets the readers finish what they hold, commits, leaves the group.
-    async fn leave(mut self) {
+    pub(super) async fn leave(mut self) {
         let mut readers = self.desks.len();
         for desk in self.desks.values_mut() {
             desk.inbox = None;
@@ -374,6 +319,12 @@ impl Subscriber {
             }
         }
         self.commit(true).await;
+        self.subscription.close().await;
+    }
+
+    /// Gives up partitions that have another owner by now: what their readers still do has no effect.
+    pub(super) async fn abandon(mut self) {
+        self.desks.clear();
         self.subscription.close().await;
     }
 

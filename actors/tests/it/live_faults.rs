@@ -251,3 +251,39 @@ async fn a_dead_subscriber_joins_again_and_the_board_is_right() {
     assert_eq!(subscriber(&house.live).health, Health::Running);
     assert_eq!(house.live.completeness(TENANT).assigned, 3);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_whose_place_another_of_its_name_took_joins_again() {
+    let house = House::build(3, EngineOptions::default());
+    for n in 0..10 {
+        house.post(&started(&format!("f{n}"), "agent_sales", NOON));
+    }
+    house.settled();
+    house.log.fences.store(1, Ordering::Relaxed);
+    house.until("it noticed", |_| house.log.fences.load(Ordering::Relaxed) == 0);
+    house.post(&started("f10", "agent_sales", NOON));
+    house.until("all calls are back", |live| {
+        live.calls(TENANT, &CallScope::whole(Sight::All)).len() == 11
+    });
+    house.settled();
+    assert_eq!(offered(&house, SALES), 11);
+    let subscriber = house.live.role_states().into_iter().find(|role| role.role == "subscriber").unwrap();
+    assert_eq!((subscriber.health, subscriber.deaths), (Health::Running, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_processes_of_one_name_do_not_go_on_for_ever() {
+    let told = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let heard = Arc::clone(&told);
+    let options = EngineOptions {
+        on_failure: Some(Arc::new(move |role: &str| heard.lock().unwrap().push(role.to_owned()))),
+        ..EngineOptions::default()
+    };
+    let house = House::build(1, options);
+    house.log.fences.store(usize::MAX, Ordering::Relaxed);
+    house.until("the process is told", |_| !told.lock().unwrap().is_empty());
+    assert_eq!(*told.lock().unwrap(), ["subscriber"]);
+    let subscriber = house.live.role_states().into_iter().find(|role| role.role == "subscriber").unwrap();
+    assert_eq!(subscriber.health, Health::Failed);
+    assert!(subscriber.note.unwrap().contains("kafka.member"));
+}

@@ -32,6 +32,8 @@ pub struct MemoryLog {
     pub pauses: AtomicUsize,
     /// The next look of a member panics.
     pub trip: AtomicBool,
+    /// So many more looks of a member find that another one of its name has its place.
+    pub fences: AtomicUsize,
     revoke: watch::Sender<Option<u32>>,
     pub topics: Mutex<HashMap<String, Arc<MemoryTopic>>>,
 }
@@ -50,6 +52,7 @@ impl MemoryLog {
             delivered: AtomicUsize::new(0),
             pauses: AtomicUsize::new(0),
             trip: AtomicBool::new(false),
+            fences: AtomicUsize::new(0),
             revoke: watch::channel(None).0,
             topics: Mutex::default(),
         })
@@ -220,6 +223,14 @@ impl Subscription for Member {
             }
             if self.log.away.load(Ordering::Relaxed) {
                 return Err(LogError::Unavailable("away".into()));
+            }
+            if self
+                .log
+                .fences
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1))
+                .is_ok()
+            {
+                return Err(LogError::Fenced);
             }
             assert!(!self.log.trip.swap(false, Ordering::Relaxed), "a fault for a test");
             self.grown.borrow_and_update();

@@ -65,6 +65,10 @@ pub enum LogError {
     /// The log is set up differently from what we need; a person must act.
     #[error("event log is set up wrongly: {0}")]
     Misconfigured(String),
+    /// Another member of the same name has this one's place in its group. It may be this very process, which joined again while a broker
+    /// stood still and did not hear the answer: subscribe anew. If that goes on, two processes have one name.
+    #[error("another member of the same name has this one's place in its group")]
+    Fenced,
     /// Offsets that should be there are gone (retention, truncation).
     #[error("event log partition {partition} no longer holds offset {wanted}; it begins at {begins}")]
     Gone {

@@ -43,13 +43,11 @@ pub(super) fn complain(error: &KafkaError, reason: &str) {
     tracing::warn!(%error, reason, "kafka client");
 }
 
-/// What a person must put right, when the error is of that kind.
+/// What ends this membership, or must be put right by a person, when the error is of that kind.
 pub(super) fn verdict(error: &KafkaError) -> Option<LogError> {
     use RDKafkaErrorCode as Code;
     let text = match error {
-        KafkaError::MessageConsumptionFatal(Code::FencedInstanceId) => {
-            "another process is the same static member of this group; give each its own name".to_owned()
-        }
+        KafkaError::MessageConsumptionFatal(Code::FencedInstanceId) => return Some(LogError::Fenced),
         KafkaError::MessageConsumptionFatal(code) => format!("the Kafka client cannot go on: {code}"),
         KafkaError::MessageConsumption(
             code @ (Code::TopicAuthorizationFailed
