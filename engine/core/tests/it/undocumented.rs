@@ -112,3 +112,11 @@ fn the_samples_of_retell_name_only_what_is_there_to_be_found() {
     found.sort();
     insta::assert_snapshot!(found.join("\n"));
 }
+
+#[test]
+fn what_we_said_ourselves_is_nobodys_to_document() {
+    let mut said = record(&json!({"event": "trunkline_presumed_ended", "call": {"call_id": "c"}}), 0);
+    assert_eq!(named(&said), ["event:trunkline_presumed_ended"], "whoever signs can send the name");
+    said.header.source = trunkline_core::record::Source::Reaper;
+    assert!(named(&said).is_empty());
+}
