@@ -19,10 +19,10 @@ pub fn clock() -> Millis {
     Millis(since.map_or(0, |since| since.as_millis() as i64))
 }
 
-/// When the `n`-th call began: one moment in all events of the call, as Retell has it.
+/// When the `n`-th call began: one moment in all events of the call, as Retell has it; never a later one than now, which boards would leave out.
 fn began(n: usize) -> Millis {
     static FIRST: OnceLock<Millis> = OnceLock::new();
-    FIRST.get_or_init(clock).plus(n as i64)
+    FIRST.get_or_init(clock).plus(-(n as i64))
 }
 
 /// Id of the `n`-th call.
