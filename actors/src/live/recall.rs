@@ -1,5 +1,5 @@
 //! Brings the words of restored and woken calls back: a stored call holds none, they are in the records. Read from the log when nothing else is to be
-//! done, oldest first, because records of calls in progress lie close together.
+//! done and every partition here is right, oldest first, because records of calls in progress lie close together.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,8 +13,9 @@ use super::gather::gather;
 use super::partition::{Changes, Partition};
 use crate::system::ask;
 
-/// Records read at once.
-const AT_ONCE: usize = 64;
+/// Records read at once: a few megabytes. With fewer, Kafka's client, which reads ahead, throws most of what it fetched away when the next
+/// partition has its turn.
+const AT_ONCE: usize = 512;
 
 /// Pause after the log did not answer.
 const AWAY_PAUSE: Duration = Duration::from_secs(1);
@@ -56,6 +57,9 @@ impl Recall {
         let Some(from) = state.wordless.keys().next().copied().filter(|_| !self.is_asking) else {
             return;
         };
+        if state.shared.hub.progress.is_taking_over() {
+            return;
+        }
         self.is_asking = true;
         let (log, partition, answers) = (Arc::clone(&self.log), self.partition, self.answers.clone());
         actix_rt::spawn(async move {

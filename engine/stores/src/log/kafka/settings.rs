@@ -152,6 +152,10 @@ pub(super) fn producer_of_values(options: &KafkaOptions) -> Result<ClientConfig,
         .set("enable.idempotence", "false")
         .set("max.in.flight.requests.per.connection", "1")
         .set("linger.ms", "1");
+    if !options.properties.contains_key("compression.type") {
+        // A node that takes partitions over waits for them to be unpacked, on one thread.
+        config.set("compression.type", "lz4");
+    }
     Ok(config)
 }
 
