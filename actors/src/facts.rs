@@ -12,12 +12,13 @@ mod fold;
 mod intent;
 mod moves;
 pub(crate) mod reading;
+mod remembered;
 mod rows;
 mod staging;
 mod state;
 mod worker;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -30,6 +31,7 @@ use trunkline_stores::postgres::Directory;
 
 use crate::system::{Clock, Role, Roles, keep_joined};
 pub use elsewhere::watch_elsewhere;
+use remembered::Remembered;
 use state::Shared;
 pub use state::{FactsState, PartitionFacts};
 use worker::Worker;
@@ -166,10 +168,19 @@ impl FactsWatcher {
 async fn keep(ground: Ground, stop: CancellationToken) {
     let why = |_: &LogError| "log";
     let forget = || ground.shared.forget_partitions();
-    keep_joined(GROUP, &ground.role, &stop, || work(&ground, &stop), why, forget).await;
+    let remembered = Mutex::new(Remembered::default());
+    keep_joined(GROUP, &ground.role, &stop, || work(&ground, &remembered, &stop), why, forget).await;
 }
 
-async fn work(ground: &Ground, stop: &CancellationToken) -> Result<(), LogError> {
+/// After a panic nothing is remembered: whatever it was may be in there.
+async fn work(ground: &Ground, remembered: &Mutex<Remembered>, stop: &CancellationToken) -> Result<(), LogError> {
     let subscription = ground.log.subscribe(GROUP).await?;
-    Worker::new(ground.clone(), subscription).run(stop).await
+    let known = std::mem::take(&mut *remembered.lock().unwrap_or_else(PoisonError::into_inner));
+    let mut worker = Worker::new(ground.clone(), subscription, known);
+    let outcome = worker.run(stop).await;
+    match outcome {
+        Ok(()) => worker.end().await,
+        Err(_) => *remembered.lock().unwrap_or_else(PoisonError::into_inner) = worker.remember(),
+    }
+    outcome
 }

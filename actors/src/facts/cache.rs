@@ -14,6 +14,8 @@ pub(super) struct Held {
     pub known: Vec<Known>,
     /// The stored transcript may differ from the call's.
     pub transcript_changed: bool,
+    /// What the tables have of it may have changed meanwhile: its partition was away.
+    pub is_doubted: bool,
     /// Partition of its records.
     pub partition: u32,
 }
@@ -39,6 +41,19 @@ const ENTRY_BYTES: usize = 512;
 impl Cache {
     pub fn holds(&self, key: &CallKey) -> bool {
         self.calls.contains_key(key)
+    }
+
+    /// Whether a call is here and what the tables have of it has to be asked again.
+    pub fn doubts(&self, key: &CallKey) -> bool {
+        self.calls.get(key).is_some_and(|slot| slot.held.is_doubted)
+    }
+
+    /// Doubts what is known of the tables for the calls of a partition. The calls stay: to apply a record a second time changes nothing.
+    pub fn doubt_partition(&mut self, partition: u32) {
+        for slot in self.calls.values_mut().filter(|slot| slot.held.partition == partition) {
+            slot.held.is_doubted = true;
+            slot.held.transcript_changed = true;
+        }
     }
 
     /// Takes a call out to work on it.
@@ -76,7 +91,7 @@ impl Cache {
         }
     }
 
-    /// Forgets the calls of a partition that is no longer ours.
+    /// Forgets the calls of a partition.
     pub fn drop_partition(&mut self, partition: u32) {
         let keys: Vec<CallKey> = self
             .calls

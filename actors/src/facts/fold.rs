@@ -13,9 +13,6 @@ use uuid::Uuid;
 use super::cache::{Cache, Held};
 use super::reading::{Entry, poison};
 
-/// Calls that are loaded with one question: bounds its answer, since each has every update of its transcript among its records.
-const LOAD_CALLS: usize = 50;
-
 /// A call and the entries of the batch that are its events.
 pub(super) struct Touched {
     pub key: CallKey,
@@ -63,10 +60,12 @@ struct Loaded {
 
 impl Loaded {
     async fn load(&mut self, tables: &dyn FactTables, keys: &[CallKey]) -> Result<(), AnalyticsError> {
-        for keys in keys.chunks(LOAD_CALLS) {
-            self.records.extend(tables.records_of(keys).await?);
-            self.known.extend(tables.places_of(keys).await?);
-        }
+        self.records.extend(tables.records_of(keys).await?);
+        self.load_places(tables, keys).await
+    }
+
+    async fn load_places(&mut self, tables: &dyn FactTables, keys: &[CallKey]) -> Result<(), AnalyticsError> {
+        self.known.extend(tables.places_of(keys).await?);
         Ok(())
     }
 }
@@ -86,9 +85,21 @@ pub(super) async fn fold(
         .collect();
     let mut loaded = Loaded::default();
     loaded.load(tables, &missing).await?;
+    let doubted: Vec<CallKey> = touched
+        .iter()
+        .map(|touched| &touched.key)
+        .filter(|key| cache.doubts(key))
+        .cloned()
+        .collect();
+    loaded.load_places(tables, &doubted).await?;
     let mut calls = Vec::with_capacity(touched.len());
     for touched in touched {
         let mut held = match cache.take(&touched.key) {
+            Some(held) if held.is_doubted => Held {
+                known: loaded.known.remove(&touched.key).unwrap_or_default(),
+                is_doubted: false,
+                ..held
+            },
             Some(held) => held,
             None => rebuilt(touched, entries, &mut loaded),
         };
@@ -148,6 +159,7 @@ fn rebuilt(touched: &Touched, entries: &[Entry], loaded: &mut Loaded) -> Held {
         call,
         known: loaded.known.remove(key).unwrap_or_default(),
         transcript_changed: true,
+        is_doubted: false,
         partition: touched.partition,
     }
 }

@@ -11,10 +11,10 @@ use trunkline_stores::log::{Delivery, LogError, Mark, Subscription};
 
 use super::Ground;
 use super::batch::{Cut, Gathered};
-use super::cache::Cache;
 use super::fold::{fold, touched};
 use super::intent::Intent;
 use super::moves::Moves;
+use super::remembered::Remembered;
 use super::rows::Rows;
 use super::staging::Staged;
 use super::state::PartitionFacts;
@@ -37,6 +37,8 @@ pub(super) struct Worker {
     pub(super) assigned: Vec<u32>,
     /// What the group has done of these partitions, as far as it is noted.
     reached: BTreeMap<u32, i64>,
+    /// The same, as it was being noted when the log was lost.
+    trying: BTreeMap<u32, i64>,
     pub(super) gathered: Gathered,
     /// A batch whose boundaries are being noted.
     pub(super) noting: Option<Cut>,
@@ -45,7 +47,7 @@ pub(super) struct Worker {
     pub(super) repeats: VecDeque<Intent>,
     /// The last of them that was written.
     pub(super) repeated: Option<Intent>,
-    cache: Cache,
+    known: Remembered,
     moves: Option<Moves>,
     last_write: Option<Instant>,
     pub(super) retry_at: Option<Instant>,
@@ -54,19 +56,20 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    pub fn new(ground: Ground, subscription: Box<dyn Subscription>) -> Self {
+    pub fn new(ground: Ground, subscription: Box<dyn Subscription>, known: Remembered) -> Self {
         Self {
             log_name: ground.options.log_name.as_str().into(),
             ground,
             subscription,
             assigned: Vec::new(),
             reached: BTreeMap::new(),
+            trying: BTreeMap::new(),
             gathered: Gathered::default(),
             noting: None,
             staged: None,
             repeats: VecDeque::new(),
             repeated: None,
-            cache: Cache::default(),
+            known,
             moves: None,
             last_write: None,
             retry_at: None,
@@ -76,7 +79,7 @@ impl Worker {
     }
 
     /// Works until `stop`; an error means that the log is lost and all begins anew.
-    pub async fn run(mut self, stop: &CancellationToken) -> Result<(), LogError> {
+    pub async fn run(&mut self, stop: &CancellationToken) -> Result<(), LogError> {
         let mut directory = self.ground.directory.clone();
         let mut look = tokio::time::interval(LOOK_AT_END);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -84,17 +87,27 @@ impl Worker {
             let wake = self.wake();
             tokio::select! {
                 biased;
-                () = stop.cancelled() => break,
+                () = stop.cancelled() => return Ok(()),
                 Ok(()) = directory.changed() => self.moves = Some(Moves::default()),
                 _ = look.tick() => self.look_at_end().await,
                 () = sleep_until(wake) => self.work().await?,
                 delivery = self.subscription.next() => self.take(delivery?).await?,
             }
         }
-        // What is gathered is written if that is quick; else it is delivered again.
+    }
+
+    /// Leaves the group. What is gathered is written if that is quick; else it is delivered again.
+    pub async fn end(mut self) {
         let _ = tokio::time::timeout(LAST_WRITES, self.drain()).await;
         self.subscription.close().await;
-        Ok(())
+    }
+
+    /// What is known of calls, for the next member, which may get the same partitions.
+    pub fn remember(mut self) -> Remembered {
+        for (partition, next) in self.reached {
+            self.known.leave(partition, next, self.trying.get(&partition).copied());
+        }
+        self.known
     }
 
     /// When there is something to write; `None` while there is nothing.
@@ -118,6 +131,7 @@ impl Worker {
                 let next = self.go_on(partition, next, intent.as_deref()).await?;
                 self.assigned.push(partition);
                 self.reached.insert(partition, next);
+                self.known.come(partition, next);
                 self.moves = Some(Moves::default());
                 self.ground.shared.change(|state| {
                     state.partitions.insert(partition, PartitionFacts { next, end });
@@ -148,12 +162,13 @@ impl Worker {
                     return Err(LogError::Unavailable(reason.to_owned()));
                 }
                 self.assigned.retain(|assigned| *assigned != partition);
-                self.reached.remove(&partition);
                 let assigned = &self.assigned;
                 self.repeats
                     .retain(|intent| assigned.iter().any(|partition| intent.of_partition(*partition).is_some()));
                 self.gathered.drop_partition(partition);
-                self.cache.drop_partition(partition);
+                if let Some(next) = self.reached.remove(&partition) {
+                    self.known.leave(partition, next, None);
+                }
                 self.ground.shared.change(|state| {
                     state.partitions.remove(&partition);
                 });
@@ -192,7 +207,7 @@ impl Worker {
         };
         if staged.rows.is_none() {
             let touched = touched(&staged.entries);
-            let calls = fold(&*self.ground.tables, &mut self.cache, &mut staged.entries, &touched).await?;
+            let calls = fold(&*self.ground.tables, &mut self.known.cache, &mut staged.entries, &touched).await?;
             let events = staged.entries.iter().map(|entry| entry.row.clone()).collect();
             let mut rows = Rows::new(staged.cut.token(&self.log_name), events);
             let directory = self.ground.directory.borrow().clone();
@@ -200,10 +215,10 @@ impl Worker {
                 rows.add(&key, &mut held, &directory, &options.rules);
                 // Of a partition that is another member's now, what we know is old soon.
                 if self.assigned.contains(&held.partition) {
-                    self.cache.put(key, held);
+                    self.known.cache.put(key, held);
                 }
             }
-            self.cache.shrink(options.cache_bytes);
+            self.known.cache.shrink(options.cache_bytes);
             staged.rows = Some(rows);
         }
         if let Some(rows) = &mut staged.rows {
@@ -217,7 +232,7 @@ impl Worker {
 
     async fn move_some(&mut self) -> Result<(), AnalyticsError> {
         let Some(moves) = &mut self.moves else { return Ok(()) };
-        match moves.step(&self.ground, &mut self.cache, &self.assigned).await? {
+        match moves.step(&self.ground, &mut self.known.cache, &self.assigned).await? {
             Some(moved) => self.ground.shared.change(|state| state.calls_moved += moved),
             None => self.moves = None,
         }
@@ -241,8 +256,8 @@ impl Worker {
             state.calls_written += rows.calls.len() as u64;
             state.transcripts_written += rows.transcripts.len() as u64;
             state.written_at = Some(now);
-            state.cached_calls = self.cache.calls();
-            state.cached_bytes = self.cache.bytes();
+            state.cached_calls = self.known.cache.calls();
+            state.cached_bytes = self.known.cache.bytes();
         });
         staged.cut
     }
@@ -265,7 +280,9 @@ impl Worker {
         if marks.is_empty() {
             return Ok(());
         }
+        self.trying = marks.iter().map(|mark| (mark.partition, mark.next)).collect();
         self.subscription.mark(&marks).await?;
+        self.trying.clear();
         self.reached.extend(marks.iter().map(|mark| (mark.partition, mark.next)));
         self.ground.shared.change(|state| {
             for mark in &marks {

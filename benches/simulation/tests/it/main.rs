@@ -31,3 +31,16 @@ fn a_replay_of_a_seed_is_equal_to_the_last_bit() {
         assert_eq!(first.counts.steps, second.counts.steps);
     }
 }
+
+/// Whether the simulation finds them is for `find-planted`, which builds all of it anew; that there still are such places is seen here.
+#[test]
+fn every_planted_bug_has_its_place_in_the_sources() {
+    let to = std::env::temp_dir().join(format!("trunkline-planted-{}", std::process::id()));
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_simulate"))
+        .arg("plant")
+        .arg(&to)
+        .output()
+        .unwrap();
+    let _ = std::fs::remove_dir_all(&to);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}

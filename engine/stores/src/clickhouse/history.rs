@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use clickhouse::Row;
+use clickhouse::query::Query;
 use serde::Deserialize;
 use trunkline_core::id::{BusinessId, CallKey, Kind, TenantId, WorkspaceId};
 use trunkline_core::instant::Millis;
@@ -17,6 +18,12 @@ use super::rows::{Raw, of_word};
 /// Most calls of one agent that are moved to another business at a time.
 pub const MOVED_CALLS: u32 = 500;
 
+/// Calls whose records are read with one question: bounds its answer, since each has every update of its transcript among them.
+const RECORDS_CALLS: usize = 50;
+/// Calls that are asked for with one question whose answer is small.
+const ASKED_CALLS: usize = 1_000;
+
+const STORED: &str = include_str!("../../../../clickhouse/queries/stored_calls.sql");
 const RECORDS: &str = include_str!("../../../../clickhouse/queries/records_of.sql");
 const PLACES: &str = include_str!("../../../../clickhouse/queries/places_of.sql");
 const OWNERS: &str = include_str!("../../../../clickhouse/queries/owners.sql");
@@ -36,6 +43,14 @@ struct RecordRow {
     source: String,
     masked: bool,
     body: Raw,
+}
+
+#[derive(Row, Deserialize)]
+struct StoredRow {
+    #[serde(with = "clickhouse::serde::uuid")]
+    tenant: Uuid,
+    kind: String,
+    call_id: String,
 }
 
 #[derive(Row, Deserialize)]
@@ -80,19 +95,44 @@ pub(super) fn kind_of(word: &str) -> Kind {
     if word == Kind::Chat.as_str() { Kind::Chat } else { Kind::Call }
 }
 
+/// A question for some calls.
+fn these(query: Query, keys: &[CallKey]) -> Query {
+    query
+        .param("tenants", keys.iter().map(|key| key.tenant.0.to_string()).collect::<Vec<_>>())
+        .param("kinds", keys.iter().map(|key| key.kind.as_str()).collect::<Vec<_>>())
+        .param("ids", keys.iter().map(|key| key.id.as_ref()).collect::<Vec<_>>())
+}
+
 impl Analytics {
     /// The readable records of calls, as the log had them.
     pub async fn records_of(&self, keys: &[CallKey]) -> Result<HashMap<CallKey, Vec<Record>>, AnalyticsError> {
-        if keys.is_empty() {
-            return Ok(HashMap::new());
-        }
-        let query = self
-            .limited(RECORDS)
-            .param("tenants", keys.iter().map(|key| key.tenant.0.to_string()).collect::<Vec<_>>())
-            .param("kinds", keys.iter().map(|key| key.kind.as_str()).collect::<Vec<_>>())
-            .param("ids", keys.iter().map(|key| key.id.as_ref()).collect::<Vec<_>>());
-        let rows: Vec<RecordRow> = answer("read the earlier records of calls", query.fetch_all()).await?;
+        // Many are new, and to look for bodies that are not there reads a megabyte for each.
+        let stored = self.stored(keys).await?;
         let mut records: HashMap<CallKey, Vec<Record>> = HashMap::new();
+        for keys in stored.chunks(RECORDS_CALLS) {
+            self.read_records(keys, &mut records).await?;
+        }
+        Ok(records)
+    }
+
+    /// Those of the calls that have records.
+    async fn stored(&self, keys: &[CallKey]) -> Result<Vec<CallKey>, AnalyticsError> {
+        let mut stored = Vec::new();
+        for keys in keys.chunks(ASKED_CALLS) {
+            let query = these(self.limited(STORED), keys);
+            let rows: Vec<StoredRow> = answer("look which calls have records", query.fetch_all()).await?;
+            stored.extend(rows.into_iter().map(|row| CallKey {
+                tenant: TenantId(row.tenant),
+                kind: kind_of(&row.kind),
+                id: Arc::from(row.call_id),
+            }));
+        }
+        Ok(stored)
+    }
+
+    async fn read_records(&self, keys: &[CallKey], records: &mut HashMap<CallKey, Vec<Record>>) -> Result<(), AnalyticsError> {
+        let query = these(self.limited(RECORDS), keys);
+        let rows: Vec<RecordRow> = answer("read the earlier records of calls", query.fetch_all()).await?;
         for row in rows {
             let key = CallKey {
                 tenant: TenantId(row.tenant),
@@ -112,19 +152,18 @@ impl Analytics {
             };
             records.entry(key).or_default().push(Record { header, body: row.body.0 });
         }
-        Ok(records)
+        Ok(())
     }
 
     /// Every place the table has for calls, cancelled ones included.
     pub async fn places_of(&self, keys: &[CallKey]) -> Result<HashMap<CallKey, Vec<Known>>, AnalyticsError> {
-        if keys.is_empty() {
-            return Ok(HashMap::new());
-        }
         let wanted: HashSet<&CallKey> = keys.iter().collect();
-        let query = self
-            .limited(PLACES)
-            .param("ids", keys.iter().map(|key| key.id.as_ref()).collect::<Vec<_>>());
-        let rows: Vec<PlaceRow> = answer("read where calls stand", query.fetch_all()).await?;
+        let mut rows: Vec<PlaceRow> = Vec::new();
+        for keys in keys.chunks(ASKED_CALLS) {
+            let ids: Vec<&str> = keys.iter().map(|key| key.id.as_ref()).collect();
+            let query = self.limited(PLACES).param("ids", ids);
+            rows.extend(answer::<Vec<PlaceRow>>("read where calls stand", query.fetch_all()).await?);
+        }
         let mut places: HashMap<CallKey, Vec<Known>> = HashMap::new();
         for row in rows {
             let key = CallKey {
