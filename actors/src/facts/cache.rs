@@ -48,14 +48,6 @@ impl Cache {
         self.calls.get(key).is_some_and(|slot| slot.held.is_doubted)
     }
 
-    /// Doubts what is known of the tables for the calls of a partition. The calls stay: to apply a record a second time changes nothing.
-    pub fn doubt_partition(&mut self, partition: u32) {
-        for slot in self.calls.values_mut().filter(|slot| slot.held.partition == partition) {
-            slot.held.is_doubted = true;
-            slot.held.transcript_changed = true;
-        }
-    }
-
     /// Takes a call out to work on it.
     pub fn take(&mut self, key: &CallKey) -> Option<Held> {
         let slot = self.calls.remove(key)?;
@@ -91,17 +83,12 @@ impl Cache {
         }
     }
 
-    /// Forgets the calls of a partition.
-    pub fn drop_partition(&mut self, partition: u32) {
-        let keys: Vec<CallKey> = self
-            .calls
-            .iter()
-            .filter(|(_, slot)| slot.held.partition == partition)
-            .map(|(key, _)| key.clone())
-            .collect();
-        for key in keys {
-            self.take(&key);
-        }
+    /// Takes the calls of a partition out, the longest unused first.
+    pub fn take_partition(&mut self, partition: u32) -> Vec<(CallKey, Held)> {
+        let is_of_it = |key: &&CallKey| self.calls.get(*key).is_some_and(|slot| slot.held.partition == partition);
+        let keys: Vec<CallKey> = self.order.values().filter(is_of_it).cloned().collect();
+        let taken = keys.into_iter().filter_map(|key| self.take(&key).map(|held| (key, held)));
+        taken.collect()
     }
 
     pub fn calls(&self) -> usize {

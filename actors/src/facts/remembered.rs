@@ -5,24 +5,37 @@ use std::collections::BTreeMap;
 
 use super::cache::Cache;
 
-/// The calls, and where the group was with partitions that are away. Bounded by the cache: what is away is the longest unused and leaves first.
+/// The calls, and where the group was with partitions that are away.
 #[derive(Default)]
 pub(super) struct Remembered {
+    /// Calls of partitions that are here.
     pub cache: Cache,
+    /// Calls of those that are away. Nobody works with them: others may have gone on, and a batch that is repeated can have such calls in it.
+    asleep: Cache,
     away: BTreeMap<u32, [i64; 2]>,
 }
 
 impl Remembered {
-    /// A partition goes. The group has done everything of it below `next`, or below `trying` if the log has heard the last word.
-    pub fn leave(&mut self, partition: u32, next: i64, trying: Option<i64>) {
+    /// A partition goes. The group has done everything of it below `next`, or below `trying` if the log has heard the last word. No more than
+    /// `limit` bytes are kept of all that is away.
+    pub fn leave(&mut self, partition: u32, next: i64, trying: Option<i64>, limit: usize) {
         self.away.insert(partition, [next, trying.unwrap_or(next)]);
+        for (key, held) in self.cache.take_partition(partition) {
+            self.asleep.put(key, held);
+        }
+        self.asleep.shrink(limit);
     }
 
-    /// A partition comes, and the group goes on with it at `next`: where it was when it went, or what is known of its calls is old.
+    /// A partition comes, and the group goes on with it at `next`. If that is where it was when it went, its calls are as they were: to apply a
+    /// record a second time changes nothing. Only what the tables have of them may have changed, and is asked again.
     pub fn come(&mut self, partition: u32, next: i64) {
-        match self.away.remove(&partition) {
-            Some(was) if was.contains(&next) => self.cache.doubt_partition(partition),
-            _ => self.cache.drop_partition(partition),
+        let calls = self.asleep.take_partition(partition);
+        let was = self.away.remove(&partition);
+        if was.is_some_and(|was| was.contains(&next)) {
+            for (key, mut held) in calls {
+                (held.is_doubted, held.transcript_changed) = (true, true);
+                self.cache.put(key, held);
+            }
         }
     }
 }
@@ -65,7 +78,8 @@ mod tests {
     fn a_partition_that_comes_back_as_it_went_keeps_its_calls_in_doubt() {
         for next in [100, 120] {
             let mut remembered = remembered();
-            remembered.leave(1, 100, Some(120));
+            remembered.leave(1, 100, Some(120), usize::MAX);
+            assert!(!remembered.cache.holds(&key("one")), "nobody works with it meanwhile");
             remembered.come(1, next);
             assert!(remembered.cache.doubts(&key("one")), "{next}");
             assert!(remembered.cache.holds(&key("two")) && !remembered.cache.doubts(&key("two")));
@@ -77,11 +91,16 @@ mod tests {
     #[test]
     fn one_that_others_went_on_with_is_forgotten() {
         let mut remembered = remembered();
-        remembered.leave(1, 100, None);
+        remembered.leave(1, 100, None, usize::MAX);
         remembered.come(1, 101);
         assert!(!remembered.cache.holds(&key("one")));
-        // Nobody knows where this one was.
-        remembered.come(2, 100);
-        assert!(!remembered.cache.holds(&key("two")));
+    }
+
+    #[test]
+    fn no_more_is_kept_than_there_is_room_for() {
+        let mut remembered = remembered();
+        remembered.leave(1, 100, None, 0);
+        remembered.come(1, 100);
+        assert!(!remembered.cache.holds(&key("one")) && remembered.cache.holds(&key("two")));
     }
 }

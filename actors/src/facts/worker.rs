@@ -105,7 +105,8 @@ impl Worker {
     /// What is known of calls, for the next member, which may get the same partitions.
     pub fn remember(mut self) -> Remembered {
         for (partition, next) in self.reached {
-            self.known.leave(partition, next, self.trying.get(&partition).copied());
+            let trying = self.trying.get(&partition).copied();
+            self.known.leave(partition, next, trying, self.ground.options.cache_bytes);
         }
         self.known
     }
@@ -167,7 +168,7 @@ impl Worker {
                     .retain(|intent| assigned.iter().any(|partition| intent.of_partition(*partition).is_some()));
                 self.gathered.drop_partition(partition);
                 if let Some(next) = self.reached.remove(&partition) {
-                    self.known.leave(partition, next, None);
+                    self.known.leave(partition, next, None, self.ground.options.cache_bytes);
                 }
                 self.ground.shared.change(|state| {
                     state.partitions.remove(&partition);

@@ -184,13 +184,6 @@ impl ProgressBook {
         inner.partitions.get(&partition).is_some_and(|progress| progress.epoch != FOLLOWED)
     }
 
-    /// Whether a partition that is read here is not right yet.
-    pub(crate) fn is_taking_over(&self) -> bool {
-        let inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut read = inner.partitions.values().filter(|progress| progress.epoch != FOLLOWED);
-        read.any(|progress| !progress.state.rebuilt)
-    }
-
     /// Shows a partition that nobody reads here; true when it was not shown before.
     pub(crate) fn follow(&self, partition: u32, at: i64) -> bool {
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,5 +1,5 @@
 //! Brings the words of restored and woken calls back: a stored call holds none, they are in the records. Read from the log when nothing else is to be
-//! done and every partition here is right, oldest first, because records of calls in progress lie close together.
+//! done, oldest first, because records of calls in progress lie close together.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,9 +57,6 @@ impl Recall {
         let Some(from) = state.wordless.keys().next().copied().filter(|_| !self.is_asking) else {
             return;
         };
-        if state.shared.hub.progress.is_taking_over() {
-            return;
-        }
         self.is_asking = true;
         let (log, partition, answers) = (Arc::clone(&self.log), self.partition, self.answers.clone());
         actix_rt::spawn(async move {

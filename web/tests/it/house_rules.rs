@@ -266,7 +266,7 @@ fn s136_logs_and_metrics_carry_no_personal_data() {
 }
 
 /// Questions to ClickHouse that belong to no tenant: those of writer, auditor and platform, and the one for its version.
-const ACROSS_TENANTS: [&str; 12] = [
+const ACROSS_TENANTS: [&str; 13] = [
     "calls_of_partition",
     "density",
     "density_of_newest",
@@ -277,6 +277,7 @@ const ACROSS_TENANTS: [&str; 12] = [
     "platform_events",
     "platform_storage",
     "records_of",
+    "stored_calls",
     "standings",
     "version",
 ];
