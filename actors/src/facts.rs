@@ -50,7 +50,7 @@ pub struct FactsOptions {
     pub batch_bytes: usize,
     /// Longest time a record waits for company. An ended call is to be in the call log within 5 s.
     pub linger: Duration,
-    /// Memory for calls that may get further events.
+    /// Memory for calls that may get further events; as much again for those of partitions that are away.
     pub cache_bytes: usize,
     /// How the measures are counted.
     pub rules: Rules,
