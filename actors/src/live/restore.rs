@@ -36,7 +36,7 @@ pub(super) struct Restored {
 /// A checkpoint that can be used.
 struct Usable<'a> {
     marker: Marker,
-    /// From here on records have to be applied: earlier than the marker says when a stale owner has overwritten something.
+    /// From here on records have to be applied: earlier than the marker says when a stale owner has overwritten calls.
     next: i64,
     set_asides: Option<SetAsides>,
     calls: Vec<(CallKey, StoredCall<'a>, bool)>,
@@ -136,7 +136,10 @@ impl Partition {
             "it is of another log"
         } else if marker.meaning != meaning(&self.shared.rules) {
             "its figures were made by other rules or another version"
-        } else if !is_late && (calls.len() as u64) < marker.calls {
+        } else if is_late {
+            // It tells of what the stale owner wrote, and the owner after it may have begun to remove that.
+            "it was closed by an owner that had lost the partition"
+        } else if (calls.len() as u64) < marker.calls {
             "calls are missing"
         } else if next > end {
             "the log ends before it"

@@ -367,6 +367,25 @@ async fn a_stale_owner_writes_nothing_more() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_marker_of_a_stale_owner_closes_nothing() {
+    let house = House::build(1, keeping());
+    for n in 0..10 {
+        house.post(&started(&format!("m{n}"), "agent_sales", NOON));
+    }
+    house.settled();
+    kept(&house);
+    let log = house.stop().await;
+    // The owner after it found no marker and removed what there was; then this one woke up and wrote it.
+    log.topic(TOPIC).remove_all_but(b"m");
+    *log.topic(TOPIC).late.lock().unwrap() = Some(b"m".to_vec());
+    let again = House::over(Arc::clone(&log), keeping());
+    again.settled();
+    let rebuild = again.live.partitions()[0].rebuild.unwrap();
+    assert!(!rebuild.from_checkpoint && rebuild.replayed == 10, "{rebuild:?}");
+    assert_whole(&again);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn poisoned_calls_are_built_from_their_records_and_noted_once() {
     let faulty = || EngineOptions {
         faults: Some(Faults::new(|point| {

@@ -24,6 +24,8 @@ pub struct MemoryTopic {
     left: AtomicI64,
     /// Changes written.
     pub written: AtomicI64,
+    /// This key is read as written under an epoch that another claim had ended.
+    pub late: Mutex<Option<Vec<u8>>>,
 }
 
 impl Default for MemoryTopic {
@@ -33,6 +35,7 @@ impl Default for MemoryTopic {
             claims: Mutex::default(),
             left: AtomicI64::new(ENDLESS),
             written: AtomicI64::new(0),
+            late: Mutex::default(),
         }
     }
 }
@@ -56,6 +59,11 @@ impl MemoryTopic {
         let values = self.values.lock().unwrap();
         let of = values.iter().filter(|((of, _), _)| *of == partition);
         of.map(|((_, key), value)| (key.clone(), value.clone())).collect()
+    }
+
+    /// Removes what is kept, but for one key, behind the owner's back.
+    pub fn remove_all_but(&self, kept: &[u8]) {
+        self.values.lock().unwrap().retain(|(_, key), _| key == kept);
     }
 
     /// Changes what is kept behind the owner's back.
@@ -94,13 +102,14 @@ impl CompactedTopic for MemoryTopic {
     }
 
     async fn read(&self, partition: u32, _: i64) -> Result<Reading, LogError> {
+        let late = self.late.lock().unwrap().clone();
         let kept: Vec<Kept> = self
             .of(partition)
             .into_iter()
             .map(|(key, value)| Kept {
+                late: late.as_ref() == Some(&key),
                 key: Bytes::from(key),
                 value: Some(Bytes::from(value)),
-                late: false,
             })
             .collect();
         let (sender, reading) = mpsc::channel(1);
