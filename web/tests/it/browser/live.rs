@@ -46,7 +46,10 @@ async fn the_wall_moves_with_every_event() {
         page.until("the row's end", || async { page.count("#wall-calls tbody tr").await == 0 })
             .await;
         page.until_text("[data-tile=aht_ai] [data-f=number]", "0:42").await;
-        assert!(page.text("#fresh").await.starts_with("Complete to "));
+        page.until("the word of completeness", || async {
+            page.text("#fresh").await.starts_with("Complete to ")
+        })
+        .await;
         page.no_complaints("the page").await;
     })
     .await;
