@@ -24,6 +24,10 @@ pub const PASSWORD: &str = "a password for tests";
 /// Browsers at once: each is several processes, and the machine also runs the product.
 static BROWSERS: Semaphore = Semaphore::const_new(2);
 
+/// Tries to start a driver. Two of some hundred ended before they served, likely because it takes a free port of IPv4, wants the same of IPv6, and ends
+/// when somebody has that one.
+const STARTS: usize = 5;
+
 /// A tab of a browser.
 pub struct Page {
     pub driver: WebDriver,
@@ -40,6 +44,12 @@ struct Driver {
 
 impl Driver {
     fn start() -> Driver {
+        let started = (0..STARTS).find_map(|_| Driver::try_start());
+        started.expect("the driver says its port")
+    }
+
+    /// `None` when it ended before it served.
+    fn try_start() -> Option<Driver> {
         let mut process = Command::new("chromedriver")
             .arg("--port=0")
             .stdout(Stdio::piped())
@@ -47,14 +57,14 @@ impl Driver {
             .spawn()
             .expect("chromedriver is installed: apt-get install chromium-driver");
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        let port = loop {
-            let line = lines.next().expect("the driver says its port").unwrap();
-            if let Some(rest) = line.split("successfully on port ").nth(1) {
-                break rest.trim_end_matches('.').parse().unwrap();
-            }
+        let mut said = lines.by_ref().map_while(Result::ok);
+        let port = said.find_map(|line| line.split("successfully on port ").nth(1)?.trim_end_matches('.').parse().ok());
+        let Some(port) = port else {
+            let _ = process.wait();
+            return None;
         };
         std::thread::spawn(move || lines.for_each(drop));
-        Driver { process, port }
+        Some(Driver { process, port })
     }
 }
 
