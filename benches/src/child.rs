@@ -1,30 +1,19 @@
 //! A server under test as a process of its own, so that its CPU time is its alone.
 
 use std::io::{BufRead, BufReader};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context, Result};
+
+use crate::ports::free_port;
 
 /// What a server prints, followed by its address, once it listens.
 pub const LISTENING: &str = "listening ";
 
 /// A free address for a server that is killed and comes back there.
-///
-/// Its port is below those that the system lends to connections (`ip_local_port_range` begins at 32,768): one of them may be lent out by
-/// the time the server comes back.
 pub fn free_address() -> SocketAddr {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    // Several processes that look at once begin at different places.
-    loop {
-        let turn = std::process::id().wrapping_mul(101) + NEXT.fetch_add(1, Ordering::Relaxed);
-        let port = 20_000 + (turn % 12_000) as u16;
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        if TcpListener::bind(address).is_ok() {
-            return address;
-        }
-    }
+    SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()))
 }
 
 /// A running server; killed when dropped.

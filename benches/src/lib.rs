@@ -12,6 +12,8 @@ pub mod load;
 pub mod members;
 pub mod memory;
 pub mod outage;
+#[path = "../../engine/stores/tests/it/ports.rs"]
+mod ports;
 pub mod restart;
 pub mod sample;
 pub mod topic;

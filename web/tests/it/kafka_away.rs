@@ -8,7 +8,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::kill::begin_calls;
-use crate::process::{Place, Product, eventually, free_port, root};
+use crate::ports::free_port;
+use crate::process::{Place, Product, eventually, root};
 
 /// A broker that nobody shares, so that it can be killed.
 struct Broker {

@@ -33,6 +33,8 @@ mod openapi;
 mod payloads;
 mod people;
 mod platform;
+#[path = "../../../engine/stores/tests/it/ports.rs"]
+mod ports;
 mod process;
 mod reconciler;
 mod roles;

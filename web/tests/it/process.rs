@@ -2,10 +2,8 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader, Write as _};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Output, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use reqwest::StatusCode;
@@ -14,6 +12,7 @@ use serde_json::Value;
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::app::program;
+use crate::ports::free_port;
 
 /// How long a start may take: the first one makes a Postgres cluster, and the machine may be busy building.
 const START_WITHIN: Duration = Duration::from_secs(180);
@@ -40,20 +39,6 @@ pub fn shared(inside: &str) -> PathBuf {
         found.display()
     );
     found
-}
-
-/// A port that is free now, for a listener that has to come back at the same address.
-pub fn free_port() -> u16 {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    // Below those that the system lends to connections (`ip_local_port_range` begins at 32,768): one of them may be lent out by the
-    // time the listener comes back. Several processes that look at once begin at different places.
-    loop {
-        let turn = std::process::id().wrapping_mul(101) + NEXT.fetch_add(1, Ordering::Relaxed);
-        let port = 20_000 + (turn % 12_000) as u16;
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
-    }
 }
 
 /// A data directory and the settings of its product. Dropped, it ends whatever still runs there and removes the directory.

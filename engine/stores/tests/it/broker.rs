@@ -1,11 +1,10 @@
 //! A real Kafka broker: the one of `TRUNKLINE_TEST_KAFKA`, else one of our own, started by `deploy/kafka/run`.
 
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, Ordering};
 
+use crate::ports::free_port;
 use crate::server::{Sweeper, directory};
 
 /// A broker of our own.
@@ -71,18 +70,4 @@ fn run(data: &PathBuf, ports: (u16, u16)) -> u32 {
         .unwrap_or_else(|error| panic!("cannot run {script}: {error}"));
     assert!(output.status.success(), "deploy/kafka/run failed; its reason is above");
     String::from_utf8(output.stdout).unwrap().trim().parse().unwrap()
-}
-
-/// A port that is free now, for a server that comes back at the same address.
-pub fn free_port() -> u16 {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    // Below those that the system lends to connections (`ip_local_port_range` begins at 32,768): one of them may be lent out by the
-    // time the listener comes back. Several processes that look at once begin at different places.
-    loop {
-        let turn = std::process::id().wrapping_mul(101) + NEXT.fetch_add(1, Ordering::Relaxed);
-        let port = 20_000 + (turn % 12_000) as u16;
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
-    }
 }

@@ -18,6 +18,7 @@ mod log_kafka_names;
 mod log_postgres;
 mod log_suite;
 mod people;
+mod ports;
 mod schema;
 mod secrets;
 mod server;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use trunkline_stores::postgres::{PostgresError, PostgresOptions, migrate};
 
-use crate::broker::free_port;
+use crate::ports::free_port;
 use crate::server::Sweeper;
 
 /// A server on a port of the loopback that takes nothing but TLS.
