@@ -243,7 +243,13 @@ impl Keeper {
         self.send(puts, Vec::new());
     }
 
+    /// Sends what was captured, unless a newer reader of this process has the partition: part of it is captured from what screens show, and
+    /// that is the newer one's by now.
     fn send(&mut self, puts: Vec<Put>, calls: Vec<CallKey>) {
+        if !self.shared.hub.progress.holds(self.partition, self.epoch) {
+            self.is_stale = true;
+            return;
+        }
         self.on_the_way = Some(calls);
         let (topic, reports) = (Arc::clone(&self.topic), self.reports.clone());
         let (partition, claim) = (self.partition, self.claim);
