@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use trunkline_core::id::CallKey;
+
 use super::cache::Cache;
 
 /// The calls, and where the group was with partitions that are away.
@@ -26,6 +28,11 @@ impl Remembered {
         self.asleep.shrink(limit);
     }
 
+    /// A batch is being repeated that has this call in it, and its partition is away.
+    pub fn forget(&mut self, key: &CallKey) {
+        self.asleep.take(key);
+    }
+
     /// A partition comes, and the group goes on with it at `next`. If that is where it was when it went, its calls are as they were: to apply a
     /// record a second time changes nothing. Only what the tables have of them may have changed, and is asked again.
     pub fn come(&mut self, partition: u32, next: i64) {
@@ -45,7 +52,7 @@ mod tests {
     use std::sync::Arc;
 
     use trunkline_core::call::Call;
-    use trunkline_core::id::{CallKey, Kind, TenantId, WorkspaceId};
+    use trunkline_core::id::{Kind, TenantId, WorkspaceId};
     use uuid::Uuid;
 
     use super::*;
@@ -93,6 +100,15 @@ mod tests {
         let mut remembered = remembered();
         remembered.leave(1, 100, None, usize::MAX);
         remembered.come(1, 101);
+        assert!(!remembered.cache.holds(&key("one")));
+    }
+
+    #[test]
+    fn a_call_of_a_batch_that_is_repeated_meanwhile_is_read_again() {
+        let mut remembered = remembered();
+        remembered.leave(1, 100, None, usize::MAX);
+        remembered.forget(&key("one"));
+        remembered.come(1, 100);
         assert!(!remembered.cache.holds(&key("one")));
     }
 

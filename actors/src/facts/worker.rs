@@ -214,9 +214,12 @@ impl Worker {
             let directory = self.ground.directory.borrow().clone();
             for (key, mut held) in calls {
                 rows.add(&key, &mut held, &directory, &options.rules);
-                // Of a partition that is another member's now, what we know is old soon.
                 if self.assigned.contains(&held.partition) {
                     self.known.cache.put(key, held);
+                } else {
+                    // Of a partition that is another member's now, what we know is old soon. And if it comes to us with this batch still to
+                    // be noted, what was laid aside of this call lacks the batch.
+                    self.known.forget(&key);
                 }
             }
             self.known.cache.shrink(options.cache_bytes);
