@@ -115,6 +115,8 @@ pub struct Completeness {
 
 /// Epoch of partitions that another process reads and this one shows. No assignment has it.
 pub(crate) const FOLLOWED: u64 = 0;
+/// Epoch of partitions that were given up and are shown as they were then, until somebody has them again. No assignment has it.
+const LEFT: u64 = u64::MAX;
 
 #[derive(Debug)]
 struct Progress {
@@ -181,15 +183,20 @@ impl ProgressBook {
     /// Whether a reader of this process has the partition.
     pub(crate) fn is_read(&self, partition: u32) -> bool {
         let inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        inner.partitions.get(&partition).is_some_and(|progress| progress.epoch != FOLLOWED)
+        let read = |progress: &Progress| ![FOLLOWED, LEFT].contains(&progress.epoch);
+        inner.partitions.get(&partition).is_some_and(read)
     }
 
-    /// Shows a partition that nobody reads here; true when it was not shown before.
+    /// Shows a partition that nobody reads here; true when it was not followed before.
     pub(crate) fn follow(&self, partition: u32, at: i64) -> bool {
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match inner.partitions.entry(partition) {
             Entry::Vacant(vacant) => {
                 vacant.insert(Progress::new(partition, FOLLOWED, at));
+                true
+            }
+            Entry::Occupied(mut left) if left.get().epoch == LEFT => {
+                left.insert(Progress::new(partition, FOLLOWED, at));
                 true
             }
             Entry::Occupied(_) => false,
@@ -201,13 +208,13 @@ impl ProgressBook {
         self.change(partition, epoch, |progress| progress.state.rebuilt = true);
     }
 
-    pub(crate) fn begin(&self, partition: u32, epoch: u64, at: i64) {
-        let progress = Progress::new(partition, epoch, at);
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .partitions
-            .insert(partition, progress);
+    /// Gives the partition to this assignment. True when it is shown already: then it is complete to what it was.
+    pub(crate) fn begin(&self, partition: u32, epoch: u64) -> bool {
+        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut progress = Progress::new(partition, epoch, 0);
+        let before = inner.partitions.get(&partition);
+        progress.state.applied_to = before.and_then(|before| before.state.applied_to);
+        inner.partitions.insert(partition, progress).is_some()
     }
 
     /// The first offset to be read has been found.
@@ -247,14 +254,21 @@ impl ProgressBook {
         inner.partitions.get(&partition).is_some_and(|progress| progress.epoch == epoch)
     }
 
-    /// Ends an assignment; false when it no longer held.
-    pub(crate) fn end(&self, partition: u32, epoch: u64) -> bool {
+    /// Ends an assignment. True when nothing of the partition is to be shown any more. Where all partitions are shown it stays as it is
+    /// until it is followed or read again; nothing happens when the assignment held no longer.
+    pub(crate) fn leave(&self, partition: u32, epoch: u64) -> bool {
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let held = inner.partitions.get(&partition).is_some_and(|progress| progress.epoch == epoch);
-        if held {
+        let shows_all = inner.shows_all;
+        let Some(progress) = inner.partitions.get_mut(&partition).filter(|progress| progress.epoch == epoch) else {
+            return false;
+        };
+        if shows_all {
+            progress.epoch = LEFT;
+            (progress.state.current, progress.state.rebuilt) = (false, false);
+        } else {
             inner.partitions.remove(&partition);
         }
-        held
+        !shows_all
     }
 
     pub(crate) fn step(&self, partition: u32, epoch: u64, step: Step) {

@@ -76,6 +76,8 @@ pub(super) struct Model {
     is_whole: bool,
     /// The log ends where the marker says.
     is_current: bool,
+    /// Others may have shown the partition before: the next publication is of everything.
+    publishes_all: bool,
 }
 
 impl Model {
@@ -90,6 +92,7 @@ impl Model {
             round: 0,
             is_whole: false,
             is_current: false,
+            publishes_all: false,
         }
     }
 
@@ -242,6 +245,7 @@ impl Model {
         };
         self.is_current = marker.next >= end;
         if progress.follow(self.partition, marker.next) {
+            self.publishes_all = true;
             for (first, last) in &marker.gaps {
                 progress.gap(Gap {
                     partition: self.partition,
@@ -268,7 +272,11 @@ impl Model {
         if !self.is_whole || !shared.hub.progress.holds(self.partition, FOLLOWED) {
             return;
         }
+        if self.publishes_all {
+            self.all_is_dirty();
+        }
         let forget_before = shared.clock.now().plus(-shared.limits.horizon_ms);
+        let mut publications = Vec::new();
         for (tenant, dirty) in std::mem::take(&mut self.dirty) {
             let mut publication = Publication::default();
             for key in dirty.rows {
@@ -291,7 +299,24 @@ impl Model {
                 }
                 publication.partials.push((business, shown));
             }
+            publications.push((tenant, publication));
+        }
+        if std::mem::take(&mut self.publishes_all) {
+            shared.hub.replace(self.partition, FOLLOWED, publications);
+            return;
+        }
+        for (tenant, publication) in publications {
             shared.hub.publish(self.partition, FOLLOWED, tenant, publication);
+        }
+    }
+
+    fn all_is_dirty(&mut self) {
+        let shown = self.calls.iter().filter(|(_, known)| known.shown.is_some());
+        for (key, _) in shown {
+            self.dirty.entry(key.tenant).or_default().rows.insert(key.clone());
+        }
+        for (tenant, business) in self.partials.keys() {
+            self.dirty.entry(*tenant).or_default().businesses.insert(*business);
         }
     }
 

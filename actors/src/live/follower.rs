@@ -134,6 +134,8 @@ impl Follower {
             };
             match checkpoint::read(&kept.key, &value) {
                 Ok(Part::Call(key, stored)) => model.put(key, stored, kept.late, &directory),
+                // Read here by now: its reader knows better.
+                Ok(Part::SetAsides(_)) if self.shared.hub.progress.is_read(model.partition) => {}
                 Ok(Part::SetAsides(noted)) => self.shared.hub.set_asides.restore(model.partition, noted),
                 Ok(Part::Marker(marker)) => {
                     let is_ours = marker.log == self.shared.log.identity() && marker.meaning == meaning(&self.shared.rules);

@@ -1,6 +1,6 @@
 //! The hub: what readers publish and screens read. Immutable snapshots; nobody waits for an actor here.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -130,6 +130,16 @@ impl TenantView {
         })
     }
 
+    /// Removes rows, as of `version`; held `order` is for the caller.
+    fn forget_rows(&self, version: u64, which_go: impl Fn(&Row) -> bool) {
+        let old = self.calls.iter().filter(|row| which_go(row));
+        let old: Vec<CallKey> = old.map(|row| row.call.key().clone()).collect();
+        for key in old {
+            self.calls.remove(&which(&key));
+            self.note_gone(version, key);
+        }
+    }
+
     /// What an agent is called, as its calls say.
     pub(crate) fn agent_name(&self, agent: &str) -> Option<String> {
         self.agent_names.get(agent).map(|name| name.to_string())
@@ -240,6 +250,23 @@ impl Hub {
 
     /// Makes one partition's changes visible, and wakes who waits for this tenant.
     pub(crate) fn publish(&self, partition: u32, epoch: u64, tenant: TenantId, publication: Publication) {
+        self.show(partition, epoch, tenant, publication, false);
+    }
+
+    /// Makes all of one partition visible, where others may have shown it before: what they showed and is not among it goes. Of each tenant
+    /// in one step, so that no board falls and rises again because a partition changed hands.
+    pub(crate) fn replace(&self, partition: u32, epoch: u64, publications: Vec<(TenantId, Publication)>) {
+        let mut publications: HashMap<TenantId, Publication> = publications.into_iter().collect();
+        let others: Vec<TenantId> = self.tenants.iter().map(|view| *view.key()).collect();
+        for tenant in others {
+            publications.entry(tenant).or_default();
+        }
+        for (tenant, publication) in publications {
+            self.show(partition, epoch, tenant, publication, true);
+        }
+    }
+
+    fn show(&self, partition: u32, epoch: u64, tenant: TenantId, publication: Publication, is_all: bool) {
         let view = self.tenant(tenant);
         let _order = view.order.lock().unwrap_or_else(PoisonError::into_inner);
         // Asked under the lock: whoever takes the partition clears it under the same one, and so clears this as well.
@@ -270,40 +297,44 @@ impl Hub {
             view.calls.remove(&which(&key));
             view.note_gone(version, key);
         }
+        let mut shown = HashSet::new();
         for (business, partial) in publication.partials {
             match partial {
-                Some(partial) => drop(view.partials.insert((business, partition), partial)),
+                Some(partial) => {
+                    shown.insert(business);
+                    view.partials.insert((business, partition), partial);
+                }
                 None => drop(view.partials.remove(&(business, partition))),
             }
+        }
+        if is_all {
+            view.partials
+                .retain(|(business, of), _| *of != partition || shown.contains(business));
+            view.forget_rows(version, |row| row.partition == partition && row.version < version);
         }
         view.version.send_replace(version);
     }
 
-    /// Forgets a partition that was given away; nothing when a newer reader has it already.
-    pub(crate) fn give_up_partition(&self, partition: u32, epoch: u64) {
-        if self.progress.end(partition, epoch) {
-            self.clear(partition);
-        }
+    /// Takes the partition for an assignment: from now on nobody else publishes it. True when it is shown; that stays until the new owner
+    /// [replaces](Hub::replace) it.
+    pub(crate) fn begin_partition(&self, partition: u32, epoch: u64) -> bool {
+        let is_shown = self.progress.begin(partition, epoch);
+        self.set_asides.forget(partition);
+        is_shown
     }
 
-    /// Forgets everything of one partition: it was given away, or is about to be rebuilt.
-    pub(crate) fn clear(&self, partition: u32) {
+    /// Lets a partition go that was given away; nothing when a newer reader has it already.
+    pub(crate) fn give_up_partition(&self, partition: u32, epoch: u64) {
+        if !self.progress.leave(partition, epoch) {
+            return;
+        }
         self.set_asides.forget(partition);
         let views: Vec<Arc<TenantView>> = self.tenants.iter().map(|view| Arc::clone(&view)).collect();
         for view in views {
             let _order = view.order.lock().unwrap_or_else(PoisonError::into_inner);
             let version = self.version.fetch_add(1, Ordering::Relaxed) + 1;
-            let keys: Vec<CallKey> = view
-                .calls
-                .iter()
-                .filter(|row| row.partition == partition)
-                .map(|row| row.call.key().clone())
-                .collect();
             view.partials.retain(|(_, of), _| *of != partition);
-            for key in keys {
-                view.calls.remove(&which(&key));
-                view.note_gone(version, key);
-            }
+            view.forget_rows(version, |row| row.partition == partition);
             view.version.send_replace(version);
         }
     }

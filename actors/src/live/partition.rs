@@ -59,6 +59,8 @@ pub(crate) struct Partition {
     pub(super) line: mpsc::UnboundedSender<(Ward, u32)>,
     /// What the next checkpoint has to store.
     pub(super) unsaved: Unsaved,
+    /// Screens show the partition as it was before it was taken over. That stays until all that the log has is here as well.
+    pub(super) is_shown_as_before: bool,
     /// Set-aside events below this offset have been noted, before a restart.
     pub(super) noted_below: i64,
     /// Where the words of calls are that were restored or woken without: the offset of a record, whose it is, and how many of its records before that
@@ -86,6 +88,7 @@ impl Partition {
             dirty: HashMap::new(),
             line,
             unsaved: Unsaved::new(is_kept),
+            is_shown_as_before: false,
             noted_below: 0,
             wordless: BTreeMap::new(),
         }
@@ -254,8 +257,9 @@ impl Partition {
         Mailbox::new(address, Arc::clone(&shared.business_role))
     }
 
-    /// Makes everything that changed visible to screens.
+    /// Makes everything that changed visible to screens, and if somebody has shown the partition before, in its place.
     pub(crate) async fn publish(&mut self, now: Millis) {
+        let mut publications = Vec::new();
         let forget_before = now.plus(-self.shared.limits.horizon_ms);
         for (tenant, dirty) in std::mem::take(&mut self.dirty) {
             let mut publication = Publication {
@@ -275,6 +279,14 @@ impl Partition {
                     .partials
                     .push((business, self.snapshot(tenant, business, forget_before).await));
             }
+            publications.push((tenant, publication));
+        }
+        if std::mem::take(&mut self.is_shown_as_before) {
+            // Nothing was published before, so what changed is everything.
+            self.shared.hub.replace(self.number, self.epoch, publications);
+            return;
+        }
+        for (tenant, publication) in publications {
             self.shared.hub.publish(self.number, self.epoch, tenant, publication);
         }
     }

@@ -119,12 +119,11 @@ impl Reader {
     pub(crate) fn new(mut recipe: Recipe) -> Reader {
         let (line, deaths) = mpsc::unbounded_channel();
         let directory = Arc::clone(&recipe.directory.borrow_and_update());
-        let hub = &recipe.shared.hub;
-        // In this order: from now on nobody else publishes this partition, and what is there goes.
-        hub.progress.begin(recipe.partition, recipe.epoch, 0);
-        hub.clear(recipe.partition);
+        let is_shown = recipe.shared.hub.begin_partition(recipe.partition, recipe.epoch);
+        let mut state = Partition::new(recipe.partition, recipe.epoch, Arc::clone(&recipe.shared), directory, line);
+        state.is_shown_as_before = is_shown;
         Reader {
-            state: Partition::new(recipe.partition, recipe.epoch, Arc::clone(&recipe.shared), directory, line),
+            state,
             deaths,
             clock: recipe.shared.clock.clone(),
             directory_open: true,
@@ -331,22 +330,28 @@ impl Reader {
         }
     }
 
+    /// Says how far the partition is, whether or not that is on the boards.
+    fn tell_progress(&mut self, now: Millis) {
+        let (calls, residue) = self.state.sizes();
+        let step = Step {
+            next: self.expected,
+            applied_to: self.applied_to,
+            current: self.current,
+            calls,
+            residue,
+        };
+        self.recipe.shared.hub.progress.step(self.recipe.partition, self.recipe.epoch, step);
+        self.published_at = Some(now);
+    }
+
     async fn publish(&mut self, now: Millis) {
+        if self.state.is_shown_as_before && !self.current {
+            return self.tell_progress(now);
+        }
         self.state.publish(now).await;
+        self.tell_progress(now);
         let hub = &self.recipe.shared.hub;
         let (partition, epoch) = (self.recipe.partition, self.recipe.epoch);
-        let (calls, residue) = self.state.sizes();
-        hub.progress.step(
-            partition,
-            epoch,
-            Step {
-                next: self.expected,
-                applied_to: self.applied_to,
-                current: self.current,
-                calls,
-                residue,
-            },
-        );
         let times = std::mem::take(&mut self.times);
         if self.rebuilt {
             hub.progress.lags(partition, now, &times);
@@ -356,7 +361,6 @@ impl Reader {
             self.tell_rebuild();
         }
         self.unpublished = false;
-        self.published_at = Some(now);
         let _ = self.recipe.notices.send(Notice::Published {
             partition,
             epoch,

@@ -210,7 +210,9 @@ impl Partition {
                 self.fold(changes).await;
             }
         }
-        self.publish(self.shared.clock.now()).await;
+        if !self.is_shown_as_before {
+            self.publish(self.shared.clock.now()).await;
+        }
         for ((tenant, agent), (_, name)) in names {
             self.shared.hub.tenant(tenant).note_agent(Some(&agent), Some(&name));
         }

@@ -131,8 +131,9 @@ impl SetAsideBook {
         }
     }
 
-    /// Has again what a checkpoint says of one partition.
+    /// Has of one partition what a checkpoint says, and nothing else.
     pub(crate) fn restore(&self, partition: u32, stored: SetAsides) {
+        self.forget(partition);
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for (tenant, reason, count) in stored.counts {
             *inner.counts.entry((partition, tenant, reason.as_str())).or_default() += count;

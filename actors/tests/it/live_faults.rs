@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use trunkline_actors::live::{EngineOptions, Faults, Point};
-use trunkline_actors::{CallScope, Health};
+use trunkline_actors::{CallScope, Health, Live};
 use trunkline_core::access::Sight;
 use trunkline_core::facts::CallState;
+use trunkline_stores::log::Position;
 
 use crate::harness::*;
 
@@ -240,7 +242,7 @@ async fn a_dead_subscriber_joins_again_and_the_board_is_right() {
     }
     house.settled();
     house.log.trip.store(true, Ordering::Relaxed);
-    let subscriber = |live: &trunkline_actors::Live| live.role_states().into_iter().find(|role| role.role == "subscriber").unwrap();
+    let subscriber = |live: &Live| live.role_states().into_iter().find(|role| role.role == "subscriber").unwrap();
     house.until("it died", |live| subscriber(live).deaths == 1);
     house.post(&started("s10", "agent_sales", NOON));
     house.until("all calls are back", |live| {
@@ -269,6 +271,39 @@ async fn a_member_whose_place_another_of_its_name_took_joins_again() {
     assert_eq!(offered(&house, SALES), 11);
     let subscriber = house.live.role_states().into_iter().find(|role| role.role == "subscriber").unwrap();
     assert_eq!((subscriber.health, subscriber.deaths), (Health::Running, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_board_stays_as_it_is_while_its_partitions_come_back() {
+    let shows_all = EngineOptions {
+        follows: true,
+        ..EngineOptions::default()
+    };
+    let house = House::build(2, shows_all);
+    let ids: Vec<String> = (0..10).map(|n| format!("b{n}")).collect();
+    let places: Vec<Position> = ids.iter().map(|id| house.post(&started(id, "agent_sales", NOON))).collect();
+    house.settled();
+    let calls = |live: &Live| live.calls(TENANT, &CallScope::whole(Sight::All)).len();
+    // Its place in the group is lost, and the log does not answer when it has it back.
+    house.log.away.store(true, Ordering::Relaxed);
+    house.log.fences.store(1, Ordering::Relaxed);
+    house.until("it noticed", |live| {
+        let completeness = live.completeness(TENANT);
+        completeness.log_away && completeness.rebuilding
+    });
+    house.advance(5_000);
+    for _ in 0..50 {
+        house.advance(1);
+        tokio::time::sleep(Duration::from_millis(4)).await;
+        assert_eq!((calls(&house.live), offered(&house, SALES)), (10, 10));
+    }
+    // What is not there any more goes when it is whole again.
+    house.log.lose(places[3]);
+    house.log.away.store(false, Ordering::Relaxed);
+    house.until("whole again", |live| !live.completeness(TENANT).rebuilding);
+    assert_eq!((calls(&house.live), offered(&house, SALES)), (9, 9));
+    house.post(&started("b10", "agent_sales", NOON));
+    house.until("the next call", |live| calls(live) == 10);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -221,9 +221,6 @@ impl Subscription for Member {
             if let Some(delivery) = self.pending.pop_front() {
                 return Ok(delivery);
             }
-            if self.log.away.load(Ordering::Relaxed) {
-                return Err(LogError::Unavailable("away".into()));
-            }
             if self
                 .log
                 .fences
@@ -231,6 +228,9 @@ impl Subscription for Member {
                 .is_ok()
             {
                 return Err(LogError::Fenced);
+            }
+            if self.log.away.load(Ordering::Relaxed) {
+                return Err(LogError::Unavailable("away".into()));
             }
             assert!(!self.log.trip.swap(false, Ordering::Relaxed), "a fault for a test");
             self.grown.borrow_and_update();
