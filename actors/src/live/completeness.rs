@@ -217,6 +217,12 @@ impl ProgressBook {
         inner.partitions.insert(partition, progress).is_some()
     }
 
+    /// Whether any partition that is shown is not yet whole.
+    pub(crate) fn is_rebuilding(&self) -> bool {
+        let inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.partitions.values().any(|progress| !progress.state.rebuilt)
+    }
+
     /// The first offset to be read has been found.
     pub(crate) fn start_at(&self, partition: u32, epoch: u64, start: i64) {
         self.change(partition, epoch, |progress| {

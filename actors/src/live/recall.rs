@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use trunkline_stores::log::{EventLog, LogError, LogRecord};
 
 use super::call_actor::{ApplyBatch, Receipt};
@@ -17,6 +18,10 @@ use crate::system::ask;
 /// partition has its turn.
 const AT_ONCE: usize = 512;
 
+/// Figures come before words: so long after its beginning a partition leaves the log to those whose calls are not there yet. Not longer, because one
+/// of them may never get there.
+const OTHERS_FIRST: Duration = Duration::from_secs(5);
+
 /// Pause after the log did not answer.
 const AWAY_PAUSE: Duration = Duration::from_secs(1);
 
@@ -25,6 +30,7 @@ pub(super) struct Recall {
     log: Arc<dyn EventLog>,
     partition: u32,
     is_asking: bool,
+    began: Instant,
     answers: mpsc::UnboundedSender<Stretch>,
     answered: mpsc::UnboundedReceiver<Stretch>,
 }
@@ -42,6 +48,7 @@ impl Recall {
             log,
             partition,
             is_asking: false,
+            began: Instant::now(),
             answers,
             answered,
         }
@@ -52,11 +59,14 @@ impl Recall {
         self.answered.recv().await
     }
 
-    /// Asks for the next stretch, if words are missing and nothing is under way.
+    /// Asks for the next stretch, if words are missing, nothing is under way, and no other partition needs the log more.
     pub(super) fn ask(&mut self, state: &Partition) {
         let Some(from) = state.wordless.keys().next().copied().filter(|_| !self.is_asking) else {
             return;
         };
+        if self.began.elapsed() < OTHERS_FIRST && state.shared.hub.progress.is_rebuilding() {
+            return;
+        }
         self.is_asking = true;
         let (log, partition, answers) = (Arc::clone(&self.log), self.partition, self.answers.clone());
         actix_rt::spawn(async move {
