@@ -17,6 +17,7 @@ mod gather;
 mod glance;
 mod homing;
 mod hub;
+mod kept;
 mod lag;
 mod limits;
 mod member;

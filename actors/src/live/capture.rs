@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use trunkline_core::call::Call;
 use trunkline_core::checkpoint::{Standing, StoredCall, StoredState};
 use trunkline_core::id::CallKey;
 use trunkline_stores::log::compacted::Put;
@@ -10,12 +9,13 @@ use trunkline_stores::log::compacted::Put;
 use super::call_actor::Look;
 use super::entry::{Entry, Held};
 use super::glance::Glance;
+use super::kept::Kept;
 use super::partition::Partition;
 use crate::system::ask;
 
 /// A call as its lists know it.
 struct Picture {
-    call: Arc<Call>,
+    call: Kept,
     shown: Option<(Glance, Option<Arc<str>>)>,
 }
 
@@ -31,13 +31,15 @@ impl Partition {
         }
     }
 
-    /// A call that has an actor, as it was published; `None` when it has none, or one that died.
+    /// A call on the lists, as it was published; `None` when its actor died, or it is not on the lists.
     async fn picture(&self, key: &CallKey) -> Option<Picture> {
         let entry = self.calls.get(key)?;
-        let Held::Live(line) = &entry.held else { return None };
+        if !entry.held.is_live() {
+            return None;
+        }
         if let Some(fresh) = &entry.fresh {
             return Some(Picture {
-                call: Arc::clone(&fresh.call),
+                call: fresh.call.clone(),
                 shown: Some((fresh.glance.clone(), fresh.agent_name.clone())),
             });
         }
@@ -52,7 +54,11 @@ impl Partition {
             }
         }
         // Not shown: only undocumented events came.
-        let call = ask(line, Look).await.ok()??;
+        let call = match &entry.held {
+            Held::Live(line) => Kept::Whole(ask(line, Look).await.ok()??),
+            Held::Stored(stored) => Kept::Stored(Arc::clone(stored)),
+            Held::Idle(_) | Held::GivenUp => return None,
+        };
         Some(Picture { call, shown: None })
     }
 }
@@ -86,12 +92,12 @@ impl Entry {
                 let standing = self.state.and_then(|_| standing(&idle.glance, &idle.agent_name));
                 Some(state(true, standing, &*idle.call))
             }
-            (Held::Live(_), Some(picture)) => {
+            (Held::Live(_) | Held::Stored(_), Some(picture)) => {
                 encoded = picture.call.encode();
                 let standing = picture.shown.as_ref().and_then(|(glance, name)| standing(glance, name));
                 Some(state(false, standing, &*encoded))
             }
-            (Held::Live(_) | Held::GivenUp, _) => None,
+            (Held::Live(_) | Held::Stored(_) | Held::GivenUp, _) => None,
         };
         let stored = StoredCall {
             as_of,

@@ -10,6 +10,7 @@ use trunkline_core::metric::{Contribution, PackedContribution};
 use super::business_actor::Change;
 use super::call_actor::CallActor;
 use super::glance::{Fresh, Glance};
+use super::kept::Stored;
 use super::partition::Changes;
 use super::trail::Trail;
 use crate::system::{Deaths, Line};
@@ -18,10 +19,19 @@ use crate::system::{Deaths, Line};
 pub(super) enum Held {
     /// With its actor.
     Live(Line<CallActor>),
+    /// As a checkpoint had it: it is on the lists, and its actor starts when something comes for it, or when nothing else is to be done.
+    Stored(Arc<Stored>),
     /// Here, in its stored form: ended and idle. A late event wakes it.
     Idle(Box<Idle>),
     /// Nowhere: it was given up. Its events are set aside.
     GivenUp,
+}
+
+impl Held {
+    /// The call has an actor, or will have one before long: it is no residue.
+    pub(super) fn is_live(&self) -> bool {
+        matches!(self, Held::Live(_) | Held::Stored(_))
+    }
 }
 
 /// A call that has ended and left its actor.

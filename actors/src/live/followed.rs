@@ -16,6 +16,7 @@ use trunkline_stores::postgres::Directory;
 use super::completeness::{FOLLOWED, Gap, Step};
 use super::glance::{Fresh, Glance};
 use super::hub::{NewRow, Publication};
+use super::kept::{Kept, Stored};
 use super::shared::Shared;
 
 /// Records read at once to find those of some calls: they stand close together while calls run.
@@ -37,7 +38,7 @@ struct Known {
 }
 
 struct Shown {
-    call: Arc<Call>,
+    call: Kept,
     glance: Glance,
     agent_name: Option<Arc<str>>,
     /// With words, as of so many records; while somebody looks at it.
@@ -47,7 +48,7 @@ struct Shown {
 impl Shown {
     fn fresh(&self) -> Box<Fresh> {
         Box::new(Fresh {
-            call: Arc::clone(&self.call),
+            call: self.call.clone(),
             glance: self.glance.clone(),
             agent_name: self.agent_name.clone(),
         })
@@ -151,9 +152,13 @@ impl Model {
                     presumed_ended: standing.presumed_ended,
                 };
                 known.contribution = Some(standing.contribution);
-                let call = Call::decode(key.clone(), state.call).filter(|_| !state.idle);
-                known.shown = call.map(|call| Shown {
-                    call: Arc::new(call),
+                let stored = Stored {
+                    key: key.clone(),
+                    workspace: known.workspace,
+                    bytes: state.call.into(),
+                };
+                known.shown = (!state.idle).then(|| Shown {
+                    call: Kept::Stored(Arc::new(stored)),
                     glance,
                     agent_name: standing.agent_name,
                     spoken: None,
@@ -327,7 +332,7 @@ impl Model {
             let Some(known) = self.calls.get_mut(key) else { continue };
             let Some(shown) = known.shown.as_mut() else { continue };
             let spoken = shown.spoken.take().filter(|(_, done)| *done <= known.trail.len());
-            let (call, done) = spoken.unwrap_or_else(|| ((*shown.call).clone(), 0));
+            let (call, done) = spoken.unwrap_or_else(|| (Arc::unwrap_or_clone(shown.call.call()), 0));
             wanted.extend(known.trail[done..].iter().map(|offset| (*offset, key.clone())));
             shown.spoken = Some((call, done));
         }
@@ -356,7 +361,7 @@ impl Model {
             if let Some((call, _)) = shown.spoken.as_ref().filter(is_told)
                 && shown.call.lacks_text()
             {
-                shown.call = Arc::new(call.clone());
+                shown.call = Kept::Whole(Arc::new(call.clone()));
                 self.dirty.entry(key.tenant).or_default().rows.insert(key.clone());
             }
         }

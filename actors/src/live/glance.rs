@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use trunkline_core::call::Call;
 use trunkline_core::facts::{CallFacts, CallState, Direction};
 use trunkline_core::instant::Millis;
+
+use super::kept::Kept;
 
 /// What lists and gauges ask of very many calls at once.
 #[derive(Debug, Clone)]
@@ -43,8 +44,8 @@ impl Glance {
 /// A call as it is after a batch, on its way to the hub.
 #[derive(Debug)]
 pub(crate) struct Fresh {
-    /// Shared with the actor, which copies it before it changes it again.
-    pub(crate) call: Arc<Call>,
+    /// Whole, it is shared with the actor, which copies it before it changes it again.
+    pub(crate) call: Kept,
     pub(crate) glance: Glance,
     pub(crate) agent_name: Option<Arc<str>>,
 }

@@ -8,7 +8,6 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use dashmap::DashMap;
 use serde::Serialize;
 use tokio::sync::watch;
-use trunkline_core::call::Call;
 use trunkline_core::facts::{CallFacts, CallState};
 use trunkline_core::id::{BusinessId, CallKey, Kind, TenantId};
 use trunkline_core::instant::Millis;
@@ -18,6 +17,7 @@ use trunkline_stores::postgres::reconciler::Summary;
 use super::board_cache::BoardCache;
 use super::completeness::{FOLLOWED, ProgressBook};
 use super::glance::{Fresh, Glance};
+use super::kept::Kept;
 use super::set_aside::SetAsideBook;
 use crate::audit::AuditSummary;
 
@@ -51,8 +51,7 @@ fn which(key: &CallKey) -> Which {
 /// A call as kept in the hub: small, because there are very many and few are looked at.
 #[derive(Debug, Clone)]
 pub(crate) struct Row {
-    /// Shared with its actor until the next event.
-    pub(crate) call: Arc<Call>,
+    pub(crate) call: Kept,
     pub(crate) glance: Glance,
     pub(crate) business: Option<BusinessId>,
     pub(crate) version: u64,
@@ -163,7 +162,7 @@ impl TenantView {
         }
         let made = Arc::new(LiveCall {
             business: row.business,
-            facts: Arc::new(row.call.facts()),
+            facts: Arc::new(row.call.call().facts()),
             version: row.version,
         });
         self.looked_at.insert(which, Arc::clone(&made));

@@ -23,6 +23,7 @@ use super::entry::{Entry, Held};
 use super::gather::{Gathered, Group};
 use super::glance::{Fresh, Glance};
 use super::hub::{NewRow, Publication};
+use super::kept::Kept;
 use super::set_aside::SetAsideNote;
 use super::shared::Shared;
 use super::unsaved::Unsaved;
@@ -166,7 +167,7 @@ impl Partition {
         self.unsaved.note(entry);
         match entry.held {
             Held::Live(_) => true,
-            Held::Idle(_) => {
+            Held::Stored(_) | Held::Idle(_) => {
                 self.wake(key);
                 true
             }
@@ -205,7 +206,7 @@ impl Partition {
         entry.state = Some(facts.state);
         entry.open_transfer = facts.transfers.iter().any(|t| t.bridged_at.is_some() && t.ended_at.is_none());
         entry.fresh = Some(Box::new(Fresh {
-            call: settled.call,
+            call: Kept::Whole(settled.call),
             glance: Glance::of(&facts),
             agent_name: facts.agent_name,
         }));

@@ -80,7 +80,7 @@ impl Partition {
         self.quarantine(key, &records, &poisoned);
         let line = self.start_call(Some(call));
         let entry = self.calls.get_mut(key)?;
-        let was_live = matches!(std::mem::replace(&mut entry.held, Held::Live(line)), Held::Live(_));
+        let was_live = std::mem::replace(&mut entry.held, Held::Live(line)).is_live();
         self.live += usize::from(!was_live);
         if !poisoned.is_empty() {
             tracing::warn!(
@@ -158,7 +158,7 @@ impl Partition {
     /// Takes a call that cannot be kept alive off the boards. Only this call: others do not notice.
     async fn give_up(&mut self, key: &CallKey) {
         let Some(entry) = self.calls.get_mut(key) else { return };
-        let was_live = matches!(std::mem::replace(&mut entry.held, Held::GivenUp), Held::Live(_));
+        let was_live = std::mem::replace(&mut entry.held, Held::GivenUp).is_live();
         self.live -= usize::from(was_live);
         self.unsaved.note(entry);
         entry.fresh = None;

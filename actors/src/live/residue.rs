@@ -35,8 +35,8 @@ impl Partition {
         for entry in self.calls.iter_mut() {
             let key = &entry.key;
             match &entry.held {
-                Held::Live(_) if entry.is_over(now, &limits) => retire.push(key.clone()),
-                Held::Live(_) if reap && entry.wants_asking(now, &limits) => {
+                Held::Live(_) | Held::Stored(_) if entry.is_over(now, &limits) => retire.push(key.clone()),
+                Held::Live(_) | Held::Stored(_) if reap && entry.wants_asking(now, &limits) => {
                     entry.asked_at = Some(now);
                     sweep.silent.push(Silent {
                         key: key.clone(),
@@ -44,7 +44,7 @@ impl Partition {
                         since: entry.heard_at,
                     });
                 }
-                Held::Live(_) => {}
+                Held::Live(_) | Held::Stored(_) => {}
                 Held::Idle(_) | Held::GivenUp => {
                     // Two intervals more than the figures keep, so that a business rebuilt from its calls misses none.
                     if now.since(entry.heard_at) > limits.horizon_ms + 2 * INTERVAL_MS {
@@ -70,6 +70,9 @@ impl Partition {
 
     /// Ends a call's actor; the call stays here in compact form, its figures stay with its business.
     async fn retire(&mut self, key: &CallKey) {
+        if matches!(self.calls.get(key).map(|entry| &entry.held), Some(Held::Stored(_))) {
+            self.wake(key);
+        }
         let Some(Held::Live(line)) = self.calls.get(key).map(|entry| &entry.held) else {
             return;
         };
@@ -94,31 +97,36 @@ impl Partition {
         dirty.gone.insert(key.clone());
     }
 
-    /// Gives an idle call an actor again, because an event came for it.
+    /// Gives a call that has none an actor, because something came for it.
     pub(super) fn wake(&mut self, key: &CallKey) {
         let Some(entry) = self.calls.get_mut(key) else { return };
-        let Held::Idle(idle) = std::mem::replace(&mut entry.held, Held::GivenUp) else {
-            return;
+        let call = match &entry.held {
+            Held::Idle(idle) => {
+                let call = Call::decode(key.clone(), &idle.call);
+                if call.as_ref().is_some_and(Call::lacks_text)
+                    && let Some(last) = entry.trail.all().next_back()
+                {
+                    self.wordless.insert(last, (key.clone(), 0));
+                }
+                self.live += 1;
+                metrics::counter!("trunkline_calls_woken_total").increment(1);
+                call
+            }
+            // It is among the wordless since it was restored.
+            Held::Stored(stored) => stored.call(),
+            Held::Live(_) | Held::GivenUp => return,
         };
-        let call = Call::decode(key.clone(), &idle.call).map(Arc::new);
-        if call.as_ref().is_some_and(|call| call.lacks_text())
-            && let Some(last) = entry.trail.all().next_back()
-        {
-            self.wordless.insert(last, (key.clone(), 0));
-        }
-        let line = self.start_call(call);
+        let line = self.start_call(call.map(Arc::new));
         if let Some(entry) = self.calls.get_mut(key) {
             entry.held = Held::Live(line);
-            self.live += 1;
         }
-        metrics::counter!("trunkline_calls_woken_total").increment(1);
     }
 }
 
 impl Entry {
     /// It is on the lists, or will be with the next publication.
     pub(super) fn is_shown(&self) -> bool {
-        matches!(self.held, Held::Live(_)) && self.state.is_some()
+        self.held.is_live() && self.state.is_some()
     }
 
     /// Ended, and nothing more is expected: retire it.

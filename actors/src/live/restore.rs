@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use foldhash::fast::RandomState;
-use trunkline_core::call::Call;
 use trunkline_core::checkpoint::{self, Marker, Part, SetAsides, StoredCall, meaning};
 use trunkline_core::id::{CallKey, TenantId};
 use trunkline_core::instant::Millis;
@@ -17,6 +16,7 @@ use super::checkpoint::Found;
 use super::completeness::Gap;
 use super::entry::{Entry, Held, Idle};
 use super::glance::{Fresh, Glance};
+use super::kept::{Kept, Stored};
 use super::partition::{Changes, Partition};
 use super::shared::Checkpoints;
 
@@ -236,15 +236,13 @@ impl Partition {
             self.calls.insert(entry);
             return false;
         };
-        let call = if state.idle {
-            None
-        } else {
-            let Some(call) = Call::decode(key.clone(), state.call) else {
-                self.calls.insert(entry);
-                return false;
-            };
-            Some(Arc::new(call))
-        };
+        let call = (!state.idle).then(|| {
+            Arc::new(Stored {
+                key: key.clone(),
+                workspace: entry.workspace,
+                bytes: state.call.into(),
+            })
+        });
         entry.owner_agent.clone_from(&state.owner_agent);
         let mut shown = None;
         if let Some(standing) = state.standing {
@@ -270,17 +268,15 @@ impl Partition {
         }
         match call {
             Some(call) => {
-                if call.lacks_text()
-                    && let Some(last) = stored.trail.last()
-                {
+                if let Some(last) = stored.trail.last() {
                     self.wordless.insert(*last, (key.clone(), 0));
                 }
                 if let Some((glance, agent_name)) = shown {
-                    let call = Arc::clone(&call);
+                    let call = Kept::Stored(Arc::clone(&call));
                     entry.fresh = Some(Box::new(Fresh { call, glance, agent_name }));
                     self.dirty.entry(key.tenant).or_default().calls.insert(key.clone());
                 }
-                entry.held = Held::Live(self.start_call(Some(call)));
+                entry.held = Held::Stored(call);
                 self.live += 1;
             }
             None => {

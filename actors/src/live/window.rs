@@ -161,16 +161,19 @@ impl Live {
             return None;
         }
         self.hub.watch(&row, self.clock.now());
-        Some((view.live_call(&row), row.call.transcript()))
+        Some((view.live_call(&row), row.call.call().transcript()))
     }
 
     /// What the listed calls of a tenant hold; walks over all of them.
     pub fn footprint(&self, tenant: TenantId) -> Footprint {
         let view = self.hub.tenant(tenant);
-        view.calls.iter().fold(Footprint::default(), |sum, row| Footprint {
-            calls: sum.calls + 1,
-            bytes: sum.bytes + row.call.memory_bytes() as u64,
-            said_bytes: sum.said_bytes + row.call.transcript_bytes() as u64,
+        view.calls.iter().fold(Footprint::default(), |sum, row| {
+            let (bytes, said_bytes) = row.call.sizes();
+            Footprint {
+                calls: sum.calls + 1,
+                bytes: sum.bytes + bytes as u64,
+                said_bytes: sum.said_bytes + said_bytes as u64,
+            }
         })
     }
 
