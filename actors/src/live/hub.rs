@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use dashmap::DashMap;
+use foldhash::fast::RandomState;
 use serde::Serialize;
 use tokio::sync::watch;
 use trunkline_core::facts::{CallFacts, CallState};
@@ -87,7 +88,7 @@ struct Walked {
 #[derive(Debug)]
 pub(crate) struct TenantView {
     pub(crate) version: watch::Sender<u64>,
-    pub(crate) calls: DashMap<Which, Row>,
+    pub(crate) calls: DashMap<Which, Row, RandomState>,
     /// Rows that were looked at lately, so that a hundred viewers of a list cost as much as one.
     looked_at: DashMap<Which, Arc<LiveCall>>,
     pub(crate) partials: DashMap<(BusinessId, u32), Arc<Partial>>,
@@ -106,7 +107,7 @@ impl TenantView {
     fn new() -> TenantView {
         TenantView {
             version: watch::channel(0).0,
-            calls: DashMap::with_shard_amount(CALL_SHARDS),
+            calls: DashMap::with_capacity_and_hasher_and_shard_amount(0, RandomState::default(), CALL_SHARDS),
             looked_at: DashMap::with_shard_amount(CALL_SHARDS),
             partials: DashMap::with_shard_amount(CALL_SHARDS),
             boards: BoardCache::default(),

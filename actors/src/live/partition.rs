@@ -218,17 +218,10 @@ impl Partition {
     /// Hands changes to the businesses and waits for their receipts.
     pub(super) async fn fold(&mut self, changes: Changes) {
         for (tenant, business) in changes.keys() {
-            self.dirty.entry(*tenant).or_default().businesses.insert(*business);
-            if !self.businesses.contains_key(&(*tenant, *business)) {
-                let mailbox = self.start_business(*tenant, *business, 0, Partial::default());
-                self.businesses.insert(
-                    (*tenant, *business),
-                    Business {
-                        mailbox,
-                        generation: 0,
-                        deaths: None,
-                    },
-                );
+            if self.businesses.contains_key(&(*tenant, *business)) {
+                self.dirty.entry(*tenant).or_default().businesses.insert(*business);
+            } else {
+                self.open_business(*tenant, *business, Partial::default());
             }
         }
         let dead = {
@@ -242,6 +235,17 @@ impl Partition {
         for (tenant, business) in dead.into_iter().flatten() {
             self.rebuild_business(tenant, business).await;
         }
+    }
+
+    /// Gives a business its first actor, which has these figures.
+    pub(super) fn open_business(&mut self, tenant: TenantId, business: BusinessId, figures: Partial) {
+        let opened = Business {
+            mailbox: self.start_business(tenant, business, 0, figures),
+            generation: 0,
+            deaths: None,
+        };
+        self.businesses.insert((tenant, business), opened);
+        self.dirty.entry(tenant).or_default().businesses.insert(business);
     }
 
     pub(super) fn start_business(

@@ -97,7 +97,7 @@ impl Partition {
         records.retain(|record| wanted.contains_key(&record.position.offset));
         let mut changes = Changes::new();
         for group in gather(records).groups {
-            self.wake(&group.key);
+            self.start_stored(&group.key);
             let Some(Held::Live(line)) = self.calls.get(&group.key).map(|entry| &entry.held) else {
                 continue;
             };

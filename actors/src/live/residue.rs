@@ -70,9 +70,7 @@ impl Partition {
 
     /// Ends a call's actor; the call stays here in compact form, its figures stay with its business.
     async fn retire(&mut self, key: &CallKey) {
-        if matches!(self.calls.get(key).map(|entry| &entry.held), Some(Held::Stored(_))) {
-            self.wake(key);
-        }
+        self.start_stored(key);
         let Some(Held::Live(line)) = self.calls.get(key).map(|entry| &entry.held) else {
             return;
         };
@@ -99,23 +97,30 @@ impl Partition {
 
     /// Gives a call that has none an actor, because something came for it.
     pub(super) fn wake(&mut self, key: &CallKey) {
-        let Some(entry) = self.calls.get_mut(key) else { return };
-        let call = match &entry.held {
-            Held::Idle(idle) => {
-                let call = Call::decode(key.clone(), &idle.call);
-                if call.as_ref().is_some_and(Call::lacks_text)
-                    && let Some(last) = entry.trail.all().next_back()
-                {
-                    self.wordless.insert(last, (key.clone(), 0));
-                }
-                self.live += 1;
-                metrics::counter!("trunkline_calls_woken_total").increment(1);
-                call
-            }
-            // It is among the wordless since it was restored.
-            Held::Stored(stored) => stored.call(),
-            Held::Live(_) | Held::GivenUp => return,
+        let Some(entry) = self.calls.get(key) else { return };
+        let Held::Idle(idle) = &entry.held else {
+            return self.start_stored(key);
         };
+        let call = Call::decode(key.clone(), &idle.call);
+        if call.as_ref().is_some_and(Call::lacks_text)
+            && let Some(last) = entry.trail.all().next_back()
+        {
+            self.wordless.insert(last, (key.clone(), 0));
+        }
+        self.hold(key, call);
+        self.live += 1;
+        metrics::counter!("trunkline_calls_woken_total").increment(1);
+    }
+
+    /// Gives a call its actor that is still as it was restored. It counts as live since then, and is among those whose words are missing.
+    pub(super) fn start_stored(&mut self, key: &CallKey) {
+        if let Some(Held::Stored(stored)) = self.calls.get(key).map(|entry| &entry.held) {
+            let call = stored.call();
+            self.hold(key, call);
+        }
+    }
+
+    fn hold(&mut self, key: &CallKey, call: Option<Call>) {
         let line = self.start_call(call.map(Arc::new));
         if let Some(entry) = self.calls.get_mut(key) {
             entry.held = Held::Live(line);

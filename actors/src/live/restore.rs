@@ -1,17 +1,17 @@
 //! Takes a partition over: claims it, reads its newest checkpoint, and has its calls again as they were.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use foldhash::fast::RandomState;
 use trunkline_core::checkpoint::{self, Marker, Part, SetAsides, StoredCall, meaning};
-use trunkline_core::id::{CallKey, TenantId};
+use trunkline_core::id::{BusinessId, CallKey, TenantId};
 use trunkline_core::instant::Millis;
+use trunkline_core::metric::Partial;
 use trunkline_stores::log::LogError;
 use trunkline_stores::log::compacted::CompactedTopic;
 
-use super::business_actor::Change;
 use super::checkpoint::Found;
 use super::completeness::Gap;
 use super::entry::{Entry, Held, Idle};
@@ -22,6 +22,9 @@ use super::shared::Checkpoints;
 
 /// Calls that are built between two looks at what else is to be done on this thread.
 const SLICE: usize = 256;
+
+/// What the calls of each business add up to; in an order, so that a run with the same calls takes the same way.
+type Figures = BTreeMap<(TenantId, BusinessId), Partial>;
 
 /// The newest value of each key, and whether it was written too late.
 type Values = HashMap<Bytes, (Bytes, bool), RandomState>;
@@ -157,8 +160,8 @@ impl Partition {
     }
 
     async fn build(&mut self, usable: Usable<'_>) -> Restored {
-        let mut changes = Changes::new();
-        let mut names: HashMap<(TenantId, Arc<str>), (Millis, Arc<str>)> = HashMap::new();
+        let mut figures = Figures::new();
+        let mut names: HashMap<(TenantId, Arc<str>), (Millis, Arc<str>), RandomState> = HashMap::default();
         let (mut unbuilt, mut overwritten) = (Vec::new(), Vec::new());
         let restored = Restored {
             next: usable.next,
@@ -176,18 +179,19 @@ impl Partition {
                     *newest = (stored.heard_at, Arc::clone(name));
                 }
             }
-            if !self.enter(&key, stored, &mut changes) {
+            if !self.enter(&key, stored, &mut figures) {
                 unbuilt.push(key.clone());
             }
             if late {
                 overwritten.push(key);
             }
             if place % SLICE == SLICE - 1 {
-                self.fold(std::mem::take(&mut changes)).await;
                 tokio::task::yield_now().await;
             }
         }
-        self.fold(changes).await;
+        for ((tenant, business), partial) in figures {
+            self.open_business(tenant, business, partial);
+        }
         if let Some(noted) = usable.set_asides {
             self.noted_below = noted.as_of;
             self.shared.hub.set_asides.restore(self.number, noted);
@@ -226,7 +230,7 @@ impl Partition {
     }
 
     /// Has a call again; false when its records have to make it.
-    fn enter(&mut self, key: &CallKey, stored: StoredCall<'_>, changes: &mut Changes) -> bool {
+    fn enter(&mut self, key: &CallKey, stored: StoredCall<'_>, figures: &mut Figures) -> bool {
         let mut entry = Entry::new(key.clone(), Held::GivenUp, stored.workspace);
         entry.heard_at = stored.heard_at;
         for offset in &stored.trail {
@@ -253,8 +257,8 @@ impl Partition {
             entry.open_transfer = standing.open_transfer;
             entry.home = home;
             if let Some(home) = home {
-                let new = Some(standing.contribution.unpack());
-                changes.entry((key.tenant, home)).or_default().push(Change { old: None, new });
+                let figures = figures.entry((key.tenant, home)).or_default();
+                figures.add(&standing.contribution.unpack());
             }
             entry.folded = Some(standing.contribution);
             let glance = Glance {
