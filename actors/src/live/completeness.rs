@@ -85,7 +85,7 @@ pub struct Completeness {
     pub as_of: Millis,
     /// Everything that the log took up to here has been applied; `None` until every partition has begun.
     pub complete_to: Option<Millis>,
-    /// A partition is still being rebuilt from the log: figures are too low.
+    /// A partition is still being rebuilt from the log: figures are too low, or of before that began.
     pub rebuilding: bool,
     /// The log cannot be reached at this moment.
     pub log_away: bool,

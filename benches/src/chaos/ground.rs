@@ -15,7 +15,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use rustix::process::Signal;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::process::Command;
 use tokio::sync::Mutex;
@@ -289,7 +288,7 @@ impl Ground {
         if let Some(clickhouse) = self.parts.0.clickhouse.lock().await.take() {
             clickhouse.end().await;
         }
-        self.parts.0.kafka.lock().await.signal(Signal::TERM);
+        self.parts.0.kafka.lock().await.end().await;
         if let Ok(inner) = Arc::try_unwrap(self.parts.0).map_err(|_| ()) {
             inner.postgres.into_inner().close().await;
         }

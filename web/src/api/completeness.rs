@@ -19,7 +19,7 @@ pub struct CompletenessForm {
     pub as_of: i64,
     /// Everything that the log took up to here is on the boards; null until the first figures are there.
     pub complete_to: Option<i64>,
-    /// Boards are being rebuilt from the log: figures are too low.
+    /// Boards are being rebuilt from the log: figures are too low, or of before that began.
     pub rebuilding: bool,
     /// The log cannot be reached at this moment.
     pub log_away: bool,

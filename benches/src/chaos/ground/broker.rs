@@ -4,11 +4,16 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use tokio::process::Command;
+use tokio::time::Instant;
 
 use crate::chaos::process::Blow;
 use crate::child::free_address;
+
+/// So long a broker may take to end by itself.
+const END_WAIT: Duration = Duration::from_secs(10);
+const LOOK: Duration = Duration::from_millis(20);
 
 /// A broker that is started by a script and found again by its process.
 pub(super) struct Broker {
@@ -46,7 +51,18 @@ impl Broker {
         Ok(())
     }
 
-    pub(super) fn signal(&self, signal: Signal) {
+    /// Ends it, and waits until it writes nothing more into its directory.
+    pub(super) async fn end(&self) {
+        for signal in [Signal::TERM, Signal::KILL] {
+            self.signal(signal);
+            let begun = Instant::now();
+            while test_kill_process(self.pid).is_ok() && begun.elapsed() < END_WAIT {
+                tokio::time::sleep(LOOK).await;
+            }
+        }
+    }
+
+    fn signal(&self, signal: Signal) {
         // Gone already is as good.
         let _ = kill_process(self.pid, signal);
     }
