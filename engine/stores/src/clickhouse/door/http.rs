@@ -27,7 +27,7 @@ use super::statement::{Address, Statement};
 const STATEMENT_BYTES: usize = 16 * 1024 * 1024;
 
 /// Largest insert, unpacked: it waits in memory until it is whole, so that half an insert never reaches a table and a slow
-/// client holds nobody up. Ours are cut at 8 MiB; restores may be larger.
+/// client holds nobody up. Ours are cut at 32 MiB; restores may be larger.
 const INSERT_BYTES: usize = 256 * 1024 * 1024;
 
 /// Connections at once; our own pools hold some dozens.
