@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::Command;
 use tokio::time::Instant;
 
@@ -56,10 +56,18 @@ impl Broker {
         for signal in [Signal::TERM, Signal::KILL] {
             self.signal(signal);
             let begun = Instant::now();
-            while test_kill_process(self.pid).is_ok() && begun.elapsed() < END_WAIT {
+            while self.is_running() && begun.elapsed() < END_WAIT {
                 tokio::time::sleep(LOOK).await;
             }
         }
+    }
+
+    /// One that ended and has no parent that asks for it is still listed, as dead.
+    fn is_running(&self) -> bool {
+        let place = format!("/proc/{}/stat", self.pid.as_raw_nonzero());
+        let state = std::fs::read_to_string(place).ok();
+        let state = state.as_deref().and_then(|stat| stat.rsplit(')').next());
+        state.is_some_and(|state| !state.trim_start().starts_with('Z'))
     }
 
     fn signal(&self, signal: Signal) {
