@@ -26,6 +26,9 @@ const SLICE: usize = 256;
 /// What the calls of each business add up to; in an order, so that a run with the same calls takes the same way.
 type Figures = BTreeMap<(TenantId, BusinessId), Partial>;
 
+/// What each agent is called by the call that was heard last.
+type Names = HashMap<(TenantId, Arc<str>), (Millis, Arc<str>), RandomState>;
+
 /// The newest value of each key, and whether it was written too late.
 type Values = HashMap<Bytes, (Bytes, bool), RandomState>;
 
@@ -161,7 +164,7 @@ impl Partition {
 
     async fn build(&mut self, usable: Usable<'_>) -> Restored {
         let mut figures = Figures::new();
-        let mut names: HashMap<(TenantId, Arc<str>), (Millis, Arc<str>), RandomState> = HashMap::default();
+        let mut names = Names::default();
         let (mut unbuilt, mut overwritten) = (Vec::new(), Vec::new());
         let restored = Restored {
             next: usable.next,
