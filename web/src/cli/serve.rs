@@ -31,10 +31,24 @@ pub fn serve(context: Context, args: &Serve) -> anyhow::Result<ExitCode> {
     })
 }
 
+/// So long the runtime's threads may take to end.
+const THREADS_WAIT: Duration = Duration::from_secs(1);
+
 /// The runtime of stores and start-up; listeners and actors have own threads.
-pub fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .context("start the runtime")
+pub struct Threads(tokio::runtime::Runtime);
+
+/// Starts it.
+pub fn runtime() -> anyhow::Result<Threads> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    runtime.map(Threads).context("start the runtime")
+}
+
+impl Threads {
+    /// Does `work`, and ends the threads. One that still waits for a server is left behind: Kafka's client comes back from a commit only when it
+    /// was answered, and a process that was asked to end would wait for that too.
+    pub fn block_on<T>(self, work: impl Future<Output = T>) -> T {
+        let done = self.0.block_on(work);
+        self.0.shutdown_timeout(THREADS_WAIT);
+        done
+    }
 }
