@@ -130,7 +130,7 @@ impl TenantView {
         })
     }
 
-    /// Removes rows, as of `version`; held `order` is for the caller.
+    /// Removes rows, as of `version`. The caller holds `order`.
     fn forget_rows(&self, version: u64, which_go: impl Fn(&Row) -> bool) {
         let old = self.calls.iter().filter(|row| which_go(row));
         let old: Vec<CallKey> = old.map(|row| row.call.key().clone()).collect();
@@ -269,7 +269,7 @@ impl Hub {
     fn show(&self, partition: u32, epoch: u64, tenant: TenantId, publication: Publication, is_all: bool) {
         let view = self.tenant(tenant);
         let _order = view.order.lock().unwrap_or_else(PoisonError::into_inner);
-        // Asked under the lock: whoever takes the partition clears it under the same one, and so clears this as well.
+        // Asked under the lock: whoever gives the partition up, or has taken it, removes what is there under the same one, and so this as well.
         if !self.progress.holds(partition, epoch) {
             return;
         }
