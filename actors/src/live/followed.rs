@@ -281,7 +281,7 @@ impl Model {
             self.all_is_dirty();
         }
         let forget_before = shared.clock.now().plus(-shared.limits.horizon_ms);
-        let mut publications = Vec::new();
+        let mut publications = HashMap::new();
         for (tenant, dirty) in std::mem::take(&mut self.dirty) {
             let mut publication = Publication::default();
             for key in dirty.rows {
@@ -304,15 +304,10 @@ impl Model {
                 }
                 publication.partials.push((business, shown));
             }
-            publications.push((tenant, publication));
+            publications.insert(tenant, publication);
         }
-        if std::mem::take(&mut self.publishes_all) {
-            shared.hub.replace(self.partition, FOLLOWED, publications);
-            return;
-        }
-        for (tenant, publication) in publications {
-            shared.hub.publish(self.partition, FOLLOWED, tenant, publication);
-        }
+        let is_all = std::mem::take(&mut self.publishes_all);
+        shared.hub.publish(self.partition, FOLLOWED, publications, is_all);
     }
 
     fn all_is_dirty(&mut self) {

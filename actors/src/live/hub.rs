@@ -248,21 +248,17 @@ impl Hub {
         Arc::clone(&self.tenants.entry(tenant).or_insert_with(|| Arc::new(TenantView::new())))
     }
 
-    /// Makes one partition's changes visible, and wakes who waits for this tenant.
-    pub(crate) fn publish(&self, partition: u32, epoch: u64, tenant: TenantId, publication: Publication) {
-        self.show(partition, epoch, tenant, publication, false);
-    }
-
-    /// Makes all of one partition visible, where others may have shown it before: what they showed and is not among it goes. Of each tenant
-    /// in one step, so that no board falls and rises again because a partition changed hands.
-    pub(crate) fn replace(&self, partition: u32, epoch: u64, publications: Vec<(TenantId, Publication)>) {
-        let mut publications: HashMap<TenantId, Publication> = publications.into_iter().collect();
-        let others: Vec<TenantId> = self.tenants.iter().map(|view| *view.key()).collect();
-        for tenant in others {
-            publications.entry(tenant).or_default();
+    /// Makes what a partition has to say visible, and wakes who waits for these tenants. If it is all of the partition (`is_all`), what others
+    /// have shown of it before goes: of each tenant in one step, so that no board falls and rises again because a partition changed hands.
+    pub(crate) fn publish(&self, partition: u32, epoch: u64, mut publications: HashMap<TenantId, Publication>, is_all: bool) {
+        if is_all {
+            let known: Vec<TenantId> = self.tenants.iter().map(|view| *view.key()).collect();
+            for tenant in known {
+                publications.entry(tenant).or_default();
+            }
         }
         for (tenant, publication) in publications {
-            self.show(partition, epoch, tenant, publication, true);
+            self.show(partition, epoch, tenant, publication, is_all);
         }
     }
 
@@ -301,7 +297,9 @@ impl Hub {
         for (business, partial) in publication.partials {
             match partial {
                 Some(partial) => {
-                    shown.insert(business);
+                    if is_all {
+                        shown.insert(business);
+                    }
                     view.partials.insert((business, partition), partial);
                 }
                 None => drop(view.partials.remove(&(business, partition))),
@@ -316,7 +314,7 @@ impl Hub {
     }
 
     /// Takes the partition for an assignment: from now on nobody else publishes it. True when it is shown; that stays until the new owner
-    /// [replaces](Hub::replace) it.
+    /// [publishes](Hub::publish) all of it.
     pub(crate) fn begin_partition(&self, partition: u32, epoch: u64) -> bool {
         let is_shown = self.progress.begin(partition, epoch);
         self.set_asides.forget(partition);

@@ -264,7 +264,7 @@ impl Partition {
 
     /// Makes everything that changed visible to screens, and if somebody has shown the partition before, in its place.
     pub(crate) async fn publish(&mut self, now: Millis) {
-        let mut publications = Vec::new();
+        let mut publications = HashMap::new();
         let forget_before = now.plus(-self.shared.limits.horizon_ms);
         for (tenant, dirty) in std::mem::take(&mut self.dirty) {
             let mut publication = Publication {
@@ -284,16 +284,11 @@ impl Partition {
                     .partials
                     .push((business, self.snapshot(tenant, business, forget_before).await));
             }
-            publications.push((tenant, publication));
+            publications.insert(tenant, publication);
         }
-        if std::mem::take(&mut self.is_shown_as_before) {
-            // Nothing was published before, so what changed is everything.
-            self.shared.hub.replace(self.number, self.epoch, publications);
-            return;
-        }
-        for (tenant, publication) in publications {
-            self.shared.hub.publish(self.number, self.epoch, tenant, publication);
-        }
+        // Nothing of it was published while screens showed it as before, so what changed is everything.
+        let is_all = std::mem::take(&mut self.is_shown_as_before);
+        self.shared.hub.publish(self.number, self.epoch, publications, is_all);
     }
 
     /// Sees to it that businesses without events forget old intervals too.
