@@ -85,6 +85,18 @@ impl Rows {
                 self.done = step;
             }
         }
+        // Calls before transcripts. Whoever dies between them, or is too late and wins with one, has then left a call where it does not belong,
+        // and such calls are looked for; of a transcript alone nobody would know.
+        for block in blocks(&self.calls, |row| row.facts.len() * 2) {
+            step += 1;
+            if step > self.done {
+                let content = digest(block, |row| {
+                    (row.business, row.opened_at, &row.call_id, row.version, row.is_deleted, &row.facts)
+                });
+                tables.insert_calls(block, &format!("{}#{step}:{content:016x}", self.token)).await?;
+                self.done = step;
+            }
+        }
         for block in blocks(&self.transcripts, transcript_weight) {
             step += 1;
             if step > self.done {
@@ -94,16 +106,6 @@ impl Rows {
                 tables
                     .insert_transcripts(block, &format!("{}#{step}:{content:016x}", self.token))
                     .await?;
-                self.done = step;
-            }
-        }
-        for block in blocks(&self.calls, |row| row.facts.len() * 2) {
-            step += 1;
-            if step > self.done {
-                let content = digest(block, |row| {
-                    (row.business, row.opened_at, &row.call_id, row.version, row.is_deleted, &row.facts)
-                });
-                tables.insert_calls(block, &format!("{}#{step}:{content:016x}", self.token)).await?;
                 self.done = step;
             }
         }

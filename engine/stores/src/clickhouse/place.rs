@@ -2,12 +2,21 @@
 //!
 //! A place is the part of the calls table's key that can change: business and opening time. The decision is a function of what is
 //! known, so that writing the same records again gives the same rows.
+//!
+//! Two writers may decide at once: a process that stood still wakes with an old directory while its successor is at work. If both chose the
+//! same version for different places, each table would keep what came last, and a call could stand in one business and its transcript in
+//! another. So the place is part of the version, and whoever wins wins in both tables.
 
+use crc32fast::Hasher;
 use trunkline_core::id::BusinessId;
 use trunkline_core::instant::Millis;
 
-/// Room between two numbers of records for moves between businesses that bring no record.
+/// Lowest bits of a version: a print of the place that it puts a call in.
+const PRINT_BITS: u32 = 16;
+/// Above them, moves between places that bring no record; above those, the number of records.
 const MOVES_BITS: u32 = 16;
+/// All below the number of records.
+const BELOW_RECORDS: u32 = PRINT_BITS + MOVES_BITS;
 
 /// Where a call stands in the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -41,9 +50,10 @@ pub struct Placed {
 /// A call of `records` distinct records belongs to `place`; the table knows it at `known`. Nothing is written when the table was
 /// written from more records than we hold: another owner is ahead, or our older events have outlived their retention.
 pub fn place(known: &[Known], place: Place, records: u32) -> Option<Placed> {
-    let first = u64::from(records) << MOVES_BITS;
+    let print = print(place);
+    let first = u64::from(records) << BELOW_RECORDS | print;
     let highest = known.iter().map(|at| at.version).max().unwrap_or(first);
-    if highest >> MOVES_BITS > u64::from(records) {
+    if highest >> BELOW_RECORDS > u64::from(records) {
         return None;
     }
     let cancel: Vec<Place> = known
@@ -51,11 +61,24 @@ pub fn place(known: &[Known], place: Place, records: u32) -> Option<Placed> {
         .filter(|at| !at.cancelled && at.place != place)
         .map(|at| at.place)
         .collect();
-    let here_cancelled = known.iter().any(|at| at.place == place && at.cancelled);
     // Written before with the same records: the same version again, and the table keeps one of two equal rows.
-    let moves = !cancel.is_empty() || here_cancelled;
-    let version = first.max(if moves { highest + 1 } else { highest });
+    let is_here = known.iter().any(|at| at.place == place && !at.cancelled && at.version == highest);
+    let version = if highest >> BELOW_RECORDS < u64::from(records) {
+        first
+    } else if known.is_empty() || is_here && cancel.is_empty() {
+        highest
+    } else {
+        ((highest >> PRINT_BITS) + 1) << PRINT_BITS | print
+    };
     Some(Placed { version, cancel })
+}
+
+/// Tells places apart within [`PRINT_BITS`].
+fn print(place: Place) -> u64 {
+    let mut hasher = Hasher::new();
+    hasher.update(place.business.0.as_bytes());
+    hasher.update(&place.opened_at.0.to_be_bytes());
+    u64::from(hasher.finalize()) & ((1 << PRINT_BITS) - 1)
 }
 
 /// What the table knows after [`place`] was written.
@@ -138,23 +161,18 @@ mod tests {
     fn more_records_always_win() {
         let known = [Known {
             place: at(1, 10),
-            version: (3 << 16) + 900,
+            version: (3 << BELOW_RECORDS) + 900,
             cancelled: false,
         }];
-        assert_eq!(
-            place(&known, at(1, 10), 4),
-            Some(Placed {
-                version: 4 << 16,
-                cancel: vec![]
-            })
-        );
+        let placed = place(&known, at(1, 10), 4).unwrap();
+        assert_eq!((placed.version >> BELOW_RECORDS, placed.cancel), (4, vec![]));
     }
 
     #[test]
     fn a_writer_that_knows_less_writes_nothing() {
         let known = [Known {
             place: at(1, 10),
-            version: 5 << 16,
+            version: 5 << BELOW_RECORDS,
             cancelled: false,
         }];
         assert_eq!(place(&known, at(2, 12), 4), None);
@@ -167,6 +185,26 @@ mod tests {
             let placed = place(&table.0, to, 3).unwrap();
             table.apply(to, &placed);
             assert_eq!(table.live(), vec![to]);
+        }
+    }
+
+    #[test]
+    fn two_writers_that_decide_at_once_never_choose_the_same_version_for_different_places() {
+        let mut table = Table::default();
+        table.apply(at(1, 10), &place(&[], at(1, 10), 3).unwrap());
+        for records in [3, 4] {
+            let stays = place(&table.0, at(1, 10), records).unwrap();
+            let moves = place(&table.0, at(2, 10), records).unwrap();
+            assert_ne!(stays.version, moves.version, "{records}");
+            // Written to two tables in different orders: both tables end with the same.
+            let (mut calls, mut transcripts) = (table.clone(), table.clone());
+            calls.apply(at(1, 10), &stays);
+            calls.apply(at(2, 10), &moves);
+            transcripts.apply(at(2, 10), &moves);
+            transcripts.apply(at(1, 10), &stays);
+            let mut both = [calls.live(), transcripts.live()];
+            both.iter_mut().for_each(|live| live.sort());
+            assert_eq!(both[0], both[1], "{records}");
         }
     }
 
