@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures::future::join_all;
 use trunkline_core::instant::Millis;
 
 /// Where a record stands.
@@ -142,6 +143,17 @@ pub trait EventLog: Send + Sync + 'static {
     /// Kafka clients do), for both adapters.
     async fn append(&self, key: &str, bytes: Bytes) -> Result<Position, AppendError>;
 
+    /// Stores records of one key, none ahead of the one before it: how many of them, from the first on, are durable, and why the next one is not,
+    /// if one is not. Of those behind it nobody knows; whoever goes on with the first that is not durable hands them over again.
+    async fn append_in_order(&self, key: &str, records: &[Bytes]) -> (usize, Option<AppendError>) {
+        for (stored, bytes) in records.iter().enumerate() {
+            if let Err(error) = self.append(key, bytes.clone()).await {
+                return (stored, Some(error));
+            }
+        }
+        (records.len(), None)
+    }
+
     /// Joins a group. One subscription is one member; the adapter decides which partitions it gets.
     async fn subscribe(&self, group: &str) -> Result<Box<dyn Subscription>, LogError>;
 
@@ -167,6 +179,18 @@ pub trait EventLog: Send + Sync + 'static {
 
     /// Hands over what is still in flight and ends the client; appends fail afterwards.
     async fn close(&self);
+}
+
+/// [`EventLog::append_in_order`] for adapters that store appends of one key in the order in which they are begun: all are on the way at once, and
+/// share batches and flushes.
+async fn append_at_once(log: &dyn EventLog, key: &str, records: &[Bytes]) -> (usize, Option<AppendError>) {
+    let appends = join_all(records.iter().map(|bytes| log.append(key, bytes.clone()))).await;
+    for (stored, outcome) in appends.into_iter().enumerate() {
+        if let Err(error) = outcome {
+            return (stored, Some(error));
+        }
+    }
+    (records.len(), None)
 }
 
 /// One member of a group.

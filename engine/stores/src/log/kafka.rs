@@ -150,6 +150,10 @@ impl EventLog for KafkaLog {
         self.writer.append(key, &bytes).await
     }
 
+    async fn append_in_order(&self, key: &str, records: &[Bytes]) -> (usize, Option<AppendError>) {
+        super::append_at_once(self, key, records).await
+    }
+
     async fn subscribe(&self, group: &str) -> Result<Box<dyn Subscription>, LogError> {
         let (options, group) = (self.options.clone(), group.to_owned());
         let joined = self.ask(move |_| KafkaSubscription::join(&options, &group)).await?;

@@ -138,6 +138,10 @@ impl EventLog for PostgresLog {
             .await
     }
 
+    async fn append_in_order(&self, key: &str, records: &[Bytes]) -> (usize, Option<AppendError>) {
+        super::append_at_once(self, key, records).await
+    }
+
     async fn subscribe(&self, group: &str) -> Result<Box<dyn Subscription>, LogError> {
         self.shared.must_be_open()?;
         Ok(Box::new(Member::join(self.shared.clone(), group).await?))

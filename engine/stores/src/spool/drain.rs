@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures::future::join_all;
 use tokio::time::{sleep, timeout};
 
@@ -17,7 +18,7 @@ const WAVE_RECORDS: usize = 512;
 /// And no more bytes than this (and one record more).
 const WAVE_BYTES: usize = 8 * 1024 * 1024;
 
-/// The log has to answer within this time; both adapters do within four seconds.
+/// The log has to answer within this time for each record; both adapters do within four seconds.
 const APPEND_WAIT: Duration = Duration::from_secs(8);
 
 /// Pauses between two tries while the log is away: short, because every event until then has to go through the disk.
@@ -130,25 +131,35 @@ struct Handed {
     is_away: bool,
 }
 
-/// Hands over the records of one call one after the other, and ends at the first that has to be tried again: none may overtake it. Calls go side by
-/// side, so a wave takes as long as the call that has most of it, and not as long as all its records.
+/// Hands over the records of one call, and ends at the first that has to be tried again: none may overtake it. All are on their way at once where
+/// the log keeps their order by itself, and calls go side by side, so a wave is a few large batches of the log's.
 async fn in_order(log: &dyn EventLog, spool: &Spool, lane: &[&Frame]) -> Handed {
-    for (settled, frame) in lane.iter().enumerate() {
-        match timeout(APPEND_WAIT, log.append(&frame.key, frame.record.clone())).await {
-            Ok(Ok(_)) => {}
-            Ok(Err(error @ AppendError::TooLarge { .. })) => {
-                if !set_apart(spool, frame, &error) {
-                    return Handed { settled, is_away: false };
-                }
-            }
-            Ok(Err(_)) | Err(_) => return Handed { settled, is_away: true },
+    let mut settled = 0;
+    while settled < lane.len() {
+        let (stored, error) = append(log, &lane[settled..]).await;
+        for frame in &lane[settled..settled + stored] {
+            spool.change(|books| books.handed_over(&frame.key));
         }
-        spool.change(|books| books.handed_over(&frame.key));
+        settled += stored;
+        match (error, lane.get(settled)) {
+            (None, _) => {}
+            (Some(error @ AppendError::TooLarge { .. }), Some(frame)) if set_apart(spool, frame, &error) => {
+                spool.change(|books| books.handed_over(&frame.key));
+                settled += 1;
+            }
+            (Some(AppendError::TooLarge { .. }), _) => return Handed { settled, is_away: false },
+            (Some(_), _) => return Handed { settled, is_away: true },
+        }
     }
-    Handed {
-        settled: lane.len(),
-        is_away: false,
-    }
+    Handed { settled, is_away: false }
+}
+
+/// One attempt: how many of the records are in the log, and why the next one is not.
+async fn append(log: &dyn EventLog, lane: &[&Frame]) -> (usize, Option<AppendError>) {
+    let records: Vec<Bytes> = lane.iter().map(|frame| frame.record.clone()).collect();
+    let patience = APPEND_WAIT * u32::try_from(records.len()).unwrap_or(u32::MAX);
+    let appended = timeout(patience, log.append_in_order(&lane[0].key, &records)).await;
+    appended.unwrap_or((0, Some(AppendError::Unknown)))
 }
 
 /// A record that the log refuses for good would hold up all others for ever: it is kept in a file of its own. True when it is.

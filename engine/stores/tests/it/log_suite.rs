@@ -30,6 +30,7 @@ macro_rules! log_suite {
         crate::log_suite::log_suite!(@ $fresh:
             a_record_comes_back_as_it_went_in
             records_of_one_caller_keep_their_order
+            records_handed_over_together_are_counted_up_to_the_first_refused
             offsets_are_dense_under_eight_writers
             an_acknowledged_record_is_there_for_the_next_client
             a_group_goes_on_where_it_committed
@@ -100,6 +101,24 @@ pub async fn records_of_one_caller_keep_their_order(fresh: impl FreshLog) {
     }
     let read = log.read(partition, 0, 1_000).await.unwrap();
     assert_eq!(read.iter().map(number_of).collect::<Vec<_>>(), (0..200).collect::<Vec<_>>());
+    log.close().await;
+}
+
+pub async fn records_handed_over_together_are_counted_up_to_the_first_refused(fresh: impl FreshLog) {
+    let log = fresh.open().await;
+    let mut records: Vec<Bytes> = (0..100).map(numbered).collect();
+    let (stored, error) = log.append_in_order("call_1", &records).await;
+    assert!(stored == 100 && error.is_none(), "{stored} {error:?}");
+    records.truncate(3);
+    records.insert(2, Bytes::from(vec![0; RECORD_BYTES + 1]));
+    let (stored, error) = log.append_in_order("call_1", &records).await;
+    assert!(
+        stored == 2 && matches!(error, Some(AppendError::TooLarge { .. })),
+        "{stored} {error:?}"
+    );
+    let read = log.read(partition_of("call_1", PARTITIONS), 0, 1_000).await.unwrap();
+    let expected: Vec<u64> = (0..100).chain(0..2).collect();
+    assert_eq!(read.iter().map(number_of).take(102).collect::<Vec<_>>(), expected);
     log.close().await;
 }
 
