@@ -121,7 +121,10 @@ fn base(options: &KafkaOptions) -> Result<ClientConfig, LogError> {
         .set("socket.keepalive.enable", "true")
         .set("log.connection.close", "false")
         // After a broker's restart we are back within seconds, not after the default ten.
-        .set("reconnect.backoff.max.ms", "1000");
+        .set("reconnect.backoff.max.ms", "1000")
+        // A broker that stood still for minutes comes back with a full queue of connections that nobody waits at the other end of any more. The
+        // system knocks at it less and less often; a connection begun anew knocks at once.
+        .set("socket.connection.setup.timeout.ms", "4000");
     config.extend(options.properties.clone());
     Ok(config)
 }
