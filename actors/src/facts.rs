@@ -5,6 +5,7 @@
 //! each once; what it is about to write is noted before, and repeated to the letter ([`intent`]). ClickHouse away means that it waits and its offsets stay; nothing else notices.
 
 pub(crate) mod again;
+mod ahead;
 pub(crate) mod batch;
 mod cache;
 mod elsewhere;

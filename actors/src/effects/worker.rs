@@ -40,8 +40,8 @@ pub(super) struct Worker {
     subscription: Box<dyn Subscription>,
     /// Epoch of each partition of ours.
     epochs: BTreeMap<u32, i64>,
-    gathered: Gathered,
-    staged: Option<Cut>,
+    gathered: Gathered<LogRecord>,
+    staged: Option<Cut<LogRecord>>,
     moves: Option<Moves>,
     last_write: Option<Instant>,
     retry_at: Option<Instant>,
@@ -122,7 +122,7 @@ impl Worker {
                 self.epochs.remove(&partition);
                 self.gathered.drop_partition(partition);
                 // A batch with records of it would be refused; those of the others are delivered to the next member alike.
-                let touches = |cut: &Cut| cut.ranges.iter().any(|(of, ..)| *of == partition);
+                let touches = |cut: &Cut<LogRecord>| cut.ranges.iter().any(|(of, ..)| *of == partition);
                 if self.staged.as_ref().is_some_and(touches) {
                     return Err(Lost::Stale);
                 }

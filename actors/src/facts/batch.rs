@@ -1,5 +1,6 @@
 //! Gathers records per partition and cuts them into batches of bounded size.
 
+use std::borrow::Borrow;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
@@ -13,31 +14,49 @@ use super::intent::RANGES_MAX;
 const WRITER: u32 = 1;
 
 /// What is gathered of one partition.
-#[derive(Default)]
-struct Gathering {
-    records: VecDeque<LogRecord>,
+struct Gathering<R> {
+    records: VecDeque<R>,
     /// Nothing newer was in the log when it was last asked.
     caught_up: bool,
 }
 
-/// Records that wait to be written.
-#[derive(Default)]
-pub(crate) struct Gathered {
-    partitions: BTreeMap<u32, Gathering>,
+impl<R> Default for Gathering<R> {
+    fn default() -> Self {
+        Self {
+            records: VecDeque::new(),
+            caught_up: false,
+        }
+    }
+}
+
+/// Records that wait to be written, each as it stands in the log or with more.
+pub(crate) struct Gathered<R> {
+    partitions: BTreeMap<u32, Gathering<R>>,
     rows: usize,
     bytes: usize,
     since: Option<Instant>,
 }
 
+impl<R> Default for Gathered<R> {
+    fn default() -> Self {
+        Self {
+            partitions: BTreeMap::new(),
+            rows: 0,
+            bytes: 0,
+            since: None,
+        }
+    }
+}
+
 /// A contiguous range of each of some partitions.
-pub(crate) struct Cut {
+pub(crate) struct Cut<R> {
     /// The records, by partition in order of their offsets.
-    pub records: Vec<LogRecord>,
+    pub records: Vec<R>,
     /// Of each partition the first and last offset.
     pub ranges: Vec<(u32, i64, i64)>,
 }
 
-impl Cut {
+impl<R> Cut<R> {
     /// Names the ranges of a log, and who makes the rows: the same records have the same name as long as they give the same rows.
     pub fn token(&self, log: &str) -> String {
         let ranges: Vec<String> = self
@@ -49,10 +68,15 @@ impl Cut {
     }
 }
 
-impl Gathered {
-    pub fn take_in(&mut self, partition: u32, records: Vec<LogRecord>, now: Instant) {
+/// Bytes of some records.
+pub(super) fn bytes_of<'r, R: Borrow<LogRecord> + 'r>(records: impl IntoIterator<Item = &'r R>) -> usize {
+    records.into_iter().map(|record| record.borrow().bytes.len()).sum()
+}
+
+impl<R: Borrow<LogRecord>> Gathered<R> {
+    pub fn take_in(&mut self, partition: u32, records: Vec<R>, now: Instant) {
         self.rows += records.len();
-        self.bytes += records.iter().map(|record| record.bytes.len()).sum::<usize>();
+        self.bytes += bytes_of(&records);
         let gathering = self.partitions.entry(partition).or_default();
         gathering.caught_up = false;
         gathering.records.extend(records);
@@ -67,7 +91,7 @@ impl Gathered {
     pub fn drop_partition(&mut self, partition: u32) {
         if let Some(gathering) = self.partitions.remove(&partition) {
             self.rows -= gathering.records.len();
-            self.bytes -= gathering.records.iter().map(|record| record.bytes.len()).sum::<usize>();
+            self.bytes -= bytes_of(&gathering.records);
         }
         if self.rows == 0 {
             self.since = None;
@@ -96,24 +120,25 @@ impl Gathered {
     }
 
     /// Takes the next batch, oldest offsets first, partition by partition.
-    pub fn cut(&mut self, max_rows: usize, max_bytes: usize) -> Option<Cut> {
-        let (mut records, mut ranges, mut bytes) = (Vec::new(), Vec::new(), 0);
+    pub fn cut(&mut self, max_rows: usize, max_bytes: usize) -> Option<Cut<R>> {
+        let (mut records, mut ranges, mut bytes): (Vec<R>, Vec<_>, usize) = (Vec::new(), Vec::new(), 0);
         for (partition, gathering) in &mut self.partitions {
             if ranges.len() == RANGES_MAX {
                 break;
             }
             let begin = records.len();
             while let Some(next) = gathering.records.front() {
-                let full = records.len() >= max_rows || bytes + next.bytes.len() > max_bytes;
+                let size = next.borrow().bytes.len();
+                let full = records.len() >= max_rows || bytes + size > max_bytes;
                 if full && !records.is_empty() {
                     break;
                 }
-                bytes += next.bytes.len();
+                bytes += size;
                 records.extend(gathering.records.pop_front());
             }
             if let Some(last) = records.last().filter(|_| records.len() > begin) {
-                let first: &LogRecord = &records[begin];
-                ranges.push((*partition, first.position.offset, last.position.offset));
+                let offset = |record: &R| record.borrow().position.offset;
+                ranges.push((*partition, offset(&records[begin]), offset(last)));
             }
         }
         self.rows -= records.len();

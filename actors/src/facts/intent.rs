@@ -2,6 +2,8 @@
 //! that: the same records in the same batch under the same token, which ClickHouse drops if it has them. Cut anew, the batches would
 //! have other boundaries and other tokens, and records would be there twice.
 
+use std::borrow::Borrow;
+
 use sha2::{Digest as _, Sha256};
 use trunkline_stores::log::LogRecord;
 
@@ -22,7 +24,7 @@ pub(super) struct Intent {
 }
 
 impl Intent {
-    pub fn of(cut: &Cut) -> Intent {
+    pub fn of<R: Borrow<LogRecord>>(cut: &Cut<R>) -> Intent {
         Intent {
             ranges: cut.ranges.clone(),
             print: print(&cut.records),
@@ -61,7 +63,7 @@ impl Intent {
     }
 
     /// The batch again, if these are its records.
-    pub fn cut(&self, records: Vec<LogRecord>) -> Option<Cut> {
+    pub fn cut(&self, records: Vec<LogRecord>) -> Option<Cut<LogRecord>> {
         (print(&records) == self.print).then(|| Cut {
             records,
             ranges: self.ranges.clone(),
@@ -70,9 +72,9 @@ impl Intent {
 }
 
 /// Tells batches apart by places and bytes.
-fn print(records: &[LogRecord]) -> String {
+fn print<R: Borrow<LogRecord>>(records: &[R]) -> String {
     let mut hash = Sha256::new();
-    for record in records {
+    for record in records.iter().map(Borrow::borrow) {
         hash.update(record.position.partition.to_be_bytes());
         hash.update(record.position.offset.to_be_bytes());
         hash.update((record.bytes.len() as u64).to_be_bytes());
@@ -119,7 +121,7 @@ mod tests {
     fn the_largest_intent_fits_where_it_is_noted() {
         let intent = Intent {
             ranges: vec![(u32::MAX, i64::MAX, i64::MAX); RANGES_MAX],
-            print: print(&[]),
+            print: print::<LogRecord>(&[]),
         };
         assert!(intent.text().len() <= INTENT_BYTES, "{}", intent.text().len());
     }

@@ -1,5 +1,6 @@
 //! From stored bytes to a row and, where it is one, an event of a call.
 
+use std::borrow::Borrow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -15,6 +16,25 @@ pub(crate) struct Entry {
     pub row: EventRow,
     /// The event, if it is one of a call.
     pub event: Option<Box<Event>>,
+}
+
+/// A record as it stands in the log, and read.
+pub(super) struct Read {
+    pub record: LogRecord,
+    pub entry: Entry,
+}
+
+impl Read {
+    pub fn new(log: &Arc<str>, record: LogRecord) -> Self {
+        let entry = entry(log, &record);
+        Self { record, entry }
+    }
+}
+
+impl Borrow<LogRecord> for Read {
+    fn borrow(&self) -> &LogRecord {
+        &self.record
+    }
 }
 
 /// Reads a record. Whatever is in it, there is a row.

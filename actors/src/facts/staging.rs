@@ -1,20 +1,21 @@
 //! Puts batches on their way: first those that an earlier owner was about to write, then new ones, whose boundaries are noted before
 //! anything of them is written.
 
-use std::sync::Arc;
-
 use tokio::time::Instant;
 use trunkline_stores::log::{EventLog, LogError, LogRecord, Mark};
 
 use super::batch::Cut;
 use super::intent::Intent;
-use super::reading::{Entry, entry};
+use super::reading::{Entry, Read};
 use super::rows::Rows;
 use super::worker::{WAIT_MIN, Worker};
 
 /// A batch on its way.
 pub(super) struct Staged {
-    pub cut: Cut,
+    /// Names it to ClickHouse.
+    pub token: String,
+    /// Of each partition the first and last offset.
+    pub ranges: Vec<(u32, i64, i64)>,
     /// What an earlier owner was about to write, if it is that.
     pub intent: Option<Intent>,
     pub entries: Vec<Entry>,
@@ -22,12 +23,12 @@ pub(super) struct Staged {
 }
 
 impl Staged {
-    pub fn new(log: &Arc<str>, cut: Cut, intent: Option<Intent>) -> Self {
-        let entries = cut.records.iter().map(|record| entry(log, record)).collect();
+    pub fn new(log: &str, cut: Cut<Read>, intent: Option<Intent>) -> Self {
         Self {
-            cut,
+            token: cut.token(log),
+            ranges: cut.ranges,
             intent,
-            entries,
+            entries: cut.records.into_iter().map(|read| read.entry).collect(),
             rows: None,
         }
     }
@@ -77,6 +78,11 @@ impl Worker {
             match again(&*self.ground.log.clone(), &intent).await {
                 Ok(Some(cut)) => {
                     tracing::info!(records = cut.records.len(), "writing again what was about to be written");
+                    let read = |record| Read::new(&self.log_name, record);
+                    let cut = Cut {
+                        records: cut.records.into_iter().map(read).collect(),
+                        ranges: cut.ranges,
+                    };
                     self.staged = Some(Staged::new(&self.log_name, cut, Some(intent)));
                     return Ok(true);
                 }
@@ -87,6 +93,7 @@ impl Worker {
                         if self.is_ahead(range) {
                             let begins = self.ground.log.span(*partition).await?.0;
                             self.gathered.drop_partition(*partition);
+                            self.ahead.forget(*partition);
                             self.subscription.start(*partition, begins.max(*first)).await?;
                         }
                     }
@@ -127,7 +134,7 @@ impl Worker {
 }
 
 /// The batch of an intent from the log; `None` when its records are not what they were.
-async fn again(log: &dyn EventLog, intent: &Intent) -> Result<Option<Cut>, LogError> {
+async fn again(log: &dyn EventLog, intent: &Intent) -> Result<Option<Cut<LogRecord>>, LogError> {
     let mut records: Vec<LogRecord> = Vec::new();
     for (partition, first, last) in &intent.ranges {
         let mut from = *first;

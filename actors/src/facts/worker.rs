@@ -1,19 +1,22 @@
 //! The loop of the group: gather, say what is to be written, fold, write, commit; wait when ClickHouse is away.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use trunkline_stores::clickhouse::AnalyticsError;
-use trunkline_stores::log::{Delivery, LogError, Mark, Subscription};
+use trunkline_stores::log::{LogError, Mark, Subscription};
 
 use super::Ground;
+use super::ahead::{Ahead, Taken};
 use super::batch::{Cut, Gathered};
 use super::fold::{fold, touched};
 use super::intent::Intent;
 use super::moves::Moves;
+use super::reading::Read;
 use super::remembered::Remembered;
 use super::rows::Rows;
 use super::staging::Staged;
@@ -22,8 +25,8 @@ use crate::system::{Health, now, sleep_until};
 
 /// First wait after a failure; doubled up to [`WAIT_MAX`].
 pub(super) const WAIT_MIN: Duration = Duration::from_millis(250);
-/// Longest wait: ClickHouse that is back is noticed within this time.
-const WAIT_MAX: Duration = Duration::from_secs(10);
+/// Longest wait: ClickHouse that is back is noticed within this time. An attempt costs it a connection and a question.
+const WAIT_MAX: Duration = Duration::from_secs(2);
 /// How often the end of the log is looked up for the lag.
 const LOOK_AT_END: Duration = Duration::from_secs(5);
 /// Longest time for the last writes when stopping; the rest is delivered again.
@@ -39,9 +42,10 @@ pub(super) struct Worker {
     reached: BTreeMap<u32, i64>,
     /// The same, as it was being noted when the log was lost.
     trying: BTreeMap<u32, i64>,
-    pub(super) gathered: Gathered,
+    pub(super) ahead: Ahead,
+    pub(super) gathered: Gathered<Read>,
     /// A batch whose boundaries are being noted.
-    pub(super) noting: Option<Cut>,
+    pub(super) noting: Option<Cut<Read>>,
     pub(super) staged: Option<Staged>,
     /// What earlier owners were about to write; before anything else is.
     pub(super) repeats: VecDeque<Intent>,
@@ -64,6 +68,7 @@ impl Worker {
             assigned: Vec::new(),
             reached: BTreeMap::new(),
             trying: BTreeMap::new(),
+            ahead: Ahead::default(),
             gathered: Gathered::default(),
             noting: None,
             staged: None,
@@ -90,8 +95,9 @@ impl Worker {
                 () = stop.cancelled() => return Ok(()),
                 Ok(()) = directory.changed() => self.moves = Some(Moves::default()),
                 _ = look.tick() => self.look_at_end().await,
-                () = sleep_until(wake) => self.work().await?,
-                delivery = self.subscription.next() => self.take(delivery?).await?,
+                // What was taken ahead comes before the next batch: some of it may be that a partition is not ours any more.
+                () = sleep_until(wake), if self.ahead.is_empty() => self.work().await?,
+                taken = self.ahead.next(&mut *self.subscription, &self.log_name) => self.take(taken).await?,
             }
         }
     }
@@ -124,9 +130,9 @@ impl Worker {
         wanted.map(|at| self.retry_at.map_or(at, |retry| retry.max(at)))
     }
 
-    async fn take(&mut self, delivery: Delivery) -> Result<(), LogError> {
-        match delivery {
-            Delivery::Assigned { partition, next, intent } => {
+    async fn take(&mut self, taken: Taken) -> Result<(), LogError> {
+        match taken {
+            Taken::Assigned { partition, next, intent } => {
                 let (begins, end) = self.ground.log.span(partition).await?;
                 let next = next.unwrap_or(begins);
                 let next = self.go_on(partition, next, intent.as_deref()).await?;
@@ -141,22 +147,22 @@ impl Worker {
                     self.subscription.pause(partition);
                 }
             }
-            Delivery::Batch { partition, records } => {
+            Taken::Records { partition, records, .. } => {
                 self.gathered.take_in(partition, records, Instant::now());
-                // While ClickHouse is away, no more than two batches wait in memory.
+                // While ClickHouse is away, no more than two batches wait in memory, and what was taken ahead.
                 if !self.paused && self.retry_at.is_some() && self.gathered.bytes() > 2 * self.ground.options.batch_bytes {
                     self.paused = true;
                     self.assigned.iter().for_each(|partition| self.subscription.pause(*partition));
                 }
             }
-            Delivery::CaughtUp { partition, next } => {
+            Taken::CaughtUp { partition, next } => {
                 self.gathered.caught_up(partition);
                 self.ground.shared.change(|state| {
                     state.partitions.entry(partition).or_default().end = next;
                 });
             }
-            Delivery::Revoked { partition } => {
-                let of_it = |cut: &Cut| cut.ranges.iter().any(|(of, ..)| *of == partition);
+            Taken::Revoked { partition } => {
+                let of_it = |cut: &Cut<Read>| cut.ranges.iter().any(|(of, ..)| *of == partition);
                 if self.noting.as_ref().is_some_and(of_it) {
                     // The next owner goes on from what is noted, and so must we, whichever it is.
                     let reason = "a partition was taken away while the boundaries of its batch were being noted";
@@ -174,6 +180,7 @@ impl Worker {
                     state.partitions.remove(&partition);
                 });
             }
+            Taken::Lost(error) => return Err(error),
         }
         Ok(())
     }
@@ -184,9 +191,9 @@ impl Worker {
             return Ok(());
         }
         match self.write().await {
-            Ok(Some(cut)) => {
+            Ok(Some(ranges)) => {
                 self.succeeded();
-                self.commit(cut).await
+                self.commit(&ranges).await
             }
             Ok(None) => {
                 self.succeeded();
@@ -199,34 +206,23 @@ impl Worker {
         }
     }
 
-    /// Writes the batch on its way, else the next one, else moves some calls.
-    async fn write(&mut self) -> Result<Option<Cut>, AnalyticsError> {
-        let options = self.ground.options.clone();
+    /// Writes the batch on its way, else the next one, else moves some calls. Meanwhile the next records are taken and read.
+    async fn write(&mut self) -> Result<Option<Vec<(u32, i64, i64)>>, AnalyticsError> {
         let Some(staged) = &mut self.staged else {
             self.move_some().await?;
             return Ok(None);
         };
-        if staged.rows.is_none() {
-            let touched = touched(&staged.entries);
-            let calls = fold(&*self.ground.tables, &mut self.known.cache, &mut staged.entries, &touched).await?;
-            let events = staged.entries.iter().map(|entry| entry.row.clone()).collect();
-            let mut rows = Rows::new(staged.cut.token(&self.log_name), events);
-            let directory = self.ground.directory.borrow().clone();
-            for (key, mut held) in calls {
-                rows.add(&key, &mut held, &directory, &options.rules);
-                if self.assigned.contains(&held.partition) {
-                    self.known.cache.put(key, held);
-                } else {
-                    // Of a partition that is another member's now, what we know is old soon. And if it comes to us with this batch still to
-                    // be noted, what was laid aside of this call lacks the batch.
-                    self.known.forget(&key);
+        let options = &self.ground.options;
+        {
+            let mut writing = pin!(write(staged, &mut self.known, &self.assigned, &self.ground));
+            loop {
+                let has_room = self.ahead.has_room(options.batch_rows, options.batch_bytes);
+                tokio::select! {
+                    biased;
+                    written = &mut writing => break written?,
+                    () = self.ahead.step(&mut *self.subscription, &self.log_name), if has_room => {}
                 }
             }
-            self.known.cache.shrink(options.cache_bytes);
-            staged.rows = Some(rows);
-        }
-        if let Some(rows) = &mut staged.rows {
-            rows.write(&*self.ground.tables).await?;
         }
         let Some(mut staged) = self.staged.take() else { return Ok(None) };
         // Only now: until it is written, a partition of the same batch that is assigned to us has to wait for it.
@@ -244,7 +240,7 @@ impl Worker {
     }
 
     /// Counts what was written.
-    fn note(&mut self, staged: Staged) -> Cut {
+    fn note(&mut self, staged: Staged) -> Vec<(u32, i64, i64)> {
         let now = now(&self.ground.options.clock);
         let mut newest = 0;
         for entry in &staged.entries {
@@ -263,7 +259,7 @@ impl Worker {
             state.cached_calls = self.known.cache.calls();
             state.cached_bytes = self.known.cache.bytes();
         });
-        staged.cut
+        staged.ranges
     }
 
     /// Whether a range ends behind what the group has done of a partition of ours. A batch that is repeated for one partition may be long past in
@@ -273,8 +269,8 @@ impl Worker {
     }
 
     /// The rows are in: the log need not deliver these records again.
-    async fn commit(&mut self, cut: Cut) -> Result<(), LogError> {
-        let ours = cut.ranges.iter().filter(|range| self.is_ahead(range));
+    async fn commit(&mut self, ranges: &[(u32, i64, i64)]) -> Result<(), LogError> {
+        let ours = ranges.iter().filter(|range| self.is_ahead(range));
         let done = |(partition, _, last): &(u32, i64, i64)| Mark {
             partition: *partition,
             next: last + 1,
@@ -333,8 +329,8 @@ impl Worker {
                 return;
             }
             match self.write().await {
-                Ok(Some(cut)) => {
-                    if self.commit(cut).await.is_err() {
+                Ok(Some(ranges)) => {
+                    if self.commit(&ranges).await.is_err() {
                         return;
                     }
                 }
@@ -352,4 +348,31 @@ impl Worker {
             }
         }
     }
+}
+
+/// Makes the rows of a batch, unless an earlier attempt has made them, and writes what of them is not written yet.
+async fn write(staged: &mut Staged, known: &mut Remembered, assigned: &[u32], ground: &Ground) -> Result<(), AnalyticsError> {
+    let rows = match &mut staged.rows {
+        Some(rows) => rows,
+        none => {
+            let touched = touched(&staged.entries);
+            let calls = fold(&*ground.tables, &mut known.cache, &mut staged.entries, &touched).await?;
+            let events = staged.entries.iter().map(|entry| entry.row.clone()).collect();
+            let mut rows = Rows::new(staged.token.clone(), events);
+            let directory = ground.directory.borrow().clone();
+            for (key, mut held) in calls {
+                rows.add(&key, &mut held, &directory, &ground.options.rules);
+                if assigned.contains(&held.partition) {
+                    known.cache.put(key, held);
+                } else {
+                    // Of a partition that is another member's now, what we know is old soon. And if it comes to us with this batch still to
+                    // be noted, what was laid aside of this call lacks the batch.
+                    known.forget(&key);
+                }
+            }
+            known.cache.shrink(ground.options.cache_bytes);
+            none.insert(rows)
+        }
+    };
+    rows.write(&*ground.tables).await
 }
