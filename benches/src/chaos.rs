@@ -25,7 +25,7 @@ use trunkline_connectors::simulator::{Disorder, Mix, Sender, SenderOptions, Tall
 use trunkline_core::signature::SigningKey;
 
 use crate::{board::product, cpu};
-use ground::{Ground, Programs};
+use ground::{Ground, Programs, SmallDisks};
 use journal::Journal;
 use line::Line;
 use oracle::Verdict;
@@ -82,6 +82,9 @@ pub struct Chaos {
     /// Spools on disks of their own of so many MiB, which are full now and then: mounted as tmpfs, which takes root.
     #[arg(long, value_name = "MIB")]
     small_disk: Option<u32>,
+    /// The broker on a disk of its own of so many MiB, which is full now and then: it has to hold all that the run sends. Takes root as well.
+    #[arg(long, value_name = "MIB")]
+    small_broker_disk: Option<u32>,
     /// Keep everything (logs of all parts, what was acknowledged, data) in this new directory.
     #[arg(long, value_name = "DIRECTORY")]
     keep: Option<PathBuf>,
@@ -137,7 +140,11 @@ impl Chaos {
             kafka: &self.kafka,
             library: &self.library,
         };
-        let ground = Ground::lay(&directory, &programs, self.nodes, self.small_disk).await?;
+        let small = SmallDisks {
+            spool: self.small_disk,
+            broker: self.small_broker_disk,
+        };
+        let ground = Ground::lay(&directory, &programs, self.nodes, small).await?;
         let done = self.storm(&ground, before).await;
         ground.clear().await;
         let report = done.with_context(|| format!("what the parts said is in {}", directory.display()))?;
@@ -166,7 +173,7 @@ impl Chaos {
             let tally: Tally = sender.run(stopped).await;
             (tally, Instant::now())
         });
-        let schedule = Schedule::draw(self.seed, self.faults, ground.parts());
+        let schedule = Schedule::draw(self.seed, self.faults, ground.parts()).await;
         let acknowledged = journal.clone();
         let faults = schedule
             .happen(ground.parts(), self.events, || acknowledged.requests(), || sending.is_finished())

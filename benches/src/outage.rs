@@ -19,7 +19,7 @@ use trunkline_stores::log::EventLog as _;
 use crate::board::product;
 use crate::board::script::marked_agent;
 use crate::board::watch::{Mark, Screens, Shown, View, follow};
-use crate::chaos::ground::{Ground, Part, Programs};
+use crate::chaos::ground::{Ground, Part, Programs, SmallDisks};
 use crate::chaos::journal::Journal;
 use crate::chaos::oracle::{Verdict, compare, stores};
 use crate::chaos::schedule::Fault;
@@ -97,7 +97,7 @@ impl Outage {
             kafka: &self.kafka,
             library: &self.library,
         };
-        let ground = Ground::lay(&directory, &programs, 1, None).await?;
+        let ground = Ground::lay(&directory, &programs, 1, SmallDisks::default()).await?;
         let done = self.measure(&ground).await;
         ground.clear().await;
         done.with_context(|| format!("what the parts said is in {}", directory.display()))?;

@@ -142,3 +142,126 @@ impl Ahead {
         self.taken.is_empty() && self.opened.is_none()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+    use bytes::Bytes;
+    use futures::FutureExt as _;
+    use trunkline_core::instant::Millis;
+    use trunkline_stores::log::{Mark, Position};
+
+    use super::*;
+
+    /// Says what it was given, then nothing.
+    struct Said(VecDeque<Delivery>);
+
+    #[async_trait]
+    impl Subscription for Said {
+        async fn next(&mut self) -> Result<Delivery, LogError> {
+            match self.0.pop_front() {
+                Some(delivery) => Ok(delivery),
+                None => std::future::pending().await,
+            }
+        }
+
+        async fn start(&mut self, _: u32, _: i64) -> Result<(), LogError> {
+            Ok(())
+        }
+
+        fn pause(&mut self, _: u32) {}
+
+        fn resume(&mut self, _: u32) {}
+
+        async fn mark(&mut self, _: &[Mark]) -> Result<(), LogError> {
+            Ok(())
+        }
+
+        async fn close(self: Box<Self>) {}
+    }
+
+    fn batch(partition: u32, offsets: std::ops::Range<i64>) -> Delivery {
+        let record = |offset| LogRecord {
+            position: Position { partition, offset },
+            appended_at: Millis(0),
+            bytes: Bytes::from_static(b"no record of ours"),
+        };
+        Delivery::Batch {
+            partition,
+            records: offsets.map(record).collect(),
+        }
+    }
+
+    /// Takes as much as there is room for.
+    async fn fill(ahead: &mut Ahead, said: &mut Said, max_records: usize) {
+        while ahead.has_room(max_records, usize::MAX) && (ahead.opened.is_some() || !said.0.is_empty()) {
+            ahead.step(said, &Arc::from("log")).await;
+        }
+    }
+
+    fn told(taken: &Taken) -> String {
+        match taken {
+            Taken::Records { partition, records, .. } => {
+                let offsets: Vec<i64> = records.iter().map(|read| read.record.position.offset).collect();
+                assert!(offsets.windows(2).all(|pair| pair[0] + 1 == pair[1]), "{offsets:?}");
+                format!("records {partition}:{}-{}", offsets[0], offsets[offsets.len() - 1])
+            }
+            Taken::CaughtUp { partition, next } => format!("end {partition}:{next}"),
+            Taken::Assigned { partition, .. } => format!("assigned {partition}"),
+            Taken::Revoked { partition } => format!("revoked {partition}"),
+            Taken::Lost(error) => format!("lost {error}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_taken_comes_in_order_and_nothing_is_taken_past_news_of_the_group() {
+        let end = Delivery::CaughtUp { partition: 0, next: 40 };
+        let lost = Delivery::Revoked { partition: 0 };
+        let mut said = Said([batch(0, 0..40), end, lost, batch(1, 5..6)].into());
+        let (mut ahead, log) = (Ahead::default(), Arc::from("log"));
+        fill(&mut ahead, &mut said, 1_000).await;
+        assert_eq!(said.0.len(), 1, "what comes after the news waits");
+        let mut came = Vec::new();
+        for _ in 0..4 {
+            came.push(told(&ahead.next(&mut said, &log).await));
+        }
+        assert_eq!(came, ["records 0:0-39", "end 0:40", "revoked 0", "records 1:5-5"]);
+        assert!(ahead.is_empty() && ahead.has_room(1, 1));
+    }
+
+    #[tokio::test]
+    async fn no_more_is_taken_than_one_batch() {
+        let mut said = Said((0..10).map(|n| batch(0, n * 20..(n + 1) * 20)).collect());
+        let mut ahead = Ahead::default();
+        fill(&mut ahead, &mut said, 50).await;
+        assert_eq!((ahead.taken.len(), said.0.len()), (3, 7));
+    }
+
+    #[tokio::test]
+    async fn a_question_that_is_dropped_loses_nothing() {
+        let mut said = Said([batch(0, 0..100)].into());
+        let (mut ahead, log) = (Ahead::default(), Arc::from("log"));
+        let mut dropped = 0;
+        let taken = loop {
+            match ahead.next(&mut said, &log).now_or_never() {
+                Some(taken) => break taken,
+                None => dropped += 1,
+            }
+        };
+        assert!(dropped > 3, "read in pieces");
+        assert_eq!(told(&taken), "records 0:0-99");
+    }
+
+    #[tokio::test]
+    async fn a_partition_that_is_begun_anew_is_forgotten_and_no_other() {
+        let mut said = Said([batch(0, 0..3), batch(1, 0..3), Delivery::Revoked { partition: 0 }, batch(0, 9..10)].into());
+        let (mut ahead, log) = (Ahead::default(), Arc::from("log"));
+        fill(&mut ahead, &mut said, 1_000).await;
+        ahead.forget(0);
+        let mut came = Vec::new();
+        for _ in 0..3 {
+            came.push(told(&ahead.next(&mut said, &log).await));
+        }
+        assert_eq!(came, ["records 1:0-2", "revoked 0", "records 0:9-9"]);
+    }
+}

@@ -149,8 +149,8 @@ impl Worker {
             }
             Taken::Records { partition, records, .. } => {
                 self.gathered.take_in(partition, records, Instant::now());
-                // While ClickHouse is away, no more than two batches wait in memory, and what was taken ahead.
-                if !self.paused && self.retry_at.is_some() && self.gathered.bytes() > 2 * self.ground.options.batch_bytes {
+                // While ClickHouse is away, no more than one batch waits in memory behind the one that is tried.
+                if !self.paused && self.retry_at.is_some() && self.gathered.bytes() > self.ground.options.batch_bytes {
                     self.paused = true;
                     self.assigned.iter().for_each(|partition| self.subscription.pause(*partition));
                 }
@@ -216,7 +216,7 @@ impl Worker {
         {
             let mut writing = pin!(write(staged, &mut self.known, &self.assigned, &self.ground));
             loop {
-                let has_room = self.ahead.has_room(options.batch_rows, options.batch_bytes);
+                let has_room = self.retry_at.is_none() && self.ahead.has_room(options.batch_rows, options.batch_bytes);
                 tokio::select! {
                     biased;
                     written = &mut writing => break written?,

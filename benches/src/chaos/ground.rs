@@ -113,6 +113,15 @@ pub struct Ground {
     parts: Parts,
 }
 
+/// Disks that can be full, by their size in MiB; none are those of the machine.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SmallDisks {
+    /// Of each node's spool.
+    pub spool: Option<u32>,
+    /// Of the broker.
+    pub broker: Option<u32>,
+}
+
 /// A small disk of a node, in the run's directory.
 fn spool_of(node: usize) -> String {
     format!("spool-{node}")
@@ -120,9 +129,9 @@ fn spool_of(node: usize) -> String {
 
 impl Ground {
     /// Starts everything in `directory` and waits until every node is ready.
-    pub async fn lay(directory: &Path, programs: &Programs<'_>, nodes: u16, small_disk_mib: Option<u32>) -> Result<Ground> {
+    pub async fn lay(directory: &Path, programs: &Programs<'_>, nodes: u16, small: SmallDisks) -> Result<Ground> {
         let Programs { binary, kafka, library } = *programs;
-        let broker = Broker::start(kafka, directory).await?;
+        let broker = Broker::start(kafka, directory, small.broker).await?;
         let brokers = format!("127.0.0.1:{}", broker.port);
         let postgres = EmbeddedPostgres::start(&EmbeddedOptions::new(directory.join("ground"))).await?;
         migrate(&postgres.options()).await?;
@@ -168,7 +177,7 @@ impl Ground {
             })
             .collect::<Result<_>>()?;
         let mut disks = Vec::new();
-        for (node, mib) in (0..nodes).filter_map(|node| Some((node, small_disk_mib?))) {
+        for (node, mib) in (0..nodes).filter_map(|node| Some((node, small.spool?))) {
             disks.push(SmallDisk::make(&directory.join(spool_of(node.into())), mib).await?);
         }
         let mut ground = Ground {

@@ -23,7 +23,7 @@ pub enum Fault {
     Cut,
     /// Its wire is slow.
     Slow,
-    /// The disk of its spool is full; of nodes, where that is small.
+    /// Its disk is full; of nodes' spools and the broker, where that is small.
     Fill,
 }
 
@@ -71,7 +71,8 @@ const LOOK: Duration = Duration::from_millis(50);
 
 impl Schedule {
     /// Draws `count` faults for these parts.
-    pub fn draw(seed: u64, count: u64, parts: &Parts) -> Schedule {
+    pub async fn draw(seed: u64, count: u64, parts: &Parts) -> Schedule {
+        let has_small_broker_disk = parts.has_small_broker_disk().await;
         let mut chance = ChaCha8Rng::seed_from_u64(seed);
         let draw = |_| {
             // Nodes are what is tested: every second fault is theirs.
@@ -86,6 +87,7 @@ impl Schedule {
                     &[Fault::Kill, Fault::Kill, Fault::End, Fault::Freeze, Fault::Fill, Fault::Fill]
                 }
                 Part::Node(_) => &[Fault::Kill, Fault::Kill, Fault::Kill, Fault::End, Fault::Freeze],
+                Part::Kafka if has_small_broker_disk => &[Fault::Kill, Fault::Freeze, Fault::Fill],
                 Part::Kafka => &[Fault::Kill, Fault::Freeze],
                 Part::Postgres | Part::ClickHouse => &[Fault::Kill, Fault::Kill, Fault::Freeze, Fault::Cut, Fault::Slow],
             };

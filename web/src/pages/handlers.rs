@@ -258,12 +258,20 @@ pub async fn raw(
             log_partition: event.log_partition,
             log_offset: event.log_offset,
         };
-        records.push(record(&state, &caller, &s, place, event.event, event.received_at).await?);
+        records.extend(record(&state, &caller, &s, place, event.event, event.received_at).await?);
     }
     raw_page(&request, s, records)
 }
 
-async fn record(state: &AppState, caller: &Caller, s: &Shell, place: EventPlace, event: String, at: i64) -> Result<Record, Problem> {
+/// A record as it came; `None` when it is not there (any more).
+async fn record(
+    state: &AppState,
+    caller: &Caller,
+    s: &Shell,
+    place: EventPlace,
+    event: String,
+    at: i64,
+) -> Result<Option<Record>, Problem> {
     let body = state
         .analytics
         .event_body(caller.tenant, &place)
@@ -271,7 +279,7 @@ async fn record(state: &AppState, caller: &Caller, s: &Shell, place: EventPlace,
         .map_err(|error| unread("read a raw event", error))?;
     let place =
         s.l.t2("raw-place", ("n", place.log_partition), ("total", place.log_offset.to_string()));
-    Ok(Record {
+    Ok(body.map(|body| Record {
         at: if at == 0 {
             String::new()
         } else {
@@ -279,8 +287,8 @@ async fn record(state: &AppState, caller: &Caller, s: &Shell, place: EventPlace,
         },
         event,
         place,
-        body: body.map(|body| indented(&body)).unwrap_or_else(|| format::DASH.to_owned()),
-    })
+        body: indented(&body),
+    }))
 }
 
 /// Inside a page for htmx, else a page of its own.

@@ -313,6 +313,12 @@ impl Line {
         (status, response.json().await.unwrap_or_default())
     }
 
+    /// Asks for a page.
+    pub async fn page(&self, key: &str, path: &str) -> (StatusCode, String) {
+        let response = client().get(self.app.url(path)).bearer_auth(key).send().await.unwrap();
+        (response.status(), response.text().await.unwrap())
+    }
+
     /// Asks the API until the answer is as wanted.
     pub async fn until(&self, key: &str, path: &str, wanted: impl Fn(&Value) -> bool) -> Value {
         let begun = Instant::now();

@@ -383,6 +383,20 @@ async fn a9_other_shapes_are_not_guessed() {
     })
     .await;
     assert_eq!(line.get(&key, &format!("/v1/calls/{id}")).await.0, StatusCode::NOT_FOUND);
+    // Whoever operates can see each as it came; of one that is not there the answer is that it is not.
+    let page = line.page(&key, "/operator").await.1;
+    let (_, link) = page
+        .split_once("href=\"/operator/raw?")
+        .expect("a link to a record that was set aside");
+    let link = format!(
+        "/operator/raw?{}",
+        link.split_once('"').unwrap().0.replace("&amp;", "&").replace("&#38;", "&")
+    );
+    let (status, shown) = line.page(&key, &link).await;
+    let is_one_of_them = shown.contains("alert_triggered") || shown.contains(&id);
+    assert!(status == StatusCode::OK && is_one_of_them, "{status} {shown}");
+    let elsewhere = link.replace("offset=", "offset=9999999");
+    assert_eq!(line.page(&key, &elsewhere).await.0, StatusCode::NOT_FOUND);
 }
 
 #[tokio::test]

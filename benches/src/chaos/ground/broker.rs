@@ -8,12 +8,15 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::Command;
 use tokio::time::Instant;
 
+use super::small_disk::SmallDisk;
 use crate::chaos::process::Blow;
 use crate::child::free_address;
 
 /// So long a broker may take to end by itself.
 const END_WAIT: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(20);
+/// A broker that could not write ends by itself, this long after there is room again at the latest.
+const GIVES_UP_WITHIN: Duration = Duration::from_secs(2);
 
 /// A broker that is started by a script and found again by its process.
 pub(super) struct Broker {
@@ -22,16 +25,24 @@ pub(super) struct Broker {
     pub(super) port: u16,
     controller_port: u16,
     pid: Pid,
+    disk: Option<SmallDisk>,
 }
 
 impl Broker {
-    pub(super) async fn start(script: &Path, directory: &Path) -> Result<Broker> {
+    /// `disk_mib`: on a disk of its own of that size.
+    pub(super) async fn start(script: &Path, directory: &Path, disk_mib: Option<u32>) -> Result<Broker> {
+        let directory = directory.join("kafka");
+        let disk = match disk_mib {
+            Some(mib) => Some(SmallDisk::make(&directory, mib).await?),
+            None => None,
+        };
         let mut broker = Broker {
             script: script.to_owned(),
-            directory: directory.join("kafka"),
+            directory,
             port: free_address().port(),
             controller_port: free_address().port(),
             pid: Pid::INIT,
+            disk,
         };
         broker.again().await?;
         Ok(broker)
@@ -73,6 +84,21 @@ impl Broker {
     fn signal(&self, signal: Signal) {
         // Gone already is as good.
         let _ = kill_process(self.pid, signal);
+    }
+
+    pub(super) fn has_small_disk(&self) -> bool {
+        self.disk.is_some()
+    }
+
+    /// Has its disk full for so long, and starts it again if that ended it.
+    pub(super) async fn fill(&mut self, lasting: Duration) -> Result<()> {
+        let disk = self.disk.as_ref().context("the broker's disk is not small")?;
+        disk.fill(lasting).await?;
+        tokio::time::sleep(GIVES_UP_WITHIN).await;
+        if self.is_running() {
+            return Ok(());
+        }
+        self.again().await
     }
 
     pub(super) async fn suffer(&mut self, blow: Blow, lasting: Duration) -> Result<()> {

@@ -1,4 +1,4 @@
-//! A disk for a node's spool that is small enough to be full: a tmpfs of its own, which takes the right to mount.
+//! A disk for a node's spool, or for the broker, that is small enough to be full: a tmpfs of its own, which takes the right to mount.
 
 use std::fs::File;
 use std::io::Write as _;

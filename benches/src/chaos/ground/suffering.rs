@@ -23,19 +23,18 @@ impl Parts {
         !self.0.disks.is_empty()
     }
 
+    /// Whether the broker has.
+    pub async fn has_small_broker_disk(&self) -> bool {
+        self.0.kafka.lock().await.has_small_disk()
+    }
+
     /// Makes a part suffer; returns when it runs as before. Faults of one part wait for each other.
     pub async fn suffer(&self, part: Part, fault: Fault, lasting: Duration) -> Result<()> {
         let blow = match fault {
             Fault::Kill => Blow::Kill,
             Fault::End => Blow::End,
             Fault::Freeze => Blow::Freeze,
-            Fault::Fill => {
-                let Part::Node(number) = part else {
-                    anyhow::bail!("{part} has no small disk")
-                };
-                let disk = self.0.disks.get(number).context("the disks are not small")?;
-                return disk.fill(lasting).await;
-            }
+            Fault::Fill => return self.fill(part, lasting).await,
             Fault::Cut | Fault::Slow => return self.disturb(part, fault, lasting).await,
         };
         match part {
@@ -49,6 +48,14 @@ impl Parts {
             },
             Part::Kafka => self.0.kafka.lock().await.suffer(blow, lasting).await,
             Part::Postgres => suffer(&*self.0.postgres.lock().await, blow, lasting).await,
+        }
+    }
+
+    async fn fill(&self, part: Part, lasting: Duration) -> Result<()> {
+        match part {
+            Part::Node(number) => self.0.disks.get(number).context("the disks are not small")?.fill(lasting).await,
+            Part::Kafka => self.0.kafka.lock().await.fill(lasting).await,
+            Part::Postgres | Part::ClickHouse => anyhow::bail!("{part} has no small disk"),
         }
     }
 

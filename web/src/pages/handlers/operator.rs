@@ -92,10 +92,10 @@ pub async fn operator_raw(
         "record",
         format!("{}/{}/{}", place.log, place.log_partition, place.log_offset),
     );
+    let title = s.l.t("raw");
+    let shown = record(&state, &caller, &s, place, title, 0).await?.ok_or_else(Problem::not_found)?;
     let noted = state.config.note_deed(caller.tenant, &caller.by(), &deed).await;
     noted.map_err(|error| refused("note a view", error))?;
-    let title = s.l.t("raw");
-    let shown = record(&state, &caller, &s, place, title, 0).await?;
     raw_page(&request, s, vec![shown])
 }
 
