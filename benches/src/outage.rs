@@ -4,6 +4,7 @@
 mod load;
 
 use std::collections::HashMap;
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -76,6 +77,58 @@ pub struct Outage {
     seed: u64,
 }
 
+/// Where records wait.
+const WAITING: [&str; 3] = ["spool", "facts", "effects"];
+
+/// When each of [`WAITING`] had no more records than are always on their way, and when the first of them began to have fewer.
+#[derive(Debug, Default)]
+struct Gone {
+    most: [f64; 3],
+    begun: [Option<Duration>; 3],
+    ended: [Option<Duration>; 3],
+}
+
+impl Gone {
+    fn look(&mut self, at: Duration, behind: [f64; 3], on_the_way: f64) {
+        for (part, records) in behind.into_iter().enumerate() {
+            // A node that does not answer says nothing of its spool.
+            if records.is_finite() {
+                self.most[part] = self.most[part].max(records);
+            }
+            if records < self.most[part] - on_the_way {
+                self.begun[part].get_or_insert(at);
+            }
+            self.ended[part] = match records > on_the_way {
+                true => None,
+                false => self.ended[part].or(Some(at)),
+            };
+        }
+    }
+
+    /// When all was done.
+    fn after(&self) -> Duration {
+        self.ended.into_iter().flatten().max().unwrap_or_default()
+    }
+}
+
+impl fmt::Display for Gone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (part, name) in WAITING.iter().enumerate() {
+            let (Some(begun), Some(ended)) = (self.begun[part], self.ended[part]) else {
+                continue;
+            };
+            write!(
+                f,
+                "  {name}: {:.0} records at most, fewer from {:.1} s on, gone after {:.1} s",
+                self.most[part],
+                begun.as_secs_f64(),
+                ended.as_secs_f64()
+            )?;
+        }
+        Ok(())
+    }
+}
+
 /// Deliveries to an open board.
 struct Live {
     /// By the phase in which the event was due, in microseconds.
@@ -136,9 +189,10 @@ impl Outage {
             self.away,
             self.minutes,
             self.rate,
-            gone.as_secs_f64(),
-            away.as_secs_f64() / gone.as_secs_f64()
+            gone.after().as_secs_f64(),
+            away.as_secs_f64() / gone.after().as_secs_f64()
         );
+        println!("{gone}");
         let live = Live::of(&shown, &due)?;
         println!(
             "{:<9}{:>9}{:>9}{:>11}{:>12}{:>12}{:>11}{:>11}{:>11}",
@@ -173,26 +227,29 @@ impl Outage {
     }
 
     /// Waits until what came meanwhile is done: spooled records are in the log, and the groups are at its end but for what is always on its way.
-    async fn until_gone(&self, ground: &Ground, since: Instant) -> Result<Duration> {
+    async fn until_gone(&self, ground: &Ground, since: Instant) -> Result<Gone> {
         let on_the_way = self.rate * ON_THE_WAY.as_secs_f64();
         let log = ground.log().await?;
+        let mut gone = Gone::default();
         loop {
-            let spooled = ground.metric(0, "trunkline_spool_records").await.unwrap_or(f64::MAX);
-            let (mut ends, mut facts, mut effects) = (0, 0, 0);
+            let spooled = ground.metric(0, "trunkline_spool_records").await.unwrap_or(f64::INFINITY);
+            let mut ends = 0;
             for partition in 0..log.partitions() {
                 ends += log.span(partition).await?.1;
             }
-            for (group, sum) in [("facts", &mut facts), ("effects", &mut effects)] {
-                *sum = log.committed(group).await?.into_iter().map(|(_, next)| next).sum::<i64>();
+            let mut behind = [spooled, 0.0, 0.0];
+            for (group, of) in ["facts", "effects"].into_iter().zip(&mut behind[1..]) {
+                let committed: i64 = log.committed(group).await?.into_iter().map(|(_, next)| next).sum();
+                *of = (ends - committed) as f64;
             }
-            let behind = (ends - facts).max(ends - effects) as f64;
-            if spooled <= on_the_way && behind <= on_the_way {
+            gone.look(since.elapsed(), behind, on_the_way);
+            if behind.iter().all(|records| *records <= on_the_way) {
                 log.close().await;
-                return Ok(since.elapsed());
+                return Ok(gone);
             }
             ensure!(
                 since.elapsed() < PATIENCE,
-                "after {PATIENCE:?} {spooled} records wait in the spool and {behind} in the log"
+                "after {PATIENCE:?} there still wait: {behind:?} ({WAITING:?})"
             );
             tokio::time::sleep(LOOK).await;
         }
