@@ -238,7 +238,7 @@ impl Outage {
                 ends += log.span(partition).await?.1;
             }
             let mut behind = [spooled, 0.0, 0.0];
-            for (group, of) in ["facts", "effects"].into_iter().zip(&mut behind[1..]) {
+            for (group, of) in WAITING[1..].iter().zip(&mut behind[1..]) {
                 let committed: i64 = log.committed(group).await?.into_iter().map(|(_, next)| next).sum();
                 *of = (ends - committed) as f64;
             }

@@ -47,25 +47,24 @@ struct Opened {
 pub(super) struct Ahead {
     taken: VecDeque<Taken>,
     opened: Option<Opened>,
-    /// Something came that has to be dealt with before anything else is taken.
-    is_held_up: bool,
 }
 
 impl Ahead {
     /// Whether to take more: not beyond one batch, and nothing behind news of the group. What is noted for a batch under way holds for the
     /// assignment that the subscription has told of last.
     pub fn has_room(&self, max_records: usize, max_bytes: usize) -> bool {
-        let (mut records, mut bytes) = (0, 0);
+        let (mut all_records, mut all_bytes) = (0, 0);
         for taken in &self.taken {
-            if let Taken::Records {
-                records: some, bytes: of, ..
-            } = taken
-            {
-                records += some.len();
-                bytes += of;
+            match taken {
+                Taken::Records { records, bytes, .. } => {
+                    all_records += records.len();
+                    all_bytes += bytes;
+                }
+                Taken::CaughtUp { .. } => {}
+                Taken::Assigned { .. } | Taken::Revoked { .. } | Taken::Lost(_) => return false,
             }
         }
-        !self.is_held_up && records < max_records && bytes < max_bytes
+        all_records < max_records && all_bytes < max_bytes
     }
 
     /// Takes a delivery, or reads some records of the last one. Dropped halfway it loses nothing.
@@ -95,7 +94,6 @@ impl Ahead {
             Ok(Delivery::Revoked { partition }) => Taken::Revoked { partition },
             Err(error) => Taken::Lost(error),
         };
-        self.is_held_up |= !matches!(taken, Taken::CaughtUp { .. });
         self.taken.push_back(taken);
     }
 
@@ -120,7 +118,6 @@ impl Ahead {
     pub async fn next(&mut self, subscription: &mut dyn Subscription, log: &Arc<str>) -> Taken {
         loop {
             if let Some(taken) = self.taken.pop_front() {
-                self.is_held_up &= !self.taken.is_empty();
                 return taken;
             }
             self.step(subscription, log).await;

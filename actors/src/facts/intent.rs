@@ -63,7 +63,7 @@ impl Intent {
     }
 
     /// The batch again, if these are its records.
-    pub fn cut(&self, records: Vec<LogRecord>) -> Option<Cut<LogRecord>> {
+    pub fn cut<R: Borrow<LogRecord>>(&self, records: Vec<R>) -> Option<Cut<R>> {
         (print(&records) == self.print).then(|| Cut {
             records,
             ranges: self.ranges.clone(),

@@ -1,8 +1,10 @@
 //! Puts batches on their way: first those that an earlier owner was about to write, then new ones, whose boundaries are noted before
 //! anything of them is written.
 
+use std::sync::Arc;
+
 use tokio::time::Instant;
-use trunkline_stores::log::{EventLog, LogError, LogRecord, Mark};
+use trunkline_stores::log::{EventLog, LogError, Mark};
 
 use super::batch::Cut;
 use super::intent::Intent;
@@ -75,14 +77,9 @@ impl Worker {
             return Ok(true);
         }
         while let Some(intent) = self.repeats.pop_front() {
-            match again(&*self.ground.log.clone(), &intent).await {
+            match again(&*self.ground.log, &self.log_name, &intent).await {
                 Ok(Some(cut)) => {
                     tracing::info!(records = cut.records.len(), "writing again what was about to be written");
-                    let read = |record| Read::new(&self.log_name, record);
-                    let cut = Cut {
-                        records: cut.records.into_iter().map(read).collect(),
-                        ranges: cut.ranges,
-                    };
                     self.staged = Some(Staged::new(&self.log_name, cut, Some(intent)));
                     return Ok(true);
                 }
@@ -134,15 +131,15 @@ impl Worker {
 }
 
 /// The batch of an intent from the log; `None` when its records are not what they were.
-async fn again(log: &dyn EventLog, intent: &Intent) -> Result<Option<Cut<LogRecord>>, LogError> {
-    let mut records: Vec<LogRecord> = Vec::new();
+async fn again(log: &dyn EventLog, name: &Arc<str>, intent: &Intent) -> Result<Option<Cut<Read>>, LogError> {
+    let mut records: Vec<Read> = Vec::new();
     for (partition, first, last) in &intent.ranges {
         let mut from = *first;
         while from <= *last {
             let read = log.read(*partition, from, (last - from + 1) as usize).await?;
             let Some(newest) = read.last() else { return Ok(None) };
             from = newest.position.offset + 1;
-            records.extend(read);
+            records.extend(read.into_iter().map(|record| Read::new(name, record)));
         }
     }
     Ok(intent.cut(records))
