@@ -53,6 +53,9 @@ pub struct Restart {
     /// Seconds between two checkpoints.
     #[arg(long, default_value_t = 5)]
     every: u32,
+    /// On Kafka: without the node's own copy of its checkpoints.
+    #[arg(long)]
+    no_mirror: bool,
     /// Deaths; each at another moment after a checkpoint.
     #[arg(long, default_value_t = 5)]
     rounds: usize,
@@ -153,7 +156,7 @@ impl Restart {
     /// Fills the log, lets a node die again and again, and prints how long the next one took.
     pub async fn run(self) -> Result<()> {
         println!("{}", cpu::machine());
-        let place = Place::make(self.brokers.as_deref()).await?;
+        let place = Place::make(self.brokers.as_deref(), !self.no_mirror).await?;
         println!(
             "{} calls in progress on {}, {} events/s of {} B, a checkpoint every {} s; milliseconds from kill -9",
             self.calls,

@@ -1,5 +1,6 @@
 //! Where the log of the bench is: a topic of its own on a broker, or an embedded Postgres of its own.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -28,6 +29,8 @@ pub enum Place {
         brokers: String,
         /// Topic.
         topic: String,
+        /// Where the node under test has its own copy of its checkpoints, as long as this lives.
+        mirror: Option<TempDir>,
     },
     /// A server of our own.
     Postgres {
@@ -47,6 +50,9 @@ pub struct Where {
     /// Topic on it.
     #[arg(long, default_value = "")]
     pub topic: String,
+    /// Where the node keeps its own copy of its checkpoints.
+    #[arg(long, value_name = "DIRECTORY")]
+    pub mirror: Option<PathBuf>,
 }
 
 fn kafka(brokers: &str, topic: &str) -> KafkaOptions {
@@ -60,7 +66,11 @@ impl Where {
     /// A node's own client of the log.
     pub async fn open(&self) -> Result<Arc<dyn EventLog>> {
         if let Some(brokers) = &self.brokers {
-            return Ok(Arc::new(KafkaLog::open(kafka(brokers, &self.topic)).await?));
+            let options = KafkaOptions {
+                mirror: self.mirror.clone(),
+                ..kafka(brokers, &self.topic)
+            };
+            return Ok(Arc::new(KafkaLog::open(options).await?));
         }
         let url = SecretString::from(std::env::var(URL).context("find the address of Postgres")?);
         on_postgres(&PostgresOptions {
@@ -80,11 +90,12 @@ async fn on_postgres(options: &PostgresOptions) -> Result<Arc<dyn EventLog>> {
 
 impl Place {
     /// An empty log.
-    pub async fn make(brokers: Option<&str>) -> Result<Place> {
+    pub async fn make(brokers: Option<&str>, mirrored: bool) -> Result<Place> {
         if let Some(brokers) = brokers {
             return Ok(Place::Kafka {
                 brokers: brokers.to_owned(),
                 topic: format!("bench.restart.{}", Uuid::new_v4()),
+                mirror: mirrored.then(TempDir::new).transpose()?,
             });
         }
         let data = tempfile::tempdir()?;
@@ -104,22 +115,26 @@ impl Place {
     /// The bench's own client.
     pub async fn open(&self) -> Result<Arc<dyn EventLog>> {
         match self {
-            Place::Kafka { brokers, topic } => Ok(Arc::new(KafkaLog::open(kafka(brokers, topic)).await?)),
+            Place::Kafka { brokers, topic, .. } => Ok(Arc::new(KafkaLog::open(kafka(brokers, topic)).await?)),
             Place::Postgres { server, .. } => on_postgres(&server.options()).await,
         }
     }
 
     /// How a node is told.
     pub fn arguments(&self) -> Vec<String> {
-        match self {
-            Place::Kafka { brokers, topic } => ["--brokers", brokers, "--topic", topic].map(str::to_owned).into(),
-            Place::Postgres { .. } => Vec::new(),
+        let mut arguments = self.null_arguments().unwrap_or_default();
+        if let Place::Kafka { mirror: Some(mirror), .. } = self {
+            arguments.extend(["--mirror".to_owned(), mirror.path().display().to_string()]);
         }
+        arguments
     }
 
     /// The same for a consumer that only reads; there is none of Postgres.
     pub fn null_arguments(&self) -> Option<Vec<String>> {
-        matches!(self, Place::Kafka { .. }).then(|| self.arguments())
+        match self {
+            Place::Kafka { brokers, topic, .. } => Some(["--brokers", brokers, "--topic", topic].map(str::to_owned).into()),
+            Place::Postgres { .. } => None,
+        }
     }
 
     /// The address of Postgres, for the environment of a node.

@@ -53,6 +53,7 @@ pub fn redacted(settings: &Settings) -> Value {
             "retention_days": log.retention_days },
         "kafka": {
             "brokers": kafka.brokers, "topic": kafka.topic, "replication": kafka.replication, "member": kafka.member,
+            "mirror": kafka.mirror,
             "security_protocol": kafka.security_protocol, "sasl_mechanism": kafka.sasl_mechanism, "sasl_user": kafka.sasl_user,
             "sasl_password": hidden(&kafka.sasl_password), "ca_file": kafka.ca_file,
         },

@@ -40,6 +40,8 @@ pub struct Kafka {
     pub replication: u16,
     /// Name of this process in its groups; empty: none.
     pub member: String,
+    /// Whether a copy of this process's checkpoints is kept on its disk.
+    pub mirror: bool,
     /// Transport.
     pub security_protocol: String,
     /// SASL mechanism.

@@ -13,6 +13,7 @@ pub fn options(settings: &Settings) -> KafkaOptions {
         replication: kafka.replication,
         retention: settings.log.retention(),
         static_member: (!kafka.member.is_empty()).then(|| kafka.member.clone()),
+        mirror: kafka.mirror.then(|| settings.data.directory.join("mirror")),
         ..KafkaOptions::new(&kafka.brokers, &kafka.topic)
     };
     let ca_file = kafka.ca_file.display().to_string();

@@ -24,28 +24,52 @@ mod values {
     crate::compacted_suite::compacted_suite!(super::classic);
 }
 
+/// The same with a copy of them on the node's disk.
+mod mirrored_values {
+    crate::compacted_suite::compacted_suite!(super::with_mirror);
+}
+
 /// The same again with partitions shared out by the broker (KIP-848).
 mod by_broker {
     crate::log_suite::log_suite!(super::by_broker_protocol);
 }
 
-struct InKafka(KafkaOptions);
+struct InKafka {
+    options: KafkaOptions,
+    _place: Option<tempfile::TempDir>,
+}
 
 impl FreshLog for InKafka {
     async fn open(&self) -> Arc<dyn EventLog> {
-        Arc::new(KafkaLog::open(self.0.clone()).await.unwrap())
+        Arc::new(KafkaLog::open(self.options.clone()).await.unwrap())
     }
 }
 
 async fn classic() -> InKafka {
-    InKafka(options(broker::shared()))
+    InKafka {
+        options: options(broker::shared()),
+        _place: None,
+    }
+}
+
+async fn with_mirror() -> InKafka {
+    let place = tempfile::tempdir().unwrap();
+    let options = KafkaOptions {
+        mirror: Some(place.path().to_owned()),
+        ..options(broker::shared())
+    };
+    InKafka {
+        options,
+        _place: Some(place),
+    }
 }
 
 async fn by_broker_protocol() -> InKafka {
-    InKafka(KafkaOptions {
+    let options = KafkaOptions {
         group_protocol: GroupProtocol::Consumer,
         ..options(broker::shared())
-    })
+    };
+    InKafka { options, _place: None }
 }
 
 /// A topic nobody else uses.

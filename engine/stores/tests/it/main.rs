@@ -14,6 +14,7 @@ mod embedded;
 mod engine;
 mod log_kafka;
 mod log_kafka_away;
+mod log_kafka_mirror;
 mod log_kafka_names;
 mod log_postgres;
 mod log_suite;

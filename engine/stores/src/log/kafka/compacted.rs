@@ -4,24 +4,24 @@
 //! it was written under, so a reader sees which were written after a later claim. Claims are kept, each under a key of its own, because
 //! without them nobody could tell.
 
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use rdkafka::config::FromClientConfigAndContext as _;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Header, Headers as _, Message as _};
-use rdkafka::{Offset, TopicPartitionList};
 use tokio::sync::mpsc;
 
 use super::follow;
+use super::mirror::{Frame, Mirror, Run, What};
 use super::settings::{self, KafkaOptions};
+use super::takeover::{Takeover, WAITING};
 use super::topic::{self, Purpose, away, unusable};
 use super::voice::Voice;
 use super::writer::{OnTheWay, Writer};
-use crate::log::compacted::{CompactedTopic, Following, Kept, Put, PutError, Reading};
+use crate::log::compacted::{CompactedTopic, Following, Put, PutError, Reading};
 use crate::log::{AppendError, LogError};
 
 /// Name of the header that holds the epoch: eight bytes, big endian.
@@ -31,13 +31,7 @@ const EPOCH: &str = "epoch";
 pub(super) const CLAIM: &[u8] = b"\0claim ";
 
 /// Longest wait for the next record of a topic that is known to go on.
-const ANSWER_WAIT_MAX: Duration = Duration::from_secs(10);
-
-/// Keys given to a reader at once.
-const AT_ONCE: usize = 512;
-
-/// Portions that may wait for a reader.
-const WAITING: usize = 4;
+pub(super) const ANSWER_WAIT_MAX: Duration = Duration::from_secs(10);
 
 /// A group of this name never forms: its reader is assigned by hand and commits nothing.
 const GROUP: &str = "trunkline-values";
@@ -46,15 +40,17 @@ const GROUP: &str = "trunkline-values";
 pub(super) struct Values {
     topic: String,
     options: KafkaOptions,
+    identity: String,
     writer: Arc<Writer>,
-    /// One for all partitions, one after the other: to make a client and connect takes longer than to read.
     consumer: Arc<Mutex<BaseConsumer<Voice>>>,
+    /// Opened by whoever reads first: a topic that is only written or followed needs none.
+    mirror: Arc<OnceLock<Option<Mirror>>>,
 }
 
 impl Values {
     /// Makes the topic when it is missing, and refuses one that would lose values. Blocks.
     pub fn open(options: KafkaOptions) -> Result<Values, LogError> {
-        topic::ensure(&options, Purpose::Values)?;
+        let identity = topic::ensure(&options, Purpose::Values)?;
         let writer = Arc::new(Writer::new(options.clone(), Purpose::Values)?);
         let mut config = settings::consumer(&options, GROUP)?;
         // A partition that is read next waits for the fetch that finds nothing more of the one before.
@@ -67,9 +63,18 @@ impl Values {
         Ok(Values {
             topic: options.topic.clone(),
             options,
+            identity,
             writer,
             consumer: Arc::new(Mutex::new(consumer)),
+            mirror: Arc::default(),
         })
+    }
+
+    /// Notes in this node's copy what has been stored.
+    fn note(&self, partition: u32, run: Option<Run>) {
+        if let (Some(Some(mirror)), Some(run)) = (self.mirror.get(), run) {
+            mirror.note(partition, run);
+        }
     }
 }
 
@@ -93,28 +98,46 @@ impl CompactedTopic for Values {
     }
 
     async fn put(&self, partition: u32, epoch: i64, puts: Vec<Put>) -> Result<(), PutError> {
-        let epoch = epoch.to_be_bytes();
+        let header = epoch.to_be_bytes();
         let hand_over = |put: &Put| {
             let header = Header {
                 key: EPOCH,
-                value: Some(epoch.as_slice()),
+                value: Some(header.as_slice()),
             };
             self.writer.store(partition, &put.key, put.value.as_deref(), Some(header))
         };
         // All are on their way before the first is waited for: one order, one round trip.
         let handed_over: Vec<Result<OnTheWay, AppendError>> = puts.iter().map(hand_over).collect();
-        for record in handed_over {
-            record.map_err(unwritten)?.stored().await.map_err(unwritten)?;
+        let is_mirrored = matches!(self.mirror.get(), Some(Some(_)));
+        let mut run: Option<Run> = None;
+        for (put, record) in puts.into_iter().zip(handed_over) {
+            let offset = record.map_err(unwritten)?.stored().await.map_err(unwritten)?.offset;
+            if !is_mirrored {
+                continue;
+            }
+            if run.as_ref().is_some_and(|run| !run.is_next(offset)) {
+                self.note(partition, run.take());
+            }
+            run.get_or_insert_with(|| Run::from(offset)).add(&frame(offset, epoch, put));
         }
+        self.note(partition, run);
         Ok(())
     }
 
     async fn read(&self, partition: u32, epoch: i64) -> Result<Reading, LogError> {
         let (sender, reading) = mpsc::channel(WAITING);
-        let (consumer, topic) = (self.consumer.clone(), self.topic.clone());
+        let (consumer, mirror, topic) = (self.consumer.clone(), self.mirror.clone(), self.topic.clone());
+        let (directory, identity, partitions) = (self.options.mirror.clone(), self.identity.clone(), self.options.partitions);
         tokio::task::spawn_blocking(move || {
-            let consumer = consumer.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Err(error) = send_all(&consumer, &topic, partition, epoch, &sender) {
+            let mirror = mirror.get_or_init(|| Mirror::open(&directory?, &topic, &identity, partitions));
+            let takeover = Takeover {
+                consumer: &consumer,
+                topic: &topic,
+                mirror: mirror.as_ref(),
+                partition,
+                claim: epoch,
+            };
+            if let Err(error) = takeover.send_all(&sender) {
                 // Nobody there to hear it: the reader has gone.
                 let _ = sender.blocking_send(Err(error));
             }
@@ -144,64 +167,19 @@ impl CompactedTopic for Values {
     }
 }
 
+fn frame(offset: i64, epoch: i64, put: Put) -> Frame {
+    let key = Bytes::from(put.key);
+    let what = match put.value.map(Bytes::from) {
+        Some(value) => What::Value { epoch, key, value },
+        None => What::Removed { epoch, key },
+    };
+    Frame { offset, what }
+}
+
 fn unwritten(error: AppendError) -> LogError {
     match error {
         AppendError::TooLarge { .. } => LogError::Misconfigured(format!("a value is not taken by Kafka: {error}")),
         error => LogError::Unavailable(format!("a value was not written to Kafka: {error}")),
-    }
-}
-
-/// Reads the partition from its beginning to the claim. Blocks.
-fn send_all(
-    consumer: &BaseConsumer<Voice>,
-    topic: &str,
-    partition: u32,
-    claim: i64,
-    sender: &mpsc::Sender<Result<Vec<Kept>, LogError>>,
-) -> Result<(), LogError> {
-    let number = i32::try_from(partition).unwrap_or(i32::MAX);
-    let (begins, _) = consumer
-        .fetch_watermarks(topic, number, ANSWER_WAIT_MAX)
-        .map_err(|error| away(&error))?;
-    let mut list = TopicPartitionList::new();
-    list.add_partition_offset(topic, number, Offset::Offset(begins))
-        .map_err(|error| away(&error))?;
-    consumer.assign(&list).map_err(|error| away(&error))?;
-    let mut deadline = Instant::now() + ANSWER_WAIT_MAX;
-    let mut portion = Vec::with_capacity(AT_ONCE);
-    let mut newest_claim = i64::MIN;
-    loop {
-        let message = match consumer.poll(Duration::from_millis(100)) {
-            Some(Ok(message)) => message,
-            Some(Err(KafkaError::PartitionEOF(_))) | None if Instant::now() < deadline => continue,
-            Some(Err(error)) if Instant::now() < deadline => {
-                tracing::debug!(%error, "reading values from Kafka");
-                continue;
-            }
-            _ => return Err(LogError::Unavailable("Kafka does not send the values".into())),
-        };
-        // Of a partition that was read before.
-        if message.partition().unsigned_abs() != partition {
-            continue;
-        }
-        deadline = Instant::now() + ANSWER_WAIT_MAX;
-        let key = message.key().unwrap_or_default();
-        if key.starts_with(CLAIM) {
-            newest_claim = message.offset();
-        } else {
-            portion.push(Kept {
-                key: Bytes::copy_from_slice(key),
-                value: message.payload().map(Bytes::copy_from_slice),
-                late: written_under(&message) < newest_claim,
-            });
-        }
-        let done = message.offset() >= claim;
-        if done || portion.len() == AT_ONCE {
-            let is_heard = sender.blocking_send(Ok(std::mem::take(&mut portion))).is_ok();
-            if done || !is_heard {
-                return consumer.unassign().map_err(|error| away(&error));
-            }
-        }
     }
 }
 

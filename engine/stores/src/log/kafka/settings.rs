@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
@@ -30,6 +31,8 @@ pub struct KafkaOptions {
     pub group_protocol: GroupProtocol,
     /// A name of this member that survives restarts: its partitions wait for it during a short absence.
     pub static_member: Option<String>,
+    /// Directory for this node's own copies of what it keeps in compacted topics, so that it need not read all of it after a crash.
+    pub mirror: Option<PathBuf>,
     /// librdkafka properties for transport and sign-in (`security.protocol`, `sasl.*`, `ssl.*` …).
     pub properties: BTreeMap<String, String>,
 }
@@ -55,6 +58,7 @@ impl fmt::Debug for KafkaOptions {
             .field("retention", &self.retention)
             .field("group_protocol", &self.group_protocol)
             .field("static_member", &self.static_member)
+            .field("mirror", &self.mirror)
             .field("properties", &self.properties.keys())
             .finish()
     }
@@ -71,6 +75,7 @@ impl KafkaOptions {
             retention: Duration::from_secs(14 * 24 * 3600),
             group_protocol: GroupProtocol::default(),
             static_member: None,
+            mirror: None,
             properties: BTreeMap::new(),
         }
     }

@@ -18,6 +18,9 @@ const ANSWER_WAIT_MAX: Duration = Duration::from_secs(10);
 /// Group offsets must outlive any outage that the events themselves outlive (KA-07); Kafka's own default is this week.
 const OFFSETS_KEPT_MIN: Duration = Duration::from_secs(7 * 24 * 3600);
 
+/// Who reads a compacted topic now and then has to hear of each removal; Kafka's own default is this day.
+pub(super) const REMOVALS_TOLD: Duration = Duration::from_secs(24 * 3600);
+
 /// What a topic is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
@@ -84,6 +87,7 @@ fn wanted_of_values(options: &KafkaOptions) -> Vec<(&'static str, String)> {
         ("cleanup.policy", "compact".to_owned()),
         ("max.message.bytes", (RECORD_BYTES + FRAMING_BYTES).to_string()),
         ("min.compaction.lag.ms", "60000".to_owned()),
+        ("delete.retention.ms", REMOVALS_TOLD.as_millis().to_string()),
         ("segment.ms", "60000".to_owned()),
         ("segment.bytes", (32 * 1024 * 1024).to_string()),
         ("min.cleanable.dirty.ratio", "0.1".to_owned()),
@@ -185,7 +189,7 @@ fn check_topic(options: &KafkaOptions, wanted: Vec<(&'static str, String)>, have
         let fine = match name {
             // More is fine; -1 is for ever.
             "retention.ms" => value == "-1" || at_least(value, &want),
-            "max.message.bytes" | "min.insync.replicas" => at_least(value, &want),
+            "max.message.bytes" | "min.insync.replicas" | "delete.retention.ms" => at_least(value, &want),
             // A person who sets another rhythm has weighed it.
             "flush.messages" | "min.compaction.lag.ms" | "segment.ms" | "segment.bytes" | "min.cleanable.dirty.ratio" => true,
             _ => value == want,
