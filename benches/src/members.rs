@@ -186,7 +186,8 @@ impl Members {
 
     /// The second node joins and leaves, in order and by death in turn.
     async fn changes(&self, ground: &Ground, live: &Live, name: &str) -> Result<()> {
-        let (mut calm, mut unmoved, mut moved) = (histogram()?, histogram()?, histogram()?);
+        let (mut calm, mut moved) = (histogram()?, histogram()?);
+        let mut unmoved = [histogram()?, histogram()?, histogram()?];
         let mut other: Option<Other> = None;
         let mut worst = Duration::ZERO;
         for change in 0..self.changes {
@@ -196,25 +197,28 @@ impl Members {
             still.stayed.iter().for_each(|us| calm.saturating_record(*us));
             ground.watch.begin();
             let begun = Instant::now();
-            match other.take() {
+            let kind = match other.take() {
                 None => {
                     let mut node = Other::start(&self.brokers, name)?;
                     node.joined().await?;
                     other = Some(node);
+                    0
                 }
                 Some(node) => {
-                    match change % 4 {
-                        1 => node.signal(Signal::TERM)?,
-                        _ => node.signal(Signal::KILL)?,
-                    }
+                    let (kind, signal) = match change % 4 {
+                        1 => (1, Signal::TERM),
+                        _ => (2, Signal::KILL),
+                    };
+                    node.signal(signal)?;
                     node.gone().await?;
                     whole(live).await?;
+                    kind
                 }
-            }
+            };
             tokio::time::sleep(AFTER).await;
             worst = worst.max(begun.elapsed());
             let change = ground.watch.end();
-            change.stayed.iter().for_each(|us| unmoved.saturating_record(*us));
+            change.stayed.iter().for_each(|us| unmoved[kind].saturating_record(*us));
             change.went.iter().for_each(|us| moved.saturating_record(*us));
         }
         drop(other);
@@ -223,9 +227,16 @@ impl Members {
             "{} joins and leaves, {} events/s of {} B, {} calls in progress",
             self.changes, self.rate, self.size, self.calls
         );
+        let mut all = histogram()?;
+        for of in &unmoved {
+            all.add(of)?;
+        }
         for (what, us) in [
             ("between two changes", &calm),
-            ("while it changes, partitions that stay", &unmoved),
+            ("while it changes, partitions that stay", &all),
+            ("  while a node joins", &unmoved[0]),
+            ("  while it leaves in order", &unmoved[1]),
+            ("  after it died", &unmoved[2]),
             ("while it changes, partitions that come or go", &moved),
         ] {
             println!(
@@ -238,7 +249,7 @@ impl Members {
         }
         println!(
             "p99 of partitions that stay, of that in between: {:.2}; longest change {:.1} s",
-            ms(&unmoved, 0.99) / ms(&calm, 0.99),
+            ms(&all, 0.99) / ms(&calm, 0.99),
             worst.as_secs_f64()
         );
         Ok(())

@@ -10,13 +10,13 @@ use trunkline_core::id::{BusinessId, CallKey, TenantId};
 use trunkline_core::instant::Millis;
 use trunkline_core::metric::Partial;
 use trunkline_stores::log::LogError;
-use trunkline_stores::log::compacted::CompactedTopic;
+use trunkline_stores::log::compacted::{CompactedTopic, Kept};
 
 use super::checkpoint::Found;
 use super::completeness::Gap;
 use super::entry::{Entry, Held, Idle};
 use super::glance::{Fresh, Glance};
-use super::kept::{Kept, Stored};
+use super::kept::{self, Stored};
 use super::partition::{Changes, Partition};
 use super::shared::Checkpoints;
 
@@ -30,7 +30,7 @@ type Figures = BTreeMap<(TenantId, BusinessId), Partial>;
 type Names = HashMap<(TenantId, Arc<str>), (Millis, Arc<str>), RandomState>;
 
 /// The newest value of each key, and whether it was written too late.
-type Values = HashMap<Bytes, (Bytes, bool), RandomState>;
+type Values = Vec<(Bytes, Bytes, bool)>;
 
 /// Where a partition goes on after its calls are there again.
 pub(super) struct Restored {
@@ -54,12 +54,8 @@ async fn take_over(topic: &Arc<dyn CompactedTopic>, partition: u32) -> Result<(i
     let mut reading = topic.read(partition, claim).await?;
     let mut values = Values::default();
     while let Some(portion) = reading.recv().await {
-        for kept in portion? {
-            match kept.value {
-                Some(value) => drop(values.insert(kept.key, (value, kept.late))),
-                None => drop(values.remove(&kept.key)),
-            }
-        }
+        let there = |kept: Kept| Some((kept.key, kept.value?, kept.late));
+        values.extend(portion?.into_iter().filter_map(there));
     }
     Ok((claim, values))
 }
@@ -96,7 +92,7 @@ impl Partition {
                     );
                     metrics::counter!("trunkline_checkpoints_refused_total").increment(1);
                 }
-                found.useless = values.into_keys().map(|key| key.to_vec()).collect();
+                found.useless = values.into_iter().map(|(key, ..)| key.to_vec()).collect();
                 // Taken from the end: the marker goes first.
                 found.useless.sort_unstable_by(|one, other| {
                     let last = |key: &Vec<u8>| *key == checkpoint::marker_key();
@@ -112,7 +108,7 @@ impl Partition {
         let mut calls = Vec::with_capacity(values.len());
         let (mut marker, mut set_asides, mut next) = (None, None, i64::MAX);
         let mut is_late = false;
-        for (key, (value, late)) in values {
+        for (key, value, late) in values {
             match checkpoint::read(key, value) {
                 Ok(Part::Call(key, call)) => {
                     if *late {
@@ -279,7 +275,7 @@ impl Partition {
                     self.wordless.insert(*last, (key.clone(), 0));
                 }
                 if let Some((glance, agent_name)) = shown {
-                    let call = Kept::Stored(Arc::clone(&call));
+                    let call = kept::Kept::Stored(Arc::clone(&call));
                     entry.fresh = Some(Box::new(Fresh { call, glance, agent_name }));
                     self.dirty.entry(key.tenant).or_default().calls.insert(key.clone());
                 }

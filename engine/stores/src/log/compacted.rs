@@ -40,7 +40,7 @@ pub enum PutError {
     Log(#[from] LogError),
 }
 
-/// What [`CompactedTopic::read`] gives: some keys at a time. A key may come several times; the last counts.
+/// What [`CompactedTopic::read`] gives: some keys at a time, each once.
 pub type Reading = mpsc::Receiver<Result<Vec<Kept>, LogError>>;
 
 /// What came of one partition.

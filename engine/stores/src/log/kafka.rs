@@ -158,7 +158,8 @@ impl EventLog for KafkaLog {
 
     async fn subscribe(&self, group: &str) -> Result<Box<dyn Subscription>, LogError> {
         let (options, group) = (self.options.clone(), group.to_owned());
-        let joined = self.ask(move |_| KafkaSubscription::join(&options, &group)).await?;
+        let reader = self.reader.clone();
+        let joined = self.ask(move |_| KafkaSubscription::join(&options, reader, &group)).await?;
         Ok(Box::new(joined))
     }
 

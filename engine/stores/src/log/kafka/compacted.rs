@@ -4,7 +4,7 @@
 //! it was written under, so a reader sees which were written after a later claim. Claims are kept, each under a key of its own, because
 //! without them nobody could tell.
 
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use super::follow;
 use super::mirror::{Frame, Mirror, Run, What};
 use super::settings::{self, KafkaOptions};
-use super::takeover::{Takeover, WAITING};
+use super::takeover::Takeover;
 use super::topic::{self, Purpose, away, unusable};
 use super::voice::Voice;
 use super::writer::{OnTheWay, Writer};
@@ -33,6 +33,9 @@ pub(super) const CLAIM: &[u8] = b"\0claim ";
 /// Longest wait for the next record of a topic that is known to go on.
 pub(super) const ANSWER_WAIT_MAX: Duration = Duration::from_secs(10);
 
+/// Portions that may wait for a follower.
+const WAITING: usize = 4;
+
 /// A group of this name never forms: its reader is assigned by hand and commits nothing.
 const GROUP: &str = "trunkline-values";
 
@@ -40,17 +43,17 @@ const GROUP: &str = "trunkline-values";
 pub(super) struct Values {
     topic: String,
     options: KafkaOptions,
-    identity: String,
     writer: Arc<Writer>,
     consumer: Arc<Mutex<BaseConsumer<Voice>>>,
-    /// Opened by whoever reads first: a topic that is only written or followed needs none.
-    mirror: Arc<OnceLock<Option<Mirror>>>,
+    mirror: Option<Arc<Mirror>>,
 }
 
 impl Values {
     /// Makes the topic when it is missing, and refuses one that would lose values. Blocks.
     pub fn open(options: KafkaOptions) -> Result<Values, LogError> {
         let identity = topic::ensure(&options, Purpose::Values)?;
+        let mirrored = |directory| Mirror::open(directory, &options.topic, &identity, options.partitions);
+        let mirror = options.mirror.as_deref().and_then(mirrored).map(Arc::new);
         let writer = Arc::new(Writer::new(options.clone(), Purpose::Values)?);
         let mut config = settings::consumer(&options, GROUP)?;
         // A partition that is read next waits for the fetch that finds nothing more of the one before.
@@ -63,16 +66,15 @@ impl Values {
         Ok(Values {
             topic: options.topic.clone(),
             options,
-            identity,
             writer,
             consumer: Arc::new(Mutex::new(consumer)),
-            mirror: Arc::default(),
+            mirror,
         })
     }
 
     /// Notes in this node's copy what has been stored.
     fn note(&self, partition: u32, run: Option<Run>) {
-        if let (Some(Some(mirror)), Some(run)) = (self.mirror.get(), run) {
+        if let (Some(mirror), Some(run)) = (&self.mirror, run) {
             mirror.note(partition, run);
         }
     }
@@ -108,11 +110,10 @@ impl CompactedTopic for Values {
         };
         // All are on their way before the first is waited for: one order, one round trip.
         let handed_over: Vec<Result<OnTheWay, AppendError>> = puts.iter().map(hand_over).collect();
-        let is_mirrored = matches!(self.mirror.get(), Some(Some(_)));
         let mut run: Option<Run> = None;
         for (put, record) in puts.into_iter().zip(handed_over) {
             let offset = record.map_err(unwritten)?.stored().await.map_err(unwritten)?.offset;
-            if !is_mirrored {
+            if self.mirror.is_none() {
                 continue;
             }
             if run.as_ref().is_some_and(|run| !run.is_next(offset)) {
@@ -125,22 +126,18 @@ impl CompactedTopic for Values {
     }
 
     async fn read(&self, partition: u32, epoch: i64) -> Result<Reading, LogError> {
-        let (sender, reading) = mpsc::channel(WAITING);
+        let (sender, reading) = mpsc::channel(1);
         let (consumer, mirror, topic) = (self.consumer.clone(), self.mirror.clone(), self.topic.clone());
-        let (directory, identity, partitions) = (self.options.mirror.clone(), self.identity.clone(), self.options.partitions);
         tokio::task::spawn_blocking(move || {
-            let mirror = mirror.get_or_init(|| Mirror::open(&directory?, &topic, &identity, partitions));
             let takeover = Takeover {
                 consumer: &consumer,
                 topic: &topic,
-                mirror: mirror.as_ref(),
+                mirror: mirror.as_deref(),
                 partition,
                 claim: epoch,
             };
-            if let Err(error) = takeover.send_all(&sender) {
-                // Nobody there to hear it: the reader has gone.
-                let _ = sender.blocking_send(Err(error));
-            }
+            // Nobody there to hear it: the reader has gone.
+            let _ = sender.blocking_send(takeover.read());
         });
         Ok(reading)
     }

@@ -17,6 +17,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
 use super::order::place;
+use super::reader::Reader;
 use super::rebalance::{Ear, News, Notes};
 use crate::log::{Delivery, LogError};
 
@@ -69,6 +70,8 @@ struct Start {
 pub(super) struct Member {
     pub topic: String,
     pub consumer: Arc<BaseConsumer<Ear>>,
+    /// Asks where partitions begin and end: the consumer's own questions wait behind its fetches, and with them all that is read here.
+    pub reader: Arc<Reader>,
     pub notes: Arc<Notes>,
     pub commands: std::sync::mpsc::Receiver<Command>,
     pub parcels: mpsc::Sender<Parcel>,
@@ -268,9 +271,7 @@ impl Work {
             return Err(LogError::Unavailable(format!("partition {partition} is not ours any more")));
         }
         let (topic, consumer) = (self.member.topic.clone(), self.member.consumer.clone());
-        let (begins, end) = consumer
-            .fetch_watermarks(&topic, number, ANSWER_WAIT_MAX)
-            .map_err(|error| away("ask where a partition begins", &error))?;
+        let (begins, end) = self.member.reader.span_within(partition, ANSWER_WAIT_MAX)?;
         if offset < begins || offset > end {
             return Err(LogError::Gone {
                 partition,

@@ -17,14 +17,15 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 
 #[cfg(doc)]
 use super::topic::REMOVALS_TOLD;
+use crate::log::compacted::Kept;
 
 pub(super) use self::form::{Frame, What};
 
@@ -33,6 +34,9 @@ const AGE_MAX: Duration = Duration::from_secs(6 * 3600);
 
 /// A file is written anew without what is superseded when it has doubled, and is at least so much longer.
 const REPACK_MIN_BYTES: u64 = 1024 * 1024;
+
+/// What was read at the start and nobody asked for is dropped after this time: the group has formed long before, and gave it to others.
+const UNASKED_MAX: Duration = Duration::from_secs(60);
 
 /// Writes that may wait for the disk. What finds no room is a gap: the copy ends before it, and nobody waits.
 const WAITING: usize = 256;
@@ -47,12 +51,44 @@ pub(super) struct Mirror {
 
 /// What a copy held when it was looked at.
 pub(super) struct Loaded {
-    /// In the order of their offsets, superseded ones among them.
-    pub frames: Vec<Frame>,
+    /// What its records come to.
+    pub values: Values,
     /// Every record up to this offset is in it, or superseded by one that is.
     pub through: i64,
     /// The epoch of the partition's leader at the last claim in it.
     pub leader_epoch: i32,
+}
+
+/// What records that follow one another come to.
+#[derive(Debug, Default)]
+pub(super) struct Values {
+    newest_claim: Option<i64>,
+    by_key: HashMap<Bytes, (Bytes, bool)>,
+}
+
+impl Values {
+    /// Takes in the next record.
+    pub fn take(&mut self, frame: Frame) {
+        match frame.what {
+            What::Claim { .. } => self.newest_claim = Some(frame.offset),
+            What::Value { epoch, key, value } => {
+                let is_late = self.newest_claim.is_some_and(|claim| epoch < claim);
+                self.by_key.insert(key, (value, is_late));
+            }
+            What::Removed { key, .. } => drop(self.by_key.remove(&key)),
+            What::Through { .. } => {}
+        }
+    }
+
+    /// Each key that has a value.
+    pub fn kept(self) -> Vec<Kept> {
+        let kept = |(key, (value, late))| Kept {
+            key,
+            value: Some(value),
+            late,
+        };
+        self.by_key.into_iter().map(kept).collect()
+    }
 }
 
 /// All that the topic holds of a range of offsets, in its stored form.
@@ -91,13 +127,14 @@ impl Mirror {
         let files = Arc::new(Files {
             directory: directory.join(topic),
             identity: identity.to_owned(),
-            open: (0..partitions).map(|_| Mutex::new(None)).collect(),
+            slots: (0..partitions).map(|_| Mutex::default()).collect(),
         });
         let (notes, noted) = sync_channel(WAITING);
         let opened = files.lock().and_then(|lock| {
             let files = Arc::clone(&files);
-            let write = move || noted.into_iter().for_each(|(partition, run)| files.extend(partition, run));
-            std::thread::Builder::new().name("mirror".to_owned()).spawn(write)?;
+            std::thread::Builder::new()
+                .name("mirror".to_owned())
+                .spawn(move || files.work(&noted))?;
             Ok(lock)
         });
         let lock = opened.inspect_err(|error| {
@@ -110,37 +147,30 @@ impl Mirror {
         })
     }
 
-    /// Reads a copy, if there is one that may be used, and goes on behind it. Blocks.
+    /// What a copy holds, if there is one that may be used; it goes on behind that. Blocks.
     pub fn load(&self, partition: u32) -> Option<Loaded> {
         let mut slot = self.files.slot(partition)?;
-        *slot = None;
-        match self.files.load(partition) {
-            Ok(found) => {
-                let (open, loaded) = found?;
-                *slot = Some(open);
-                Some(loaded)
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => {
-                self.files.give_up(partition, &error);
-                None
-            }
-        }
+        let (open, loaded) = match std::mem::take(&mut *slot) {
+            Slot::Loaded(found) => *found,
+            Slot::Closed | Slot::Open(_) => self.files.find(partition)?,
+        };
+        *slot = Slot::Open(open);
+        Some(loaded)
     }
 
     /// Adds nothing more to a copy that may not be used.
     pub fn leave(&self, partition: u32) {
         if let Some(mut slot) = self.files.slot(partition) {
-            *slot = None;
+            *slot = Slot::Closed;
         }
     }
 
     /// Begins a copy anew with all that the topic holds up to the end of `run`. Blocks.
     pub fn replace(&self, partition: u32, run: &Run) {
         let Some(mut slot) = self.files.slot(partition) else { return };
-        *slot = None;
+        *slot = Slot::Closed;
         match self.files.write(partition, &run.encoded, run.through) {
-            Ok(open) => *slot = Some(open),
+            Ok(open) => *slot = Slot::Open(open),
             Err(error) => self.files.give_up(partition, &error),
         }
     }
@@ -160,8 +190,19 @@ impl Mirror {
 struct Files {
     directory: PathBuf,
     identity: String,
-    /// By partition; `None` while there is no copy that goes on.
-    open: Vec<Mutex<Option<Open>>>,
+    /// By partition.
+    slots: Vec<Mutex<Slot>>,
+}
+
+#[derive(Default)]
+enum Slot {
+    /// There is no copy that goes on.
+    #[default]
+    Closed,
+    /// Read before anybody asked.
+    Loaded(Box<(Open, Loaded)>),
+    /// A copy that goes on.
+    Open(Open),
 }
 
 struct Open {
@@ -181,9 +222,50 @@ impl Files {
         Ok(lock)
     }
 
-    fn slot(&self, partition: u32) -> Option<MutexGuard<'_, Option<Open>>> {
-        let slot = self.open.get(partition as usize)?;
+    fn slot(&self, partition: u32) -> Option<MutexGuard<'_, Slot>> {
+        let slot = self.slots.get(partition as usize)?;
         Some(slot.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The thread: reads what is there while the group still forms, then writes what is noted, until nobody notes anything any more.
+    fn work(&self, noted: &Receiver<(u32, Run)>) {
+        let partitions = 0..self.slots.len() as u32;
+        for partition in partitions.clone() {
+            if let Some(mut slot) = self.slot(partition)
+                && matches!(*slot, Slot::Closed)
+                && let Some(found) = self.find(partition)
+            {
+                *slot = Slot::Loaded(Box::new(found));
+            }
+        }
+        let mut until = Some(Instant::now() + UNASKED_MAX);
+        loop {
+            let wait = until.map_or(Duration::MAX, |until| until.saturating_duration_since(Instant::now()));
+            match noted.recv_timeout(wait) {
+                Ok((partition, run)) => self.extend(partition, run),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            if until.take_if(|until| Instant::now() >= *until).is_some() {
+                for mut slot in partitions.clone().filter_map(|partition| self.slot(partition)) {
+                    if matches!(*slot, Slot::Loaded(_)) {
+                        *slot = Slot::Closed;
+                    }
+                }
+            }
+        }
+    }
+
+    /// What is there of a partition and may be used.
+    fn find(&self, partition: u32) -> Option<(Open, Loaded)> {
+        match self.load(partition) {
+            Ok(found) => found,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => {
+                self.give_up(partition, &error);
+                None
+            }
+        }
     }
 
     fn path(&self, partition: u32) -> PathBuf {
@@ -222,11 +304,12 @@ impl Files {
             packed: bytes,
             through: last.offset,
         };
-        let loaded = Loaded {
+        let mut loaded = Loaded {
+            values: Values::default(),
             through: last.offset,
             leader_epoch,
-            frames,
         };
+        frames.into_iter().for_each(|frame| loaded.values.take(frame));
         Ok(Some((open, loaded)))
     }
 
@@ -251,17 +334,20 @@ impl Files {
     /// Adds a run, unless it is in it already; where something is missing before it, the copy ends.
     fn extend(&self, partition: u32, run: Run) {
         let Some(mut slot) = self.slot(partition) else { return };
-        let Some(open) = slot.as_mut() else { return };
+        let Slot::Open(open) = &mut *slot else { return };
         if run.through <= open.through {
             return;
         }
         if run.from != open.through + 1 {
-            tracing::debug!(log.partition = partition, "the copy of the checkpoints on this node's disk ends at a gap");
-            *slot = None;
+            tracing::debug!(
+                log.partition = partition,
+                "the copy of the checkpoints on this node's disk ends at a gap"
+            );
+            *slot = Slot::Closed;
             return;
         }
         if let Err(error) = self.add(partition, open, run) {
-            *slot = None;
+            *slot = Slot::Closed;
             self.give_up(partition, &error);
         }
     }
@@ -355,10 +441,25 @@ mod tests {
 
     /// The records of a copy, and how far it goes.
     fn loaded(mirror: &Mirror) -> (Vec<Frame>, i64) {
-        let mut loaded = mirror.load(1).unwrap();
+        let loaded = mirror.load(1).unwrap();
         assert_eq!(loaded.leader_epoch, 4);
-        loaded.frames.retain(|frame| !matches!(frame.what, What::Through { .. }));
-        (loaded.frames, loaded.through)
+        let stored = Bytes::from(fs::read(mirror.files.path(1)).unwrap());
+        let (mut frames, _) = form::read(&stored, IDENTITY).unwrap();
+        frames.retain(|frame| !matches!(frame.what, What::Through { .. }));
+        let mut values = Values::default();
+        frames.iter().cloned().for_each(|frame| values.take(frame));
+        assert_eq!(sorted(values), sorted(loaded.values));
+        (frames, loaded.through)
+    }
+
+    fn sorted(values: Values) -> Vec<(Bytes, Bytes, bool)> {
+        let mut sorted: Vec<_> = values
+            .kept()
+            .into_iter()
+            .map(|kept| (kept.key, kept.value.unwrap(), kept.late))
+            .collect();
+        sorted.sort_unstable();
+        sorted
     }
 
     #[test]
@@ -445,7 +546,7 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let mirror = mirror(place.path());
         begun(&mirror);
-        *mirror.files.slot(1).unwrap() = Some(Open {
+        *mirror.files.slot(1).unwrap() = Slot::Open(Open {
             file: File::open(mirror.files.path(1)).unwrap(),
             bytes: 0,
             packed: 0,
@@ -472,9 +573,32 @@ mod tests {
         ];
         let place = tempfile::tempdir().unwrap();
         let mirror = mirror(place.path());
-        *mirror.files.slot(1).unwrap() = Some(mirror.files.write(1, &packed(&frames), 9).unwrap());
+        *mirror.files.slot(1).unwrap() = Slot::Open(mirror.files.write(1, &packed(&frames), 9).unwrap());
         let left = vec![claim(3, 4), value(4, 1, "a", "late"), claim(7, 4), value(8, 7, "c", "2")];
-        assert_eq!(loaded(&mirror), (left, 9));
+        assert_eq!(loaded(&mirror), (left.clone(), 9));
+        let (mut all, mut after) = (Values::default(), Values::default());
+        frames.into_iter().for_each(|frame| all.take(frame));
+        left.into_iter().for_each(|frame| after.take(frame));
+        let all = sorted(all);
+        assert_eq!(all, sorted(after));
+        assert_eq!(all, [("a".into(), "late".into(), true), ("c".into(), "2".into(), false)]);
+    }
+
+    #[test]
+    fn what_is_there_is_read_before_anybody_asks() {
+        let place = tempfile::tempdir().unwrap();
+        let first = mirror(place.path());
+        begun(&first);
+        drop(first);
+        let second = mirror(place.path());
+        let begun = Instant::now();
+        while !matches!(*second.files.slot(1).unwrap(), Slot::Loaded(_)) {
+            assert!(begun.elapsed() < Duration::from_secs(30));
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        fs::remove_file(second.files.path(1)).unwrap();
+        let loaded = second.load(1).unwrap();
+        assert_eq!((loaded.through, loaded.values.by_key.len()), (7, 2));
     }
 
     #[test]
@@ -488,11 +612,8 @@ mod tests {
             let length = fs::metadata(mirror.files.path(1)).unwrap().len();
             assert!(length < 2 * 110_000 + REPACK_MIN_BYTES + 20_000, "{length} bytes");
         }
-        let (frames, through) = loaded(&mirror);
-        let mut keys: Vec<_> = frames.iter().filter_map(|frame| frame.what.key()).collect();
-        keys.sort_unstable();
-        keys.dedup();
-        assert_eq!((keys.len(), through), (12, 1_999));
+        let found = mirror.load(1).unwrap();
+        assert_eq!((found.values.by_key.len(), found.through), (12, 1_999));
         drop(mirror);
         assert_eq!(loaded(&super::tests::mirror(place.path())).1, 1_999);
     }

@@ -56,8 +56,13 @@ impl Reader {
 
     /// First offset still there and the one the next record will have.
     pub fn span(&self, partition: u32) -> Result<(i64, i64), LogError> {
+        self.span_within(partition, ANSWER_WAIT_MAX)
+    }
+
+    /// The same, with another longest wait.
+    pub fn span_within(&self, partition: u32, wait: Duration) -> Result<(i64, i64), LogError> {
         self.asking
-            .fetch_watermarks(&self.options.topic, self.number(partition)?, ANSWER_WAIT_MAX)
+            .fetch_watermarks(&self.options.topic, self.number(partition)?, wait)
             .map_err(|error| away(&error))
     }
 

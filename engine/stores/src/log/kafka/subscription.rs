@@ -11,6 +11,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use tokio::sync::{mpsc, oneshot};
 
 use super::member::{Command, Member, Parcel};
+use super::reader::Reader;
 use super::rebalance::{Ear, Notes};
 use super::settings::{self, KafkaOptions};
 use super::topic::unusable;
@@ -43,7 +44,7 @@ pub(super) struct KafkaSubscription {
 
 impl KafkaSubscription {
     /// Joins `group`. Blocks for a moment.
-    pub fn join(options: &KafkaOptions, group: &str) -> Result<KafkaSubscription, LogError> {
+    pub fn join(options: &KafkaOptions, reader: Arc<Reader>, group: &str) -> Result<KafkaSubscription, LogError> {
         let notes = Arc::new(Notes::new(options.partitions));
         let config = settings::member(options, group)?;
         let mut consumer = BaseConsumer::from_config_and_context(&config, Ear(notes.clone())).map_err(|error| unusable(&error))?;
@@ -58,6 +59,7 @@ impl KafkaSubscription {
         let member = Member {
             topic: options.topic.clone(),
             consumer,
+            reader,
             notes: notes.clone(),
             commands: orders,
             parcels: sender,

@@ -9,22 +9,13 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message as _};
 use rdkafka::{Offset, TopicPartitionList};
-use tokio::sync::mpsc;
 
 use super::compacted::{ANSWER_WAIT_MAX, CLAIM, written_under};
-use super::mirror::{Frame, Loaded, Mirror, Run, What};
+use super::mirror::{Frame, Loaded, Mirror, Run, Values, What};
 use super::topic::away;
 use super::voice::Voice;
 use crate::log::LogError;
 use crate::log::compacted::Kept;
-
-/// Keys given to a reader at once.
-const AT_ONCE: usize = 512;
-
-/// Portions that may wait for a reader.
-pub(super) const WAITING: usize = 4;
-
-type Sender = mpsc::Sender<Result<Vec<Kept>, LogError>>;
 
 /// Where to read, and up to which claim.
 pub(super) struct Takeover<'a> {
@@ -35,69 +26,26 @@ pub(super) struct Takeover<'a> {
     pub claim: i64,
 }
 
-/// Tells which values were written too late, and gives them on in portions.
-struct Telling<'a> {
-    sender: &'a Sender,
-    newest_claim: i64,
-    portion: Vec<Kept>,
-}
-
-impl Telling<'_> {
-    fn to(sender: &Sender) -> Telling<'_> {
-        Telling {
-            sender,
-            newest_claim: i64::MIN,
-            portion: Vec::with_capacity(AT_ONCE),
-        }
-    }
-
-    /// False when nobody listens any more.
-    fn tell(&mut self, frame: Frame) -> bool {
-        let (epoch, key, value) = match frame.what {
-            What::Value { epoch, key, value } => (epoch, key, Some(value)),
-            What::Removed { epoch, key } => (epoch, key, None),
-            What::Claim { .. } => {
-                self.newest_claim = frame.offset;
-                return true;
-            }
-            What::Through { .. } => return true,
-        };
-        self.portion.push(Kept {
-            key,
-            value,
-            late: epoch < self.newest_claim,
-        });
-        self.portion.len() < AT_ONCE || self.flush()
-    }
-
-    fn flush(&mut self) -> bool {
-        self.sender.blocking_send(Ok(std::mem::take(&mut self.portion))).is_ok()
-    }
-}
-
 impl Takeover<'_> {
-    /// Sends what there is. Blocks.
-    pub fn send_all(&self, sender: &Sender) -> Result<(), LogError> {
-        let mut telling = Telling::to(sender);
+    /// The newest value of each key. Blocks.
+    pub fn read(&self) -> Result<Vec<Kept>, LogError> {
         if let Some(mirror) = self.mirror {
             let loaded = mirror.load(self.partition);
             let outcome = if loaded.is_some() { "refused" } else { "none" };
-            if let Some(frames) = loaded.map(|loaded| self.with_newer(mirror, loaded)).transpose()?.flatten() {
+            if let Some(values) = loaded.map(|loaded| self.with_newer(mirror, loaded)).transpose()?.flatten() {
                 count("used");
-                // Whoever stops listening needs no more.
-                let _ = frames.into_iter().all(|frame| telling.tell(frame)) && telling.flush();
-                return Ok(());
+                return Ok(values.kept());
             }
             count(outcome);
             mirror.leave(self.partition);
         }
-        self.send_topic(&mut telling)
+        self.of_topic()
     }
 
     /// The copy and what came behind it; `None` when the copy may not be used.
-    fn with_newer(&self, mirror: &Mirror, loaded: Loaded) -> Result<Option<Vec<Frame>>, LogError> {
+    fn with_newer(&self, mirror: &Mirror, loaded: Loaded) -> Result<Option<Values>, LogError> {
         let Loaded {
-            mut frames,
+            mut values,
             through,
             leader_epoch,
         } = loaded;
@@ -106,43 +54,41 @@ impl Takeover<'_> {
             return Ok(None);
         }
         let mut run = Run::from(through + 1);
+        let mut last = None;
         let is_whole = self.consume(&self.consumer(), through + 1, |frame| {
             run.add(&frame);
-            frames.push(frame);
-            true
+            last = leader_epoch_of(&frame);
+            values.take(frame);
         })?;
-        let last = frames.last().map(|frame| (frame.offset, &frame.what));
-        if !is_whole || last != Some((self.claim, &What::Claim { leader_epoch })) {
+        if !is_whole || last != Some(leader_epoch) {
             return Ok(None);
         }
         mirror.extend(self.partition, run);
-        Ok(Some(frames))
+        Ok(Some(values))
     }
 
     /// All of the topic, which begins the copy anew.
-    fn send_topic(&self, telling: &mut Telling<'_>) -> Result<(), LogError> {
+    fn of_topic(&self) -> Result<Vec<Kept>, LogError> {
         let consumer = self.consumer();
         let (begins, _) = consumer
             .fetch_watermarks(self.topic, self.number(), ANSWER_WAIT_MAX)
             .map_err(|error| away(&error))?;
-        let mut run = Run::from(begins);
-        let mut ends_with_claim = false;
+        let (mut run, mut values, mut last) = (Run::from(begins), Values::default(), None);
         let is_whole = self.consume(&consumer, begins, |frame| {
             if self.mirror.is_some() {
                 run.add(&frame);
             }
-            ends_with_claim = matches!(frame.what, What::Claim { .. });
-            telling.tell(frame)
+            last = leader_epoch_of(&frame);
+            values.take(frame);
         })?;
         drop(consumer);
         if !is_whole {
             return Err(LogError::Unavailable("Kafka has dropped the beginning of the values".into()));
         }
-        let is_heard = telling.flush();
-        if let Some(mirror) = self.mirror.filter(|_| is_heard && ends_with_claim) {
+        if let Some(mirror) = self.mirror.filter(|_| last.is_some()) {
             mirror.replace(self.partition, &run);
         }
-        Ok(())
+        Ok(values.kept())
     }
 
     /// One for all partitions, one after the other: to make a client and connect takes longer than to read.
@@ -154,8 +100,8 @@ impl Takeover<'_> {
         i32::try_from(self.partition).unwrap_or(i32::MAX)
     }
 
-    /// Gives on the records from `from` to the claim until `give` says that nobody listens; false when the topic does not begin so early.
-    fn consume(&self, consumer: &BaseConsumer<Voice>, from: i64, mut give: impl FnMut(Frame) -> bool) -> Result<bool, LogError> {
+    /// Gives on the records from `from` to the claim; false when the topic does not begin so early.
+    fn consume(&self, consumer: &BaseConsumer<Voice>, from: i64, mut give: impl FnMut(Frame)) -> Result<bool, LogError> {
         let mut list = TopicPartitionList::new();
         list.add_partition_offset(self.topic, self.number(), Offset::Offset(from))
             .map_err(|error| away(&error))?;
@@ -181,7 +127,8 @@ impl Takeover<'_> {
                 continue;
             }
             deadline = Instant::now() + ANSWER_WAIT_MAX;
-            if !give(frame_of(&message)) || message.offset() >= self.claim {
+            give(frame_of(&message));
+            if message.offset() >= self.claim {
                 break;
             }
         }
@@ -211,6 +158,14 @@ fn frame_of(message: &BorrowedMessage<'_>) -> Frame {
     Frame {
         offset: message.offset(),
         what,
+    }
+}
+
+/// The epoch of the partition's leader, where it is known: at a claim.
+fn leader_epoch_of(frame: &Frame) -> Option<i32> {
+    match frame.what {
+        What::Claim { leader_epoch } => Some(leader_epoch),
+        _ => None,
     }
 }
 

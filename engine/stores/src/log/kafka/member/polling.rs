@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use rdkafka::consumer::Consumer as _;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message;
 
@@ -99,8 +98,7 @@ impl Work {
                     return;
                 };
                 let Some(wanted) = part.expected.take() else { return };
-                let number = i32::try_from(partition).unwrap_or(i32::MAX);
-                let span = self.member.consumer.fetch_watermarks(&self.member.topic, number, ANSWER_WAIT_MAX);
+                let span = self.member.reader.span_within(partition, ANSWER_WAIT_MAX);
                 if span.as_ref().is_ok_and(|(begins, end)| (*begins..=*end).contains(&wanted)) && self.go_on(partition, wanted) {
                     return;
                 }

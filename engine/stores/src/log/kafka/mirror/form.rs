@@ -126,11 +126,7 @@ impl Frame {
             },
             VALUE => {
                 let (key, value) = keyed()?;
-                What::Value {
-                    epoch: number,
-                    key,
-                    value,
-                }
+                What::Value { epoch: number, key, value }
             }
             REMOVED => What::Removed {
                 epoch: number,
@@ -194,7 +190,13 @@ pub(super) mod tests {
             offset: 9,
             what: What::Through { at: 1_795_305_600_000 },
         };
-        vec![claim(5, 2), value(6, 5, "a", "1"), removed(7, 5, "b"), value(8, 5, "c", ""), through]
+        vec![
+            claim(5, 2),
+            value(6, 5, "a", "1"),
+            removed(7, 5, "b"),
+            value(8, 5, "c", ""),
+            through,
+        ]
     }
 
     fn file(frames: &[Frame]) -> Vec<u8> {
@@ -219,7 +221,11 @@ pub(super) mod tests {
         for place in ends[0]..whole.len() {
             let before = ends.iter().rposition(|end| *end <= place).unwrap();
             let wanted = Some((all()[..before].to_vec(), ends[before]));
-            assert_eq!(read(&Bytes::copy_from_slice(&whole[..place]), "kafka:cluster:topic"), wanted, "cut at {place}");
+            assert_eq!(
+                read(&Bytes::copy_from_slice(&whole[..place]), "kafka:cluster:topic"),
+                wanted,
+                "cut at {place}"
+            );
             let mut damaged = whole.clone();
             damaged[place] ^= 0x40;
             assert_eq!(read(&Bytes::from(damaged), "kafka:cluster:topic"), wanted, "byte {place}");
