@@ -359,7 +359,11 @@ impl Files {
         open.through = run.through;
         if open.bytes > open.packed.saturating_mul(2).saturating_add(REPACK_MIN_BYTES) {
             let stored = Bytes::from(fs::read(self.path(partition))?);
-            let (frames, _) = form::read(&stored, &self.identity).ok_or(io::ErrorKind::InvalidData)?;
+            let read = form::read(&stored, &self.identity);
+            // Behind damage there may be what counts.
+            let (frames, _) = read
+                .filter(|(_, end)| *end as u64 == open.bytes)
+                .ok_or(io::ErrorKind::InvalidData)?;
             *open = self.write(partition, &packed(&frames), open.through)?;
         }
         Ok(())
@@ -554,6 +558,22 @@ mod tests {
         });
         mirror.extend(1, run(&[value(8, 7, "a", "2")]));
         assert!(!mirror.files.path(1).exists());
+        assert!(mirror.load(1).is_none());
+    }
+
+    #[test]
+    fn a_damaged_copy_is_not_packed() {
+        let place = tempfile::tempdir().unwrap();
+        let mirror = mirror(place.path());
+        begun(&mirror);
+        let large = "x".repeat(REPACK_MIN_BYTES as usize + 1_000);
+        let path = mirror.files.path(1);
+        let mut stored = fs::read(&path).unwrap();
+        let damaged = stored.len() - 1;
+        stored[damaged] ^= 1;
+        fs::write(&path, &stored).unwrap();
+        mirror.extend(1, run(&[value(8, 7, "a", &large), value(9, 7, "a", "2")]));
+        assert!(!path.exists());
         assert!(mirror.load(1).is_none());
     }
 
