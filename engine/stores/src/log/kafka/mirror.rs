@@ -11,6 +11,7 @@
 //! Whatever else is wrong with it (another topic, damage, a full disk), the topic is read instead, and a new copy begins.
 
 mod form;
+mod values;
 
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
@@ -25,9 +26,9 @@ use bytes::Bytes;
 
 #[cfg(doc)]
 use super::topic::REMOVALS_TOLD;
-use crate::log::compacted::Kept;
 
 pub(super) use self::form::{Frame, What};
+pub(super) use self::values::Values;
 
 /// A copy that was continued longer ago is not used: well below [`REMOVALS_TOLD`], whatever clocks and cleaners do.
 const AGE_MAX: Duration = Duration::from_secs(6 * 3600);
@@ -57,38 +58,6 @@ pub(super) struct Loaded {
     pub through: i64,
     /// The epoch of the partition's leader at the last claim in it.
     pub leader_epoch: i32,
-}
-
-/// What records that follow one another come to.
-#[derive(Debug, Default)]
-pub(super) struct Values {
-    newest_claim: Option<i64>,
-    by_key: HashMap<Bytes, (Bytes, bool)>,
-}
-
-impl Values {
-    /// Takes in the next record.
-    pub fn take(&mut self, frame: Frame) {
-        match frame.what {
-            What::Claim { .. } => self.newest_claim = Some(frame.offset),
-            What::Value { epoch, key, value } => {
-                let is_late = self.newest_claim.is_some_and(|claim| epoch < claim);
-                self.by_key.insert(key, (value, is_late));
-            }
-            What::Removed { key, .. } => drop(self.by_key.remove(&key)),
-            What::Through { .. } => {}
-        }
-    }
-
-    /// Each key that has a value.
-    pub fn kept(self) -> Vec<Kept> {
-        let kept = |(key, (value, late))| Kept {
-            key,
-            value: Some(value),
-            late,
-        };
-        self.by_key.into_iter().map(kept).collect()
-    }
 }
 
 /// All that the topic holds of a range of offsets, in its stored form.
@@ -421,10 +390,37 @@ fn writable() -> OpenOptions {
 
 #[cfg(test)]
 mod tests {
-    use super::form::tests::{claim, removed, value};
     use super::*;
 
     const IDENTITY: &str = "kafka:cluster:topic";
+
+    pub(super) fn value(offset: i64, epoch: i64, key: &str, value: &str) -> Frame {
+        Frame {
+            offset,
+            what: What::Value {
+                epoch,
+                key: Bytes::copy_from_slice(key.as_bytes()),
+                value: Bytes::copy_from_slice(value.as_bytes()),
+            },
+        }
+    }
+
+    pub(super) fn removed(offset: i64, epoch: i64, key: &str) -> Frame {
+        Frame {
+            offset,
+            what: What::Removed {
+                epoch,
+                key: Bytes::copy_from_slice(key.as_bytes()),
+            },
+        }
+    }
+
+    pub(super) fn claim(offset: i64, leader_epoch: i32) -> Frame {
+        Frame {
+            offset,
+            what: What::Claim { leader_epoch },
+        }
+    }
 
     fn mirror(directory: &Path) -> Mirror {
         Mirror::open(directory, "t", IDENTITY, 2).unwrap()

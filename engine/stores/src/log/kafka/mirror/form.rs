@@ -154,36 +154,9 @@ pub(super) fn read(stored: &Bytes, identity: &str) -> Option<(Vec<Frame>, usize)
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
+    use super::super::tests::{claim, removed, value};
     use super::*;
-
-    pub fn value(offset: i64, epoch: i64, key: &str, value: &str) -> Frame {
-        Frame {
-            offset,
-            what: What::Value {
-                epoch,
-                key: Bytes::copy_from_slice(key.as_bytes()),
-                value: Bytes::copy_from_slice(value.as_bytes()),
-            },
-        }
-    }
-
-    pub fn removed(offset: i64, epoch: i64, key: &str) -> Frame {
-        Frame {
-            offset,
-            what: What::Removed {
-                epoch,
-                key: Bytes::copy_from_slice(key.as_bytes()),
-            },
-        }
-    }
-
-    pub fn claim(offset: i64, leader_epoch: i32) -> Frame {
-        Frame {
-            offset,
-            what: What::Claim { leader_epoch },
-        }
-    }
 
     fn all() -> Vec<Frame> {
         let through = Frame {
