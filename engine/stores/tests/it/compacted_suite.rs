@@ -64,7 +64,8 @@ async fn read(topic: &Topic, partition: u32) -> BTreeMap<String, Kept> {
     let mut kept = BTreeMap::new();
     while let Some(portion) = reading.recv().await {
         for one in portion.unwrap() {
-            kept.insert(String::from_utf8(one.key.to_vec()).unwrap(), one);
+            let before = kept.insert(String::from_utf8(one.key.to_vec()).unwrap(), one);
+            assert_eq!(before, None, "each key comes once");
         }
     }
     kept.retain(|_, one| one.value.is_some());
