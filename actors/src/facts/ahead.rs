@@ -146,7 +146,7 @@ mod tests {
     use bytes::Bytes;
     use futures::FutureExt as _;
     use trunkline_core::instant::Millis;
-    use trunkline_stores::log::{Mark, Position};
+    use trunkline_stores::log::{Mark, Marking, Position};
 
     use super::*;
 
@@ -170,8 +170,8 @@ mod tests {
 
         fn resume(&mut self, _: u32) {}
 
-        async fn mark(&mut self, _: &[Mark]) -> Result<(), LogError> {
-            Ok(())
+        fn mark(&mut self, _: &[Mark]) -> Marking {
+            Box::pin(std::future::ready(Ok(())))
         }
 
         async fn close(self: Box<Self>) {}

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use trunkline_core::instant::Millis;
-use trunkline_stores::log::{Delivery, LogError, LogRecord, Subscription};
+use trunkline_stores::log::{Delivery, LogError, LogRecord, Mark, Marking, Subscription};
 
 use super::desk::{Desk, spawn_reader};
 use super::limits::{COMMIT_MS, WAITING_BYTES, WAITING_RECORDS};
@@ -38,7 +38,15 @@ pub(super) struct Subscriber {
     notices: mpsc::UnboundedReceiver<Notice>,
     reports: mpsc::UnboundedSender<Notice>,
     committed_at: Millis,
+    committing: Option<Committing>,
     is_away: bool,
+}
+
+/// Offsets that are on their way. Deliveries go on meanwhile: while members come and go, the coordinator answers nobody before all have answered it.
+struct Committing {
+    answer: Marking,
+    /// With the epochs of the desks.
+    offsets: Vec<(u32, u64, i64)>,
 }
 
 impl Subscriber {
@@ -53,6 +61,7 @@ impl Subscriber {
             notices,
             reports,
             committed_at,
+            committing: None,
             is_away: false,
         }
     }
@@ -67,7 +76,8 @@ impl Subscriber {
                 () = stop.cancelled() => return End::Stop,
                 Some(notice) = self.notices.recv() => self.hear(notice).await,
                 () = sleep_until(start) => self.start_again().await,
-                _ = clock.beat() => self.commit(false).await,
+                outcome = answer(&mut self.committing) => self.settle(outcome),
+                _ = clock.beat() => self.commit(false),
                 delivery = self.subscription.next() => match delivery {
                     Ok(delivery) => {
                         self.back();
@@ -283,23 +293,47 @@ impl Subscriber {
         }
     }
 
-    /// Moves the group's committed offsets to what is on the boards.
-    async fn commit(&mut self, at_once: bool) {
+    /// Begins to move the group's committed offsets to what is on the boards, unless that is under way.
+    fn commit(&mut self, at_once: bool) {
         let now = self.member.shared.clock.now();
-        if !at_once && now.since(self.committed_at) < COMMIT_MS {
+        if self.committing.is_some() || (!at_once && now.since(self.committed_at) < COMMIT_MS) {
             return;
         }
         self.committed_at = now;
-        for (partition, desk) in &mut self.desks {
-            if desk.published <= desk.committed {
-                continue;
-            }
-            match self.subscription.commit(*partition, desk.published).await {
-                Ok(()) => desk.committed = desk.published,
-                Err(error) => {
-                    tracing::warn!(log.partition = *partition, %error, "commit the live group's offset");
-                    return;
-                }
+        let ahead = self.desks.iter().filter(|(_, desk)| desk.published > desk.committed);
+        let offsets: Vec<(u32, u64, i64)> = ahead.map(|(partition, desk)| (*partition, desk.epoch, desk.published)).collect();
+        let mark = |&(partition, _, next): &(u32, u64, i64)| Mark {
+            partition,
+            next,
+            intent: None,
+        };
+        let marks: Vec<Mark> = offsets.iter().map(mark).collect();
+        if !marks.is_empty() {
+            let answer = self.subscription.mark(&marks);
+            self.committing = Some(Committing { answer, offsets });
+        }
+    }
+
+    /// Waits until nothing is on its way.
+    async fn settled(&mut self) {
+        if self.committing.is_some() {
+            let outcome = answer(&mut self.committing).await;
+            self.settle(outcome);
+        }
+    }
+
+    /// Hears what became of the offsets that were on their way; what was not committed is committed with the next.
+    fn settle(&mut self, outcome: Result<(), LogError>) {
+        let Some(Committing { offsets, .. }) = self.committing.take() else {
+            return;
+        };
+        if let Err(error) = outcome {
+            tracing::warn!(%error, "commit the live group's offsets");
+            return;
+        }
+        for (partition, epoch, next) in offsets {
+            if let Some(desk) = self.desks.get_mut(&partition).filter(|desk| desk.epoch == epoch) {
+                desk.committed = desk.committed.max(next);
             }
         }
     }
@@ -318,7 +352,10 @@ impl Subscriber {
                 Ok(None) | Err(_) => break,
             }
         }
-        self.commit(true).await;
+        // What is under way may be of an earlier moment.
+        self.settled().await;
+        self.commit(true);
+        self.settled().await;
         self.subscription.close().await;
     }
 
@@ -334,5 +371,13 @@ impl Subscriber {
         {
             desk.published = *next;
         }
+    }
+}
+
+/// The answer to what is on its way; never, when nothing is. Cancel-safe: what is on its way stays where it is.
+async fn answer(committing: &mut Option<Committing>) -> Result<(), LogError> {
+    match committing {
+        Some(committing) => (&mut committing.answer).await,
+        None => std::future::pending().await,
     }
 }

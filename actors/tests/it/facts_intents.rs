@@ -10,7 +10,7 @@ use secrecy::ExposeSecret as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use trunkline_core::instant::Millis;
-use trunkline_stores::log::{AppendError, Delivery, EventLog, LogError, LogRecord, Mark, Position, Subscription};
+use trunkline_stores::log::{AppendError, Delivery, EventLog, LogError, LogRecord, Mark, Marking, Position, Subscription};
 
 use crate::facts_house::*;
 
@@ -117,12 +117,15 @@ impl Subscription for Member {
         self.inner.resume(partition);
     }
 
-    async fn mark(&mut self, marks: &[Mark]) -> Result<(), LogError> {
+    fn mark(&mut self, marks: &[Mark]) -> Marking {
         let intends = marks.iter().any(|mark| mark.intent.is_some());
-        self.trap.pass(if intends { Point::BeforeIntent } else { Point::AfterInsert }).await;
-        self.inner.mark(marks).await?;
-        self.trap.pass(if intends { Point::AfterIntent } else { Point::AfterCommit }).await;
-        Ok(())
+        let (marking, trap) = (self.inner.mark(marks), Arc::clone(&self.trap));
+        Box::pin(async move {
+            trap.pass(if intends { Point::BeforeIntent } else { Point::AfterInsert }).await;
+            marking.await?;
+            trap.pass(if intends { Point::AfterIntent } else { Point::AfterCommit }).await;
+            Ok(())
+        })
     }
 
     async fn close(self: Box<Self>) {

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::sync::watch;
 use trunkline_core::instant::Millis;
-use trunkline_stores::log::{AppendError, CompactedTopic, Delivery, EventLog, LogError, LogRecord, Mark, Position, Subscription};
+use trunkline_stores::log::{AppendError, CompactedTopic, Delivery, EventLog, LogError, LogRecord, Mark, Marking, Position, Subscription};
 
 use crate::memory_topic::MemoryTopic;
 
@@ -280,12 +280,15 @@ impl Subscription for Member {
         self.paused.remove(&partition);
     }
 
-    async fn mark(&mut self, marks: &[Mark]) -> Result<(), LogError> {
-        let committed = &mut self.log.inner.lock().unwrap().committed;
-        for mark in marks {
-            committed.insert((self.group.clone(), mark.partition), mark.next);
-        }
-        Ok(())
+    fn mark(&mut self, marks: &[Mark]) -> Marking {
+        let (log, group, marks) = (Arc::clone(&self.log), self.group.clone(), marks.to_vec());
+        Box::pin(async move {
+            let committed = &mut log.inner.lock().unwrap().committed;
+            for mark in marks {
+                committed.insert((group.clone(), mark.partition), mark.next);
+            }
+            Ok(())
+        })
     }
 
     async fn close(self: Box<Self>) {}

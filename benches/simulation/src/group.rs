@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use rand::Rng as _;
 use rand_chacha::ChaCha8Rng;
 use tokio::time::sleep;
-use trunkline_stores::log::{Delivery, LogError, Mark, Subscription};
+use trunkline_stores::log::{Delivery, LogError, Mark, Marking, Subscription};
 
 use crate::log::away;
 use crate::world::{Asked, Node, State, World};
@@ -274,7 +274,7 @@ impl Subscription for Member {
         self.world.ring();
     }
 
-    async fn mark(&mut self, marks: &[Mark]) -> Result<(), LogError> {
+    fn mark(&mut self, marks: &[Mark]) -> Marking {
         let (name, member, marks) = (self.group.clone(), self.member, marks.to_vec());
         let words: Vec<String> = marks
             .iter()
@@ -288,7 +288,7 @@ impl Subscription for Member {
             })
             .collect();
         let what = format!("{name} notes {}", words.join(" "));
-        let marked = self.world.ask(self.node, Asked::Ordered, what, move |state| {
+        let effect = move |state: &mut State| {
             let Some(group) = state.log.groups.get_mut(&name) else {
                 return Ok(());
             };
@@ -299,8 +299,9 @@ impl Subscription for Member {
                 group.committed.insert(mark.partition, (mark.next, mark.intent));
             }
             Ok(())
-        });
-        marked.await.map_err(away)?
+        };
+        let (world, node) = (self.world.clone(), self.node);
+        Box::pin(async move { world.ask(node, Asked::Ordered, what, effect).await.map_err(away)? })
     }
 
     async fn close(self: Box<Self>) {}

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use trunkline_core::instant::Millis;
-use trunkline_stores::log::{AppendError, CompactedTopic, Delivery, EventLog, LogError, LogRecord, Mark, Position, Subscription};
+use trunkline_stores::log::{AppendError, CompactedTopic, Delivery, EventLog, LogError, LogRecord, Mark, Marking, Position, Subscription};
 
 /// The log of one run.
 pub(super) struct OfRun {
@@ -95,12 +95,12 @@ impl Subscription for Forgetful {
         self.0.resume(partition);
     }
 
-    async fn mark(&mut self, marks: &[Mark]) -> Result<(), LogError> {
+    fn mark(&mut self, marks: &[Mark]) -> Marking {
         // What is about to be done moves no position; what was done has no intent any more.
         let done: Vec<Mark> = marks.iter().filter(|mark| mark.intent.is_none()).cloned().collect();
         match done.is_empty() {
-            true => Ok(()),
-            false => self.0.mark(&done).await,
+            true => Box::pin(std::future::ready(Ok(()))),
+            false => self.0.mark(&done),
         }
     }
 

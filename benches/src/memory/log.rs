@@ -7,7 +7,7 @@ use bytes::Bytes;
 use trunkline_core::door;
 use trunkline_core::instant::Millis;
 use trunkline_core::record::Source;
-use trunkline_stores::log::{AppendError, Delivery, EventLog, LogError, LogRecord, Mark, Position, Subscription};
+use trunkline_stores::log::{AppendError, Delivery, EventLog, LogError, LogRecord, Mark, Marking, Position, Subscription};
 
 use crate::directory::{TENANT, WORKSPACE};
 use crate::sample;
@@ -193,12 +193,8 @@ impl Subscription for Reading {
         self.set_paused(partition, false);
     }
 
-    async fn commit(&mut self, _: u32, _: i64) -> Result<(), LogError> {
-        Ok(())
-    }
-
-    async fn mark(&mut self, _: &[Mark]) -> Result<(), LogError> {
-        Ok(())
+    fn mark(&mut self, _: &[Mark]) -> Marking {
+        Box::pin(std::future::ready(Ok(())))
     }
 
     async fn close(self: Box<Self>) {}

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::future::join_all;
+use futures::future::{BoxFuture, join_all};
 use trunkline_core::instant::Millis;
 
 /// Where a record stands.
@@ -193,6 +193,9 @@ async fn append_at_once(log: &dyn EventLog, key: &str, records: &[Bytes]) -> (us
     (records.len(), None)
 }
 
+/// How a note ends, once it is awaited.
+pub type Marking = BoxFuture<'static, Result<(), LogError>>;
+
 /// One member of a group.
 #[async_trait]
 pub trait Subscription: Send + 'static {
@@ -208,13 +211,15 @@ pub trait Subscription: Send + 'static {
     /// Goes on where it was paused.
     fn resume(&mut self, partition: u32);
 
-    /// Notes durably, all together or not at all, what the group has done and is about to do. Only the owner of a partition can.
-    async fn mark(&mut self, marks: &[Mark]) -> Result<(), LogError>;
+    /// Notes durably, all together or not at all, what the group has done and is about to do. Only the owner of a partition can. The answer
+    /// can be waited for beside [`Subscription::next`]: while members come and go it may take seconds, and deliveries need not. Of two that are
+    /// on their way at the same time nobody knows which one counts in the end.
+    fn mark(&mut self, marks: &[Mark]) -> Marking;
 
     /// Notes durably that the group has done everything below `next`.
-    async fn commit(&mut self, partition: u32, next: i64) -> Result<(), LogError> {
+    fn commit(&mut self, partition: u32, next: i64) -> Marking {
         let intent = None;
-        self.mark(&[Mark { partition, next, intent }]).await
+        self.mark(&[Mark { partition, next, intent }])
     }
 
     /// Leaves the group.

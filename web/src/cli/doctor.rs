@@ -144,7 +144,7 @@ async fn analytics(settings: &Settings) -> Finding {
         // Not loaded: beside a running product its data directory is taken.
         let path = library(settings);
         let found = path.display().to_string();
-        let repair = "run deploy/clickhouse-engine.sh to fetch libchdb.so, or set clickhouse.url to a server";
+        let repair = "run deploy/clickhouse-engine to fetch libchdb.so, or set clickhouse.url to a server";
         return if path.is_file() {
             good("ClickHouse", format!("engine library at {found}"))
         } else {

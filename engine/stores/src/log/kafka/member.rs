@@ -3,23 +3,25 @@
 //! Each assigned partition has its own queue in the client. A queue that is not polled is back-pressure enough: the client
 //! stops fetching for it, and nothing that was fetched is thrown away.
 
+mod asking;
 mod polling;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rdkafka::consumer::BaseConsumer;
 use rdkafka::consumer::base_consumer::PartitionQueue;
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
-use rdkafka::{Offset, TopicPartitionList};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
 use super::order::place;
-use super::reader::Reader;
+use super::reader::{Noted, Reader};
 use super::rebalance::{Ear, News, Notes};
 use crate::log::{Delivery, LogError};
+pub(super) use asking::Asking;
+use asking::{Answer, Question};
 
 /// Longest sleep: everything rings the bell, so this only bounds the harm of a ring that was missed.
 const SLEEP_MAX: Duration = Duration::from_millis(100);
@@ -30,7 +32,7 @@ const ANSWER_WAIT_MAX: Duration = Duration::from_secs(2);
 /// Longest wait until a partition can be begun: a leader is elected within seconds.
 const START_WAIT_MAX: Duration = Duration::from_secs(15);
 
-/// Between two tries to learn what the group has committed.
+/// Between two tries to learn something.
 const ASK_AGAIN: Duration = Duration::from_millis(250);
 
 /// What the reader asks of the thread.
@@ -52,6 +54,8 @@ pub(super) struct Parcel {
 }
 
 struct Part {
+    /// The first epoch of its assignment.
+    assigned: u64,
     epoch: u64,
     queue: PartitionQueue<Ear>,
     /// The offset that the next record must have; none until the reader has said where it begins.
@@ -59,19 +63,31 @@ struct Part {
     paused: bool,
 }
 
+/// A place at which a partition is to go on, if it is there.
 struct Start {
     partition: u32,
+    /// The assignment in which it was ordered.
+    assigned: u64,
     offset: i64,
-    done: oneshot::Sender<Result<(), LogError>>,
+    by: By,
     until: Instant,
+    /// When it is to be asked where the partition begins and ends; none while that is being asked.
+    ask_at: Option<Instant>,
+}
+
+/// Whose order a start is.
+enum By {
+    /// A reader begins, or moves on: whatever was handed over before is void.
+    Reader(oneshot::Sender<Result<(), LogError>>),
+    /// The client said that the place is not there. Where it is, the complaint was about an earlier one, and what was handed over is good.
+    Client,
 }
 
 /// What the thread is given.
 pub(super) struct Member {
     pub topic: String,
     pub consumer: Arc<BaseConsumer<Ear>>,
-    /// Asks where partitions begin and end: the consumer's own questions wait behind its fetches, and with them all that is read here.
-    pub reader: Arc<Reader>,
+    pub asking: Asking,
     pub notes: Arc<Notes>,
     pub commands: std::sync::mpsc::Receiver<Command>,
     pub parcels: mpsc::Sender<Parcel>,
@@ -83,8 +99,11 @@ struct Work {
     parts: BTreeMap<u32, Part>,
     /// Assigned partitions of which we do not know yet what the group has committed.
     unknown: Vec<u32>,
-    ask_at: Instant,
-    /// What readers have asked to begin and has not begun yet.
+    /// When to ask that; none while it is being asked.
+    ask_at: Option<Instant>,
+    /// Partitions have come since it was asked.
+    stale: bool,
+    /// What has not begun yet.
     starts: Vec<Start>,
     outbox: VecDeque<Parcel>,
     turn: u32,
@@ -97,7 +116,8 @@ impl Member {
             member: self,
             parts: BTreeMap::new(),
             unknown: Vec::new(),
-            ask_at: Instant::now(),
+            ask_at: Some(Instant::now()),
+            stale: false,
             starts: Vec::new(),
             outbox: VecDeque::new(),
             turn: 0,
@@ -118,10 +138,13 @@ impl Work {
             return false;
         }
         self.listen();
-        self.begin();
-        if !self.unknown.is_empty() && Instant::now() >= self.ask_at {
-            self.ask_committed();
+        while let Some(answer) = self.member.asking.answer() {
+            match answer {
+                Answer::Noted(noted) => self.assign(noted),
+                Answer::Span { partition, span } => self.begin(partition, span),
+            }
         }
+        self.ask();
         true
     }
 
@@ -131,12 +154,7 @@ impl Work {
                 Command::Close => return false,
                 Command::Pause(partition) => self.set_paused(partition, true),
                 Command::Resume(partition) => self.set_paused(partition, false),
-                Command::Start { partition, offset, done } => self.starts.push(Start {
-                    partition,
-                    offset,
-                    done,
-                    until: Instant::now() + START_WAIT_MAX,
-                }),
+                Command::Start { partition, offset, done } => self.order(partition, offset, By::Reader(done)),
             }
         }
         true
@@ -173,7 +191,9 @@ impl Work {
         match news {
             News::Assigned(partitions) => {
                 self.unknown.extend(partitions);
-                self.ask_at = Instant::now();
+                // What is being asked may have been answered before these were ours.
+                self.stale |= self.ask_at.is_none();
+                self.ask_at = self.ask_at.map(|_| Instant::now());
             }
             News::Revoked(partitions) => {
                 for partition in partitions {
@@ -187,36 +207,46 @@ impl Work {
         }
     }
 
-    /// Tells the reader of new partitions once it is known what the group has done of them.
-    fn ask_committed(&mut self) {
-        let mut list = TopicPartitionList::new();
-        for partition in &self.unknown {
-            list.add_partition(&self.member.topic, i32::try_from(*partition).unwrap_or(i32::MAX));
+    /// Asks what is not known yet and is due.
+    fn ask(&mut self) {
+        let (now, asking) = (Instant::now(), &self.member.asking);
+        if !self.unknown.is_empty() && self.ask_at.is_some_and(|at| at <= now) {
+            self.ask_at = None;
+            asking.ask(Question::Noted);
         }
-        let answer = match self.member.consumer.committed_offsets(list, ANSWER_WAIT_MAX) {
-            Ok(answer) => answer,
+        for start in &mut self.starts {
+            if start.ask_at.is_some_and(|at| at <= now) {
+                start.ask_at = None;
+                asking.ask(Question::Span(start.partition));
+            }
+        }
+    }
+
+    /// Tells the reader of new partitions, now that it is known what the group has done of them.
+    fn assign(&mut self, noted: Result<Vec<Noted>, LogError>) {
+        if std::mem::take(&mut self.stale) {
+            self.ask_at = Some(Instant::now());
+            return;
+        }
+        self.ask_at = Some(Instant::now() + ASK_AGAIN);
+        let noted = match noted {
+            Ok(noted) => noted,
             Err(error) => {
                 tracing::warn!(%error, "cannot learn what the group has committed; trying again");
-                self.ask_at = Instant::now() + ASK_AGAIN;
                 return;
             }
         };
-        for element in answer.elements() {
-            let partition = element.partition().unsigned_abs();
-            if element.error().is_err() {
+        for Noted { partition, next, intent } in noted {
+            if !self.unknown.contains(&partition) {
                 continue;
             }
-            let next = match element.offset() {
-                Offset::Offset(next) => Some(next),
-                _ => None,
-            };
-            let intent = Some(element.metadata()).filter(|text| !text.is_empty()).map(str::to_owned);
             let Some(queue) = self.split(partition) else { continue };
             self.unknown.retain(|unknown| *unknown != partition);
             let epoch = self.member.notes.epochs.assign(partition);
             self.parts.insert(
                 partition,
                 Part {
+                    assigned: epoch,
                     epoch,
                     queue,
                     expected: None,
@@ -226,7 +256,6 @@ impl Work {
             self.hang_bell(partition);
             self.tell(epoch, Ok(Delivery::Assigned { partition, next, intent }));
         }
-        self.ask_at = Instant::now() + ASK_AGAIN;
     }
 
     /// Takes the partition's records out of the common queue. Where it is kept, it gets a bell.
@@ -253,25 +282,55 @@ impl Work {
         self.member.notes.wake.ring();
     }
 
-    /// Tries what readers have asked to begin; while a partition has no leader, again in the next round.
-    fn begin(&mut self) {
-        for start in std::mem::take(&mut self.starts) {
-            match self.start(start.partition, start.offset) {
-                Err(LogError::Unavailable(_)) if self.parts.contains_key(&start.partition) && Instant::now() < start.until => {
-                    self.starts.push(start);
-                }
-                outcome => drop(start.done.send(outcome)),
-            }
+    fn order(&mut self, partition: u32, offset: i64, by: By) {
+        let now = Instant::now();
+        match (self.parts.get(&partition), by) {
+            (Some(part), by) => self.starts.push(Start {
+                partition,
+                assigned: part.assigned,
+                offset,
+                by,
+                until: now + START_WAIT_MAX,
+                ask_at: Some(now),
+            }),
+            (None, By::Reader(done)) => drop(done.send(Err(not_ours(partition)))),
+            (None, By::Client) => {}
         }
     }
 
-    fn start(&mut self, partition: u32, offset: i64) -> Result<(), LogError> {
-        let number = i32::try_from(partition).unwrap_or(i32::MAX);
-        if !self.parts.contains_key(&partition) {
-            return Err(LogError::Unavailable(format!("partition {partition} is not ours any more")));
+    /// Begins what was ordered, now that it is known where the partition begins and ends; while it has no leader, that is asked again.
+    fn begin(&mut self, partition: u32, span: Result<(i64, i64), LogError>) {
+        // Answers come in the order of the questions.
+        let asked = |start: &Start| start.partition == partition && start.ask_at.is_none();
+        let Some(place) = self.starts.iter().position(asked) else { return };
+        let mut start = self.starts.remove(place);
+        let begins = span.as_ref().map_or(0, |(begins, _)| *begins);
+        let outcome = match span.and_then(|span| self.start(&start, span)) {
+            Err(LogError::Unavailable(_)) if self.is_ours(&start) && Instant::now() < start.until => {
+                start.ask_at = Some(Instant::now() + ASK_AGAIN);
+                return self.starts.push(start);
+            }
+            outcome => outcome,
+        };
+        let (is_ours, wanted) = (self.is_ours(&start), start.offset);
+        match start.by {
+            By::Reader(done) => drop(done.send(outcome)),
+            // Only its reader can decide where it goes on.
+            By::Client if outcome.is_err() && is_ours => self.tell(0, Err(LogError::Gone { partition, wanted, begins })),
+            By::Client => {}
         }
-        let (topic, consumer) = (self.member.topic.clone(), self.member.consumer.clone());
-        let (begins, end) = self.member.reader.span_within(partition, ANSWER_WAIT_MAX)?;
+    }
+
+    /// The partition is still, and not again, the member's.
+    fn is_ours(&self, start: &Start) -> bool {
+        self.parts.get(&start.partition).is_some_and(|part| part.assigned == start.assigned)
+    }
+
+    fn start(&mut self, start: &Start, (begins, end): (i64, i64)) -> Result<(), LogError> {
+        let (partition, offset) = (start.partition, start.offset);
+        if !self.is_ours(start) {
+            return Err(not_ours(partition));
+        }
         if offset < begins || offset > end {
             return Err(LogError::Gone {
                 partition,
@@ -279,12 +338,20 @@ impl Work {
                 begins,
             });
         }
-        let epoch = self.member.notes.epochs.begin(partition);
-        self.outbox.retain(|parcel| of(parcel) != Some(partition));
-        if let Some(part) = self.parts.get_mut(&partition) {
-            (part.epoch, part.expected) = (epoch, None);
+        if let By::Client = start.by {
+            // A reader has said meanwhile where it goes on.
+            if self.parts.get(&partition).is_some_and(|part| part.expected.is_some()) {
+                return Ok(());
+            }
+        } else {
+            let epoch = self.member.notes.epochs.begin(partition);
+            self.outbox.retain(|parcel| of(parcel) != Some(partition));
+            if let Some(part) = self.parts.get_mut(&partition) {
+                (part.epoch, part.expected) = (epoch, None);
+            }
         }
-        place(&consumer, &topic, number, offset).map_err(|error| away("begin reading a partition", &error))?;
+        let (topic, number) = (&self.member.topic, i32::try_from(partition).unwrap_or(i32::MAX));
+        place(&self.member.consumer, topic, number, offset).map_err(|error| away("begin reading a partition", &error))?;
         // Assigning may have led the partition back into the common queue (CO-06); where it stands now is certain.
         if let Some(part) = self.split_again(partition) {
             part.expected = Some(offset);
@@ -317,6 +384,10 @@ fn of(parcel: &Parcel) -> Option<u32> {
         }
         Ok(Delivery::Revoked { .. }) | Err(_) => None,
     }
+}
+
+fn not_ours(partition: u32) -> LogError {
+    LogError::Unavailable(format!("partition {partition} is not ours any more"))
 }
 
 fn away(doing: &str, error: &KafkaError) -> LogError {

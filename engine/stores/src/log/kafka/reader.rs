@@ -34,6 +34,15 @@ pub(super) struct Reader {
     groups: Mutex<HashMap<String, Arc<BaseConsumer<Voice>>>>,
 }
 
+/// What a group has noted of one partition.
+pub(super) struct Noted {
+    pub partition: u32,
+    /// First offset not yet done.
+    pub next: Option<i64>,
+    /// What it was about to do.
+    pub intent: Option<String>,
+}
+
 struct Reading {
     consumer: BaseConsumer<Voice>,
     /// What the next poll gives, if nobody wants another place.
@@ -133,6 +142,13 @@ impl Reader {
 
     /// What `group` has committed, per partition.
     pub fn committed(&self, group: &str) -> Result<Vec<(u32, i64)>, LogError> {
+        let noted = self.noted(group)?;
+        Ok(noted.into_iter().filter_map(|noted| Some((noted.partition, noted.next?))).collect())
+    }
+
+    /// What `group` has noted of each partition. Asked beside the group: a member's own question waits behind what it has asked its coordinator
+    /// before, and while others join, that is not answered.
+    pub fn noted(&self, group: &str) -> Result<Vec<Noted>, LogError> {
         let member = {
             let mut groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
             match groups.get(group) {
@@ -151,14 +167,19 @@ impl Reader {
             i32::try_from(self.options.partitions).unwrap_or(i32::MAX) - 1,
         );
         let answer = member.committed_offsets(list, ANSWER_WAIT_MAX).map_err(|error| away(&error))?;
-        let mut committed = Vec::new();
+        let mut noted = Vec::new();
         for element in answer.elements() {
             element.error().map_err(|error| away(&error))?;
-            if let Offset::Offset(next) = element.offset() {
-                committed.push((element.partition().unsigned_abs(), next));
-            }
+            noted.push(Noted {
+                partition: element.partition().unsigned_abs(),
+                next: match element.offset() {
+                    Offset::Offset(next) => Some(next),
+                    _ => None,
+                },
+                intent: Some(element.metadata()).filter(|text| !text.is_empty()).map(str::to_owned),
+            });
         }
-        Ok(committed)
+        Ok(noted)
     }
 
     /// Whether every partition takes records: it has a leader, and as many copies in step as an append needs.

@@ -10,12 +10,12 @@ use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
 use rdkafka::{Offset, TopicPartitionList};
 use tokio::sync::{mpsc, oneshot};
 
-use super::member::{Command, Member, Parcel};
+use super::member::{Asking, Command, Member, Parcel};
 use super::reader::Reader;
 use super::rebalance::{Ear, Notes};
 use super::settings::{self, KafkaOptions};
 use super::topic::unusable;
-use crate::log::{Delivery, LogError, Mark, Subscription};
+use crate::log::{Delivery, LogError, Mark, Marking, Subscription};
 
 /// Deliveries between the thread and its reader: enough to keep both busy, few enough to be void quickly.
 const PARCELS: usize = 16;
@@ -56,10 +56,12 @@ impl KafkaSubscription {
         let (over, ended) = oneshot::channel();
         let consumer = Arc::new(consumer);
         let held = Arc::downgrade(&consumer);
+        let thread = |error| LogError::Unavailable(format!("cannot start the group member's threads: {error}"));
+        let asking = Asking::start(reader, group, notes.clone()).map_err(thread)?;
         let member = Member {
             topic: options.topic.clone(),
             consumer,
-            reader,
+            asking,
             notes: notes.clone(),
             commands: orders,
             parcels: sender,
@@ -70,7 +72,7 @@ impl KafkaSubscription {
                 member.run();
                 let _ = over.send(());
             })
-            .map_err(|error| LogError::Unavailable(format!("cannot start the group member's thread: {error}")))?;
+            .map_err(thread)?;
         Ok(KafkaSubscription {
             topic: options.topic.clone(),
             consumer: held,
@@ -171,35 +173,38 @@ impl Subscription for KafkaSubscription {
         }
     }
 
-    async fn mark(&mut self, marks: &[Mark]) -> Result<(), LogError> {
+    fn mark(&mut self, marks: &[Mark]) -> Marking {
         // Of the assignment that the reader was told of: what it has of an earlier one may be old by now.
         let is_ours = |mark: &Mark| {
             let told = self.told.get(&mark.partition);
             told.is_some_and(|epoch| self.notes.epochs.is_assigned(mark.partition, *epoch))
         };
-        if let Some(lost) = marks.iter().find(|mark| !is_ours(mark)) {
-            return Err(LogError::Unavailable(format!("partition {} is not ours any more", lost.partition)));
-        }
-        let marks = marks.to_vec();
-        let (consumer, topic) = (self.consumer.upgrade().ok_or_else(left)?, self.topic.clone());
-        // Waiting for the answer, on a thread that may: this client's commits without waiting never say how they ended.
-        let answer = tokio::task::spawn_blocking(move || {
-            let mut list = TopicPartitionList::new();
-            for mark in marks {
-                let mut element = list.add_partition(&topic, i32::try_from(mark.partition).unwrap_or(i32::MAX));
-                element.set_offset(Offset::Offset(mark.next))?;
-                if let Some(intent) = &mark.intent {
-                    element.set_metadata(intent);
-                }
+        let lost = marks.iter().find(|mark| !is_ours(mark)).map(|mark| mark.partition);
+        let (consumer, topic, marks) = (self.consumer.upgrade(), self.topic.clone(), marks.to_vec());
+        Box::pin(async move {
+            if let Some(lost) = lost {
+                return Err(LogError::Unavailable(format!("partition {lost} is not ours any more")));
             }
-            consumer.commit(&list, CommitMode::Sync)
-        });
-        match tokio::time::timeout(COMMIT_WAIT_MAX, answer).await {
-            Ok(Ok(Ok(()))) => Ok(()),
-            Ok(Ok(Err(error))) => Err(LogError::Unavailable(format!("cannot commit: {error}"))),
-            Ok(Err(broken)) => Err(LogError::Unavailable(format!("committing broke off: {broken}"))),
-            Err(_) => Err(LogError::Unavailable("the broker did not answer a commit in time".into())),
-        }
+            let consumer = consumer.ok_or_else(left)?;
+            // Waiting for the answer, on a thread that may: this client's commits without waiting never say how they ended.
+            let answer = tokio::task::spawn_blocking(move || {
+                let mut list = TopicPartitionList::new();
+                for mark in marks {
+                    let mut element = list.add_partition(&topic, i32::try_from(mark.partition).unwrap_or(i32::MAX));
+                    element.set_offset(Offset::Offset(mark.next))?;
+                    if let Some(intent) = &mark.intent {
+                        element.set_metadata(intent);
+                    }
+                }
+                consumer.commit(&list, CommitMode::Sync)
+            });
+            match tokio::time::timeout(COMMIT_WAIT_MAX, answer).await {
+                Ok(Ok(Ok(()))) => Ok(()),
+                Ok(Ok(Err(error))) => Err(LogError::Unavailable(format!("cannot commit: {error}"))),
+                Ok(Err(broken)) => Err(LogError::Unavailable(format!("committing broke off: {broken}"))),
+                Err(_) => Err(LogError::Unavailable("the broker did not answer a commit in time".into())),
+            }
+        })
     }
 
     async fn close(mut self: Box<Self>) {

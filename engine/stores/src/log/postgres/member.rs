@@ -16,7 +16,7 @@ use tokio_postgres::{Row, Statement};
 
 use super::read::{self, BATCH_BYTES, BATCH_RECORDS};
 use super::{LogError, Shared, column, from_driver, no_partition, number, partition_number};
-use crate::log::{Delivery, Mark, Subscription};
+use crate::log::{Delivery, Mark, Marking, Subscription};
 use crate::postgres::database::OwnConnection;
 
 /// How often partitions that another member holds are tried: how long a handover takes when it dies.
@@ -27,7 +27,7 @@ const AGAIN: Duration = Duration::from_millis(250);
 pub(super) struct Member {
     shared: Arc<Shared>,
     group: String,
-    session: Option<Session>,
+    session: Option<Arc<Session>>,
     news: watch::Receiver<()>,
     parts: Vec<Part>,
     /// Decided, but not yet handed out.
@@ -82,13 +82,13 @@ impl Member {
         let committed = client.prepare(include_str!("../sql/committed_of.sql")).await.map_err(failed)?;
         let records = client.prepare(read::RECORDS).await.map_err(failed)?;
         let commit = client.prepare(include_str!("../sql/commit.sql")).await.map_err(failed)?;
-        self.session = Some(Session {
+        self.session = Some(Arc::new(Session {
             connection,
             claim,
             committed,
             records,
             commit,
-        });
+        }));
         self.claim_at = Instant::now();
         Ok(())
     }
@@ -276,24 +276,22 @@ impl Subscription for Member {
         }
     }
 
-    async fn mark(&mut self, marks: &[Mark]) -> Result<(), LogError> {
-        for mark in marks {
-            self.held(mark.partition)?;
-        }
-        let partitions: Vec<i32> = marks.iter().map(|mark| number(mark.partition)).collect();
-        let nexts: Vec<i64> = marks.iter().map(|mark| mark.next).collect();
-        let intents: Vec<Option<&str>> = marks.iter().map(|mark| mark.intent.as_deref()).collect();
-        let Some(session) = &self.session else {
-            return Err(LogError::Unavailable("the member's session has ended".into()));
-        };
-        session
-            .ask(
-                "note what the group has done",
-                &session.commit,
-                &[&self.group, &partitions, &nexts, &intents],
-            )
-            .await?;
-        Ok(())
+    fn mark(&mut self, marks: &[Mark]) -> Marking {
+        let lost = marks.iter().find_map(|mark| self.held(mark.partition).err());
+        let session = self.session.clone();
+        let (group, marks) = (self.group.clone(), marks.to_vec());
+        Box::pin(async move {
+            if let Some(lost) = lost {
+                return Err(lost);
+            }
+            let session = session.ok_or_else(|| LogError::Unavailable("the member's session has ended".into()))?;
+            let partitions: Vec<i32> = marks.iter().map(|mark| number(mark.partition)).collect();
+            let nexts: Vec<i64> = marks.iter().map(|mark| mark.next).collect();
+            let intents: Vec<Option<&str>> = marks.iter().map(|mark| mark.intent.as_deref()).collect();
+            let values: [&(dyn ToSql + Sync); 4] = [&group, &partitions, &nexts, &intents];
+            session.ask("note what the group has done", &session.commit, &values).await?;
+            Ok(())
+        })
     }
 
     async fn close(mut self: Box<Self>) {

@@ -5,8 +5,8 @@ use std::time::Duration;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message;
 
-use super::{ANSWER_WAIT_MAX, Part, Work};
-use crate::log::kafka::order::{accept, place};
+use super::{By, Part, Work};
+use crate::log::kafka::order::accept;
 use crate::log::kafka::voice;
 use crate::log::{Delivery, LogError, LogRecord};
 
@@ -97,19 +97,9 @@ impl Work {
                 let Some((partition, part)) = partition.and_then(|number| Some((number, self.parts.get_mut(&number)?))) else {
                     return;
                 };
-                let Some(wanted) = part.expected.take() else { return };
-                let span = self.member.reader.span_within(partition, ANSWER_WAIT_MAX);
-                if span.as_ref().is_ok_and(|(begins, end)| (*begins..=*end).contains(&wanted)) && self.go_on(partition, wanted) {
-                    return;
+                if let Some(wanted) = part.expected.take() {
+                    self.order(partition, wanted, By::Client);
                 }
-                self.tell(
-                    0,
-                    Err(LogError::Gone {
-                        partition,
-                        wanted,
-                        begins: span.map_or(0, |(begins, _)| begins),
-                    }),
-                );
             }
             other => match voice::verdict(other) {
                 Some(verdict) => self.tell(0, Err(verdict)),
@@ -117,20 +107,6 @@ impl Work {
                 None => tracing::warn!(error = %other, "reading the event log"),
             },
         }
-    }
-
-    /// The offset that is due is there, so the complaint was about an earlier place: goes on where it stood. The epoch stays,
-    /// since what was handed over is still good.
-    fn go_on(&mut self, partition: u32, next: i64) -> bool {
-        let number = i32::try_from(partition).unwrap_or(i32::MAX);
-        if let Err(error) = place(&self.member.consumer, &self.member.topic, number, next) {
-            tracing::warn!(%error, partition, "cannot go on reading a partition where it stood");
-            return false;
-        }
-        if let Some(part) = self.split_again(partition) {
-            part.expected = Some(next);
-        }
-        true
     }
 
     fn hand_over(&mut self, partition: u32, records: Vec<LogRecord>) {
