@@ -67,6 +67,28 @@ pub struct Members {
     size: usize,
 }
 
+/// What the second node does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Joins,
+    /// SIGTERM: it gives its partitions back.
+    Leaves,
+    /// `kill -9`: its partitions move when its session has run out.
+    Dies,
+}
+
+impl Kind {
+    const ALL: [Kind; 3] = [Kind::Joins, Kind::Leaves, Kind::Dies];
+
+    fn told(self) -> &'static str {
+        match self {
+            Kind::Joins => "  while a node joins",
+            Kind::Leaves => "  while it leaves in order",
+            Kind::Dies => "  after it died",
+        }
+    }
+}
+
 /// The second node.
 struct Other {
     child: Child,
@@ -202,12 +224,12 @@ impl Members {
                     let mut node = Other::start(&self.brokers, name)?;
                     node.joined().await?;
                     other = Some(node);
-                    0
+                    Kind::Joins
                 }
                 Some(node) => {
                     let (kind, signal) = match change % 4 {
-                        1 => (1, Signal::TERM),
-                        _ => (2, Signal::KILL),
+                        1 => (Kind::Leaves, Signal::TERM),
+                        _ => (Kind::Dies, Signal::KILL),
                     };
                     node.signal(signal)?;
                     node.gone().await?;
@@ -218,7 +240,7 @@ impl Members {
             tokio::time::sleep(AFTER).await;
             worst = worst.max(begun.elapsed());
             let change = ground.watch.end();
-            change.stayed.iter().for_each(|us| unmoved[kind].saturating_record(*us));
+            change.stayed.iter().for_each(|us| unmoved[kind as usize].saturating_record(*us));
             change.went.iter().for_each(|us| moved.saturating_record(*us));
         }
         drop(other);
@@ -231,14 +253,10 @@ impl Members {
         for of in &unmoved {
             all.add(of)?;
         }
-        for (what, us) in [
-            ("between two changes", &calm),
-            ("while it changes, partitions that stay", &all),
-            ("  while a node joins", &unmoved[0]),
-            ("  while it leaves in order", &unmoved[1]),
-            ("  after it died", &unmoved[2]),
-            ("while it changes, partitions that come or go", &moved),
-        ] {
+        let by_kind = Kind::ALL.map(|kind| (kind.told(), &unmoved[kind as usize]));
+        let beside = [("between two changes", &calm), ("while it changes, partitions that stay", &all)];
+        let told = beside.into_iter().chain(by_kind);
+        for (what, us) in told.chain([("while it changes, partitions that come or go", &moved)]) {
             println!(
                 "{what:<46}{:>9} events   p50 {:>8.1} ms   p99 {:>8.1} ms   max {:>8.1} ms",
                 us.len(),
