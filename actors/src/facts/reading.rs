@@ -4,9 +4,8 @@ use std::borrow::Borrow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use trunkline_core::event::{Event, Reading, read};
+use trunkline_core::event::{Event, Reading, read_naming};
 use trunkline_core::record::{Record, SetAside};
-use trunkline_core::undocumented::undocumented;
 use trunkline_stores::clickhouse::EventRow;
 use trunkline_stores::log::LogRecord;
 
@@ -46,26 +45,21 @@ pub(crate) fn entry(log: &Arc<str>, stored: &LogRecord) -> Entry {
             event: None,
         };
     };
-    let strange = |event: Option<&Event>| -> Vec<String> {
-        // Names are told for people; no record is refused or lost for want of them.
-        let found = catch_unwind(AssertUnwindSafe(|| undocumented(&record, event))).unwrap_or_default();
-        found.iter().map(ToString::to_string).collect()
+    let of_no_call = |reason| EventRow::of_no_call(log, position, &record, reason);
+    let Ok((reading, names)) = catch_unwind(AssertUnwindSafe(|| read_naming(&record))) else {
+        let row = of_no_call(Some(SetAside::Poisoned));
+        return Entry { row, event: None };
     };
-    let aside = |reason| {
-        let mut row = EventRow::of_no_call(log, position, &record, reason);
-        row.undocumented = strange(None);
-        Entry { row, event: None }
-    };
-    match catch_unwind(AssertUnwindSafe(|| read(&record))) {
-        Ok(Reading::Event(event)) => {
-            let mut row = EventRow::of_call(log, position, &record, event.key(), &event.stamp().content);
-            row.undocumented = strange(Some(&event));
-            Entry { row, event: Some(event) }
+    let (mut row, event) = match reading {
+        Reading::Event(event) => {
+            let row = EventRow::of_call(log, position, &record, event.key(), &event.stamp().content);
+            (row, Some(event))
         }
-        Ok(Reading::SetAside(reason)) => aside(Some(reason)),
-        Ok(Reading::Alert(_) | Reading::Hook(_)) => aside(None),
-        Err(_) => aside(Some(SetAside::Poisoned)),
-    }
+        Reading::SetAside(reason) => (of_no_call(Some(reason)), None),
+        Reading::Alert(_) | Reading::Hook(_) => (of_no_call(None), None),
+    };
+    row.undocumented = names.iter().map(ToString::to_string).collect();
+    Entry { row, event }
 }
 
 /// Marks a record whose event could not be applied.

@@ -26,7 +26,7 @@ use crate::system::{Health, now, sleep_until};
 /// First wait after a failure; doubled up to [`WAIT_MAX`].
 pub(super) const WAIT_MIN: Duration = Duration::from_millis(250);
 /// Longest wait: ClickHouse that is back is noticed within this time. An attempt costs it a connection and a question.
-const WAIT_MAX: Duration = Duration::from_secs(2);
+const WAIT_MAX: Duration = Duration::from_secs(1);
 /// How often the end of the log is looked up for the lag.
 const LOOK_AT_END: Duration = Duration::from_secs(5);
 /// Longest time for the last writes when stopping; the rest is delivered again.

@@ -6,23 +6,23 @@ pub(crate) mod field;
 mod frame;
 mod notice;
 mod parts;
+mod pass;
 mod reader;
 mod stamp;
 mod whence;
 pub(crate) mod word;
 
-use std::cell::RefCell;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
 use crate::door::{Destination, Family};
 use crate::facts::Item;
-use crate::id::{CallKey, Kind, TenantId, WorkspaceId};
+use crate::id::{CallKey, Kind, WorkspaceId};
 use crate::instant::Millis;
-use crate::json::{Bad, Canonical, Tape, Value};
+use crate::json::{Canonical, Tape, Value};
 use crate::name::Name;
-use crate::record::{Opened, Record, SetAside, Source};
+use crate::record::{SetAside, Source};
 use crate::transcript::{Sources, Transcript, items_with_words};
 use echo::Pattern;
 use envelope::Envelope;
@@ -33,6 +33,7 @@ use whence::Whence;
 
 pub use echo::Echo;
 pub use notice::{Alert, Hook};
+pub use pass::{Beside, read, read_beside, read_naming};
 pub use stamp::Stamp;
 
 /// What a record says.
@@ -80,67 +81,6 @@ pub struct Event {
     is_concluded: bool,
     /// What its echoes look like.
     pattern: Option<Box<Pattern>>,
-}
-
-/// Finds an event of the same call that is applied together with the one being read, by tenant, kind and id.
-pub type Beside<'a> = &'a dyn Fn(TenantId, Kind, &str) -> Option<&'a Event>;
-
-/// Memory that reading needs, kept between records of a thread.
-#[derive(Default)]
-struct Scratch {
-    tape: Tape,
-    canonical: Canonical,
-}
-
-/// Scratch memory above this is given back after use: one huge body must not stay for ever. Room for a usual long transcript.
-const SCRATCH_BYTES: usize = 1024 * 1024;
-
-thread_local! {
-    static SCRATCH: RefCell<Scratch> = RefCell::default();
-}
-
-/// Reads a record. What the door noted of the body is not trusted: a newer version may read what an older one could not.
-pub fn read(record: &Record) -> Reading {
-    let mut reading = read_with(Whence::of(&record.header), &record.body, None);
-    if let Reading::Event(event) = &mut reading {
-        event.body = record.body.clone();
-    }
-    reading
-}
-
-/// Reads a record of a batch, of which later ones of the same call were read before. What `beside` makes needless is left out, so both
-/// must be applied to the call before anybody looks at it. `stored` are the bytes that were opened; an event keeps them.
-pub fn read_beside(stored: &Bytes, opened: &Opened<'_>, beside: Beside<'_>) -> Reading {
-    let mut reading = read_with(Whence::of_opened(opened), opened.body(), Some(beside));
-    if let Reading::Event(event) = &mut reading {
-        event.body = stored.slice_ref(opened.body());
-    }
-    reading
-}
-
-fn read_with(whence: Whence, body: &[u8], beside: Option<Beside<'_>>) -> Reading {
-    let Ok(text) = std::str::from_utf8(body) else {
-        return Reading::SetAside(SetAside::NotUtf8);
-    };
-    SCRATCH.with_borrow_mut(|scratch| {
-        let reading = match scratch.tape.read(text) {
-            Ok(()) => read_value(whence, scratch.tape.root(text), &mut scratch.canonical, beside),
-            Err(Bad::Syntax) => Reading::SetAside(SetAside::NotJson),
-            Err(Bad::TooDeep) => Reading::SetAside(SetAside::TooDeep),
-        };
-        scratch.give_back(text.len());
-        reading
-    })
-}
-
-impl Scratch {
-    /// Gives memory back after an unusually large body.
-    fn give_back(&mut self, body_bytes: usize) {
-        if body_bytes > SCRATCH_BYTES {
-            self.tape.shrink(SCRATCH_BYTES / 16);
-            self.canonical.shrink(SCRATCH_BYTES);
-        }
-    }
 }
 
 fn read_value(whence: Whence, root: Value<'_>, canonical: &mut Canonical, beside: Option<Beside<'_>>) -> Reading {

@@ -1,16 +1,16 @@
 //! What Retell sends that its documentation does not list: event names, values of closed lists, member names, unreadable fields.
 //!
 //! Everything of it is kept in the raw body anyway (rules A8, A10, part C); this names it, so that it can be counted and shown.
-//! Asked once per record by whoever stores it, never on the way to the boards: it reads the body a second time.
+//! Found once per record for whoever stores it ([`crate::event::read_naming`]), never on the way to the boards.
 
 use std::fmt;
 
 use crate::class;
-use crate::event::Event;
+use crate::event::Reading;
 use crate::facts::{ReasonClass, Sentiment};
-use crate::json::{Shape, Tape, Value};
+use crate::json::{Shape, Value};
 use crate::name::Name;
-use crate::record::{Record, Source};
+use crate::record::Source;
 
 /// Names told of one record: a body made of nonsense must not make a row of thousands.
 const NAMES_MAX: usize = 24;
@@ -233,27 +233,19 @@ const VALUES: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// What is not documented in `record`; `event` is what was read of it, where it was an event of a call or chat. In the order in
-/// which it was found, each once: the same record always gives the same list.
-pub fn undocumented(record: &Record, event: Option<&Event>) -> Vec<Undocumented> {
+/// What is not documented in a body with this root, of which `reading` was made. In the order in which it was found, each once: the same
+/// record always gives the same list.
+pub(crate) fn undocumented(source: Source, root: Value<'_>, reading: &Reading) -> Vec<Undocumented> {
     let mut found = Found(Vec::new());
-    if record.header.source == Source::Reaper {
+    if source == Source::Reaper {
         // Our own words, which nobody else documents.
         return found.0;
     }
-    if let Some(event) = event {
+    if let Reading::Event(event) = reading {
         for name in event.unreadable() {
             found.add(Oddity::Unreadable, name);
         }
     }
-    let Ok(text) = std::str::from_utf8(&record.body) else {
-        return found.0;
-    };
-    let mut tape = Tape::default();
-    if tape.read(text).is_err() {
-        return found.0;
-    }
-    let root = tape.root(text);
     if let Some(name) = root.get("event").and_then(Value::text).filter(|name| Name::parse(name).is_none()) {
         found.add(Oddity::Event, &name);
     }
@@ -356,8 +348,9 @@ impl Found {
                     let dot = if way.is_empty() { "" } else { "." };
                     self.add(Oddity::Field, &format!("{way}{dot}{list}[].{name}"));
                 }
-                let role = value.text().filter(|role| &*name == "role" && !ROLES.contains(&&**role));
-                if let Some(role) = role {
+                if &*name == "role"
+                    && let Some(role) = value.text().filter(|role| !ROLES.contains(&&**role))
+                {
                     self.add(Oddity::Value, &format!("role={role}"));
                 }
             }

@@ -7,8 +7,9 @@ use sha2::{Digest, Sha256};
 use smallvec::SmallVec;
 
 use super::envelope::Envelope;
+use super::pass::{SCRATCH, Scratch};
 use super::reader::{Reader, Rest};
-use super::{Event, SCRATCH, Scratch, Stamp, sources};
+use super::{Event, Stamp, sources};
 use crate::id::Kind;
 use crate::instant::Millis;
 use crate::json::{Canonical, Shape, Spoken, Tape, Value, tag};

@@ -1,8 +1,7 @@
 //! What Retell does not document is named, and what it documents is not.
 
 use serde_json::{Value, json};
-use trunkline_core::event::{Reading, read};
-use trunkline_core::undocumented::undocumented;
+use trunkline_core::event::read_naming;
 
 use crate::given::{payloads, record, record_of};
 
@@ -11,12 +10,8 @@ fn names(body: &Value) -> Vec<String> {
 }
 
 fn named(record: &trunkline_core::record::Record) -> Vec<String> {
-    let reading = read(record);
-    let event = match &reading {
-        Reading::Event(event) => Some(&**event),
-        _ => None,
-    };
-    undocumented(record, event).iter().map(ToString::to_string).collect()
+    let (_, names) = read_naming(record);
+    names.iter().map(ToString::to_string).collect()
 }
 
 #[test]

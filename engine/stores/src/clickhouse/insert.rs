@@ -11,8 +11,9 @@ use super::rows::{CallRow, EventRow, TranscriptRow};
 
 /// Most rows of one insert: far below the engine's own block limit, so that an insert is one block and therefore atomic.
 pub const BLOCK_ROWS: usize = 8_000;
-/// Most bytes of one insert, unless a single row is larger: keeps a repetition cheap and memory bounded.
-pub const BLOCK_BYTES: usize = 32 * 1024 * 1024;
+/// Most bytes of one insert, unless a single row is larger: keeps a repetition cheap and memory bounded. A call has one row for each batch that
+/// touches it, with all that was said so far: catching up in small batches would write most calls again and again.
+pub const BLOCK_BYTES: usize = 64 * 1024 * 1024;
 
 /// A stalled connection is given up after this while sending (the crate itself waits for ever).
 const SEND_LIMIT: Duration = Duration::from_secs(5);
