@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use tokio::task::yield_now;
 use trunkline_core::call::Call;
 use trunkline_core::event::{Event, Reading, read};
 use trunkline_core::id::{CallKey, WorkspaceId};
@@ -12,6 +13,7 @@ use uuid::Uuid;
 
 use super::cache::{Cache, Held};
 use super::reading::{Entry, poison};
+use super::worker::CALLS_AT_ONCE;
 
 /// A call and the entries of the batch that are its events.
 pub(super) struct Touched {
@@ -93,7 +95,10 @@ pub(super) async fn fold(
         .collect();
     loaded.load_places(tables, &doubted).await?;
     let mut calls = Vec::with_capacity(touched.len());
-    for touched in touched {
+    for (nth, touched) in touched.iter().enumerate() {
+        if nth % CALLS_AT_ONCE == 0 {
+            yield_now().await;
+        }
         let mut held = match cache.take(&touched.key) {
             Some(held) if held.is_doubted => Held {
                 known: loaded.known.remove(&touched.key).unwrap_or_default(),

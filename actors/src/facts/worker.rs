@@ -5,6 +5,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::task::yield_now;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use trunkline_stores::clickhouse::AnalyticsError;
@@ -29,6 +30,8 @@ pub(super) const WAIT_MIN: Duration = Duration::from_millis(250);
 const WAIT_MAX: Duration = Duration::from_secs(1);
 /// How often the end of the log is looked up for the lag.
 const LOOK_AT_END: Duration = Duration::from_secs(5);
+/// Calls that are folded, or made rows of, in one go; after that others have their turn: some milliseconds.
+pub(super) const CALLS_AT_ONCE: usize = 32;
 /// Longest time for the last writes when stopping; the rest is delivered again.
 const LAST_WRITES: Duration = Duration::from_secs(5);
 
@@ -360,7 +363,10 @@ async fn write(staged: &mut Staged, known: &mut Remembered, assigned: &[u32], gr
             let events = staged.entries.iter().map(|entry| entry.row.clone()).collect();
             let mut rows = Rows::new(staged.token.clone(), events);
             let directory = ground.directory.borrow().clone();
-            for (key, mut held) in calls {
+            for (nth, (key, mut held)) in calls.into_iter().enumerate() {
+                if nth % CALLS_AT_ONCE == 0 {
+                    yield_now().await;
+                }
                 rows.add(&key, &mut held, &directory, &ground.options.rules);
                 if assigned.contains(&held.partition) {
                     known.cache.put(key, held);
