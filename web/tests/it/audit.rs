@@ -176,9 +176,11 @@ pub async fn ledger(product: &Product<'_>, tally: &Tally) -> Result<(), Vec<Stri
     let mut differ = Differences::default();
     let usage = product.get("/v1/usage").await;
     let month = usage["month"].as_str().unwrap();
-    let before: jiff::civil::Date = format!("{month}-01").parse().unwrap();
-    let before = before.yesterday().unwrap().strftime("%Y-%m").to_string();
-    let used = [usage, product.get(&format!("/v1/usage?month={before}")).await];
+    let first: jiff::civil::Date = format!("{month}-01").parse().unwrap();
+    // Calls of a few hours ago, by the clocks of businesses: it may be the month before there, or already the next.
+    let [before, after] = [first.yesterday().unwrap(), first.last_of_month().tomorrow().unwrap()];
+    let of = async |day: jiff::civil::Date| product.get(&format!("/v1/usage?month={}", day.strftime("%Y-%m"))).await;
+    let used = [of(before).await, usage, of(after).await];
     let sum = |name: &str| used.iter().map(|month| number(&month["total"][name])).sum::<u64>();
     differ.same("calls in the ledger", sum("calls"), tally.of("calls"));
     differ.same("connected calls in the ledger", sum("connected"), tally.of("calls_connected"));
