@@ -6,8 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::instant::Millis;
 
-/// Names that a stored form may bring in beyond those of this program: more can only be damage.
-const FOREIGN_NAMES_MAX: usize = 1_000;
+/// Different names that stored forms may bring in as long as this process lives: ours are a few dozen, more can only be damage.
+const LASTING_NAMES_MAX: usize = 1_000;
+
+/// What is told beyond that. A name is for people; a call must not become unreadable because others were damaged.
+const ANOTHER_NAME: &str = "(another)";
 
 /// Writes.
 #[derive(Debug, Default)]
@@ -171,19 +174,19 @@ pub(crate) fn place<T: PartialEq>(table: &[T], value: &T) -> u8 {
 }
 
 /// A name that lives as long as the program; for the few names that stored forms hold of ours, also those of other versions.
-pub(crate) fn lasting(name: &str) -> Option<&'static str> {
+pub(crate) fn lasting(name: &str) -> &'static str {
     static NAMES: Mutex<Option<HashSet<&'static str>>> = Mutex::new(None);
     let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
     let names = names.get_or_insert_default();
     if let Some(name) = names.get(name) {
-        return Some(name);
+        return name;
     }
-    if names.len() == FOREIGN_NAMES_MAX {
-        return None;
+    if names.len() == LASTING_NAMES_MAX {
+        return ANOTHER_NAME;
     }
     let name: &'static str = String::from(name).leak();
     names.insert(name);
-    Some(name)
+    name
 }
 
 #[cfg(test)]
@@ -216,8 +219,13 @@ mod tests {
     }
 
     #[test]
-    fn a_lasting_name_is_kept_once() {
-        let (one, other) = (lasting("transfer_destination").unwrap(), lasting("transfer_destination").unwrap());
+    fn a_lasting_name_is_kept_once_and_too_many_are_told_as_one() {
+        let (one, other) = (lasting("transfer_destination"), lasting("transfer_destination"));
         assert!(std::ptr::eq(one, other));
+        for nth in 0..LASTING_NAMES_MAX {
+            lasting(&format!("damage {nth}"));
+        }
+        assert_eq!(lasting("more of it"), ANOTHER_NAME);
+        assert!(std::ptr::eq(lasting("transfer_destination"), one));
     }
 }

@@ -158,7 +158,7 @@ fn read_shelf(from: &mut In<'_>) -> Option<Shelf> {
             .list(|from| {
                 Some(Version {
                     own: from.list(field::read)?.into(),
-                    unreadable: from.list(|from| lasting(from.str()?))?.into(),
+                    unreadable: from.list(|from| from.str().map(lasting))?.into(),
                 })
             })?
             .into(),
