@@ -6,7 +6,7 @@ use std::sync::Arc;
 use trunkline_core::id::{BusinessId, CallKey};
 use trunkline_core::metric::{Rules, contribution};
 use trunkline_stores::clickhouse::{
-    AnalyticsError, BLOCK_BYTES, BLOCK_ROWS, CallRow, EventRow, FactTables, Place, TranscriptRow, after, place,
+    AnalyticsError, BLOCK_BYTES, BLOCK_ROWS, CallRow, EventRow, FactTables, Place, TranscriptRow, after, place, weight,
 };
 use trunkline_stores::postgres::Directory;
 use uuid::Uuid;
@@ -47,7 +47,7 @@ impl Rows {
             business,
             opened_at: facts.opened_at(),
         };
-        let Some(placed) = place(&held.known, here, facts.records) else {
+        let Some(placed) = place(&held.known, here, weight(&facts)) else {
             return false;
         };
         let measures = contribution(&facts, rules).measures();

@@ -29,7 +29,7 @@ pub use history::{MOVED_CALLS, Owned};
 pub use insert::{BLOCK_BYTES, BLOCK_ROWS, by_month};
 pub use list::{COUNTED_CALLS, CallPage, ListedCall, PAGE_CALLS, Total};
 pub use mark::{Hit, Part, mark};
-pub use place::{Known, Place, Placed, after, place};
+pub use place::{Known, Place, Placed, after, place, weight};
 pub use platform::Arrived;
 pub use rows::{CallRow, EventRow, Raw, TranscriptRow};
 pub use schema::Migrated;

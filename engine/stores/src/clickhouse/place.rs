@@ -8,15 +8,16 @@
 //! another. So the place is part of the version, and whoever wins wins in both tables.
 
 use crc32fast::Hasher;
+use trunkline_core::facts::CallFacts;
 use trunkline_core::id::BusinessId;
 use trunkline_core::instant::Millis;
 
 /// Lowest bits of a version: a print of the place that it puts a call in.
 const PRINT_BITS: u32 = 16;
-/// Above them, moves between places that bring no record; above those, the number of records.
+/// Above them, moves between places that bring nothing new; above those, the [`weight`].
 const MOVES_BITS: u32 = 16;
-/// All below the number of records.
-const BELOW_RECORDS: u32 = PRINT_BITS + MOVES_BITS;
+/// All below the weight.
+const BELOW_WEIGHT: u32 = PRINT_BITS + MOVES_BITS;
 
 /// Where a call stands in the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -47,13 +48,19 @@ pub struct Placed {
     pub cancel: Vec<Place>,
 }
 
-/// A call of `records` distinct records belongs to `place`; the table knows it at `known`. Nothing is written when the table was
-/// written from more records than we hold: another owner is ahead, or our older events have outlived their retention.
-pub fn place(known: &[Known], place: Place, records: u32) -> Option<Placed> {
+/// How much is known of a call. An end that we presume is no record of Retell's and not counted as one, and yet it is more than was known
+/// before, and less than the next record: else a writer that comes late, with the same records, would take it back.
+pub fn weight(facts: &CallFacts) -> u32 {
+    2 * facts.records + u32::from(facts.presumed_ended)
+}
+
+/// A call of which so much is known ([`weight`]) belongs to `place`; the table knows it at `known`. Nothing is written when the table was
+/// written from more than we hold: another owner is ahead, or our older events have outlived their retention.
+pub fn place(known: &[Known], place: Place, weight: u32) -> Option<Placed> {
     let print = print(place);
-    let first = u64::from(records) << BELOW_RECORDS | print;
+    let first = u64::from(weight) << BELOW_WEIGHT | print;
     let highest = known.iter().map(|at| at.version).max().unwrap_or(first);
-    if highest >> BELOW_RECORDS > u64::from(records) {
+    if highest >> BELOW_WEIGHT > u64::from(weight) {
         return None;
     }
     let cancel: Vec<Place> = known
@@ -61,9 +68,9 @@ pub fn place(known: &[Known], place: Place, records: u32) -> Option<Placed> {
         .filter(|at| !at.cancelled && at.place != place)
         .map(|at| at.place)
         .collect();
-    // Written before with the same records: the same version again, and the table keeps one of two equal rows.
+    // Written before with the same knowledge: the same version again, and the table keeps one of two equal rows.
     let is_here = known.iter().any(|at| at.place == place && !at.cancelled && at.version == highest);
-    let version = if highest >> BELOW_RECORDS < u64::from(records) {
+    let version = if highest >> BELOW_WEIGHT < u64::from(weight) {
         first
     } else if known.is_empty() || is_here && cancel.is_empty() {
         highest
@@ -161,18 +168,18 @@ mod tests {
     fn more_records_always_win() {
         let known = [Known {
             place: at(1, 10),
-            version: (3 << BELOW_RECORDS) + 900,
+            version: (3 << BELOW_WEIGHT) + 900,
             cancelled: false,
         }];
         let placed = place(&known, at(1, 10), 4).unwrap();
-        assert_eq!((placed.version >> BELOW_RECORDS, placed.cancel), (4, vec![]));
+        assert_eq!((placed.version >> BELOW_WEIGHT, placed.cancel), (4, vec![]));
     }
 
     #[test]
     fn a_writer_that_knows_less_writes_nothing() {
         let known = [Known {
             place: at(1, 10),
-            version: 5 << BELOW_RECORDS,
+            version: 5 << BELOW_WEIGHT,
             cancelled: false,
         }];
         assert_eq!(place(&known, at(2, 12), 4), None);
