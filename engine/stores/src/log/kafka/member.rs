@@ -386,7 +386,7 @@ fn of(parcel: &Parcel) -> Option<u32> {
     }
 }
 
-fn not_ours(partition: u32) -> LogError {
+pub(super) fn not_ours(partition: u32) -> LogError {
     LogError::Unavailable(format!("partition {partition} is not ours any more"))
 }
 

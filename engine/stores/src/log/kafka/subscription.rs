@@ -10,7 +10,7 @@ use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
 use rdkafka::{Offset, TopicPartitionList};
 use tokio::sync::{mpsc, oneshot};
 
-use super::member::{Asking, Command, Member, Parcel};
+use super::member::{Asking, Command, Member, Parcel, not_ours};
 use super::reader::Reader;
 use super::rebalance::{Ear, Notes};
 use super::settings::{self, KafkaOptions};
@@ -183,7 +183,7 @@ impl Subscription for KafkaSubscription {
         let (consumer, topic, marks) = (self.consumer.upgrade(), self.topic.clone(), marks.to_vec());
         Box::pin(async move {
             if let Some(lost) = lost {
-                return Err(LogError::Unavailable(format!("partition {lost} is not ours any more")));
+                return Err(not_ours(lost));
             }
             let consumer = consumer.ok_or_else(left)?;
             // Waiting for the answer, on a thread that may: this client's commits without waiting never say how they ended.
