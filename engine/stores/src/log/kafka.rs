@@ -12,6 +12,7 @@ mod order;
 mod reader;
 mod rebalance;
 mod settings;
+mod shares;
 mod subscription;
 mod takeover;
 mod topic;

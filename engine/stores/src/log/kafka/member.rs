@@ -4,7 +4,9 @@
 //! stops fetching for it, and nothing that was fetched is thrown away.
 
 mod asking;
+mod ownerless;
 mod polling;
+mod starting;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -16,21 +18,19 @@ use rdkafka::error::KafkaError;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
-use super::order::place;
 use super::reader::{Noted, Reader};
 use super::rebalance::{Ear, News, Notes};
 use crate::log::{Delivery, LogError};
 pub(super) use asking::Asking;
 use asking::{Answer, Question};
+use ownerless::Look;
+use starting::{By, Start};
 
 /// Longest sleep: everything rings the bell, so this only bounds the harm of a ring that was missed.
 const SLEEP_MAX: Duration = Duration::from_millis(100);
 
 /// Longest wait for a broker's answer while the group is not being polled.
 const ANSWER_WAIT_MAX: Duration = Duration::from_secs(2);
-
-/// Longest wait until a partition can be begun: a leader is elected within seconds.
-const START_WAIT_MAX: Duration = Duration::from_secs(15);
 
 /// Between two tries to learn something.
 const ASK_AGAIN: Duration = Duration::from_millis(250);
@@ -63,29 +63,11 @@ struct Part {
     paused: bool,
 }
 
-/// A place at which a partition is to go on, if it is there.
-struct Start {
-    partition: u32,
-    /// The assignment in which it was ordered.
-    assigned: u64,
-    offset: i64,
-    by: By,
-    until: Instant,
-    /// When it is to be asked where the partition begins and ends; none while that is being asked.
-    ask_at: Option<Instant>,
-}
-
-/// Whose order a start is.
-enum By {
-    /// A reader begins, or moves on: whatever was handed over before is void.
-    Reader(oneshot::Sender<Result<(), LogError>>),
-    /// The client said that the place is not there. Where it is, the complaint was about an earlier one, and what was handed over is good.
-    Client,
-}
-
 /// What the thread is given.
 pub(super) struct Member {
     pub topic: String,
+    /// It has a name that survives restarts, in a group that shares out its partitions by itself.
+    pub is_static: bool,
     pub consumer: Arc<BaseConsumer<Ear>>,
     pub asking: Asking,
     pub notes: Arc<Notes>,
@@ -107,12 +89,14 @@ struct Work {
     starts: Vec<Start>,
     outbox: VecDeque<Parcel>,
     turn: u32,
+    look: Look,
 }
 
 impl Member {
     /// Runs until it is told to close or its reader is gone. Leaving the group happens at the end, in the client's drop.
     pub fn run(self) {
         let mut work = Work {
+            look: Look::new(self.is_static),
             member: self,
             parts: BTreeMap::new(),
             unknown: Vec::new(),
@@ -142,9 +126,11 @@ impl Work {
             match answer {
                 Answer::Noted(noted) => self.assign(noted),
                 Answer::Span { partition, span } => self.begin(partition, span),
+                Answer::Ownerless(ownerless) => self.looked(ownerless),
             }
         }
         self.ask();
+        self.look();
         true
     }
 
@@ -280,83 +266,6 @@ impl Work {
         part.queue.set_nonempty_callback(move || notes.wake.ring());
         // What came in between rang nobody.
         self.member.notes.wake.ring();
-    }
-
-    fn order(&mut self, partition: u32, offset: i64, by: By) {
-        let now = Instant::now();
-        match (self.parts.get(&partition), by) {
-            (Some(part), by) => self.starts.push(Start {
-                partition,
-                assigned: part.assigned,
-                offset,
-                by,
-                until: now + START_WAIT_MAX,
-                ask_at: Some(now),
-            }),
-            (None, By::Reader(done)) => drop(done.send(Err(not_ours(partition)))),
-            (None, By::Client) => {}
-        }
-    }
-
-    /// Begins what was ordered, now that it is known where the partition begins and ends; while it has no leader, that is asked again.
-    fn begin(&mut self, partition: u32, span: Result<(i64, i64), LogError>) {
-        // Answers come in the order of the questions.
-        let asked = |start: &Start| start.partition == partition && start.ask_at.is_none();
-        let Some(place) = self.starts.iter().position(asked) else { return };
-        let mut start = self.starts.remove(place);
-        let begins = span.as_ref().map_or(0, |(begins, _)| *begins);
-        let outcome = match span.and_then(|span| self.start(&start, span)) {
-            Err(LogError::Unavailable(_)) if self.is_ours(&start) && Instant::now() < start.until => {
-                start.ask_at = Some(Instant::now() + ASK_AGAIN);
-                return self.starts.push(start);
-            }
-            outcome => outcome,
-        };
-        let (is_ours, wanted) = (self.is_ours(&start), start.offset);
-        match start.by {
-            By::Reader(done) => drop(done.send(outcome)),
-            // Only its reader can decide where it goes on.
-            By::Client if outcome.is_err() && is_ours => self.tell(0, Err(LogError::Gone { partition, wanted, begins })),
-            By::Client => {}
-        }
-    }
-
-    /// The partition is still, and not again, the member's.
-    fn is_ours(&self, start: &Start) -> bool {
-        self.parts.get(&start.partition).is_some_and(|part| part.assigned == start.assigned)
-    }
-
-    fn start(&mut self, start: &Start, (begins, end): (i64, i64)) -> Result<(), LogError> {
-        let (partition, offset) = (start.partition, start.offset);
-        if !self.is_ours(start) {
-            return Err(not_ours(partition));
-        }
-        if offset < begins || offset > end {
-            return Err(LogError::Gone {
-                partition,
-                wanted: offset,
-                begins,
-            });
-        }
-        if let By::Client = start.by {
-            // A reader has said meanwhile where it goes on.
-            if self.parts.get(&partition).is_some_and(|part| part.expected.is_some()) {
-                return Ok(());
-            }
-        } else {
-            let epoch = self.member.notes.epochs.begin(partition);
-            self.outbox.retain(|parcel| of(parcel) != Some(partition));
-            if let Some(part) = self.parts.get_mut(&partition) {
-                (part.epoch, part.expected) = (epoch, None);
-            }
-        }
-        let (topic, number) = (&self.member.topic, i32::try_from(partition).unwrap_or(i32::MAX));
-        place(&self.member.consumer, topic, number, offset).map_err(|error| away("begin reading a partition", &error))?;
-        // Assigning may have led the partition back into the common queue (CO-06); where it stands now is certain.
-        if let Some(part) = self.split_again(partition) {
-            part.expected = Some(offset);
-        }
-        Ok(())
     }
 
     fn tell(&mut self, epoch: u64, delivery: Result<Delivery, LogError>) {

@@ -103,7 +103,7 @@ const REFUSED: [(&str, &str); 23] = [
     ("enable.partition.eof", "readers must know when they have caught up"),
     ("check.crcs", "a damaged segment must be noticed"),
     ("group.id", "each part of the product has a group of its own"),
-    ("group.protocol", "set kafka.group_protocol"),
+    ("group.protocol", "members of a group must agree"),
     ("partition.assignment.strategy", "members of a group must agree"),
     ("bootstrap.servers", "set kafka.brokers"),
 ];
@@ -167,12 +167,16 @@ pub(super) fn producer_of_values(options: &KafkaOptions) -> Result<ClientConfig,
     Ok(config)
 }
 
+/// The broker's name of a group. Groups are known to the whole broker; two installations on it must not share one (CO-14).
+pub(super) fn group_id(options: &KafkaOptions, group: &str) -> String {
+    format!("{}.{group}", options.topic)
+}
+
 /// Settings for reading, in a group or beside it (rules CO-01, KA-07, KA-09).
 pub(super) fn consumer(options: &KafkaOptions, group: &str) -> Result<ClientConfig, LogError> {
     let mut config = base(options)?;
     config
-        // Groups are known to the whole broker; two installations on it must not share one (CO-14).
-        .set("group.id", format!("{}.{group}", options.topic))
+        .set("group.id", group_id(options, group))
         .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false")
         .set("auto.offset.reset", "error")

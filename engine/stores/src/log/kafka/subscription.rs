@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::member::{Asking, Command, Member, Parcel, not_ours};
 use super::reader::Reader;
 use super::rebalance::{Ear, Notes};
-use super::settings::{self, KafkaOptions};
+use super::settings::{self, GroupProtocol, KafkaOptions};
 use super::topic::unusable;
 use crate::log::{Delivery, LogError, Mark, Marking, Subscription};
 
@@ -60,6 +60,7 @@ impl KafkaSubscription {
         let asking = Asking::start(reader, group, notes.clone()).map_err(thread)?;
         let member = Member {
             topic: options.topic.clone(),
+            is_static: options.static_member.is_some() && options.group_protocol == GroupProtocol::Classic,
             consumer,
             asking,
             notes: notes.clone(),

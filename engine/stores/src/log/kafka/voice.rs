@@ -22,15 +22,15 @@ impl ClientContext for Voice {
 
 impl rdkafka::consumer::ConsumerContext for Voice {}
 
-/// One line of the client's own log.
-pub(super) fn say(level: RDKafkaLogLevel, facility: &str, message: &str) {
+/// One line of the client's own log. Not as a field `message`: the line has one already, and a JSON object with two of a name is read as each likes.
+pub(super) fn say(level: RDKafkaLogLevel, facility: &str, reason: &str) {
     match level {
         RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical | RDKafkaLogLevel::Error => {
-            tracing::error!(facility, message, "kafka client");
+            tracing::error!(facility, reason, "kafka client");
         }
-        RDKafkaLogLevel::Warning => tracing::warn!(facility, message, "kafka client"),
-        RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info => tracing::info!(facility, message, "kafka client"),
-        RDKafkaLogLevel::Debug => tracing::debug!(facility, message, "kafka client"),
+        RDKafkaLogLevel::Warning => tracing::warn!(facility, reason, "kafka client"),
+        RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info => tracing::info!(facility, reason, "kafka client"),
+        RDKafkaLogLevel::Debug => tracing::debug!(facility, reason, "kafka client"),
     }
 }
 

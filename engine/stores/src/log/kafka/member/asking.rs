@@ -1,6 +1,7 @@
 //! Asks the brokers what a member has to know, on a thread of its own: an answer may take seconds, and the member's thread has a group to serve
 //! and other partitions to read.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -16,6 +17,8 @@ pub(super) enum Question {
     Noted,
     /// Where a partition begins and ends.
     Span(u32),
+    /// Which partitions no member of the group has.
+    Ownerless,
 }
 
 /// What came back.
@@ -26,6 +29,8 @@ pub(super) enum Answer {
         /// First offset still there, and the one the next record will have.
         span: Result<(i64, i64), LogError>,
     },
+    /// None while they are being shared out, or when the broker does not say.
+    Ownerless(Option<BTreeSet<u32>>),
 }
 
 /// Questions are answered one by one, in their order.
@@ -49,6 +54,10 @@ impl Asking {
                         partition,
                         span: reader.span_within(partition, ANSWER_WAIT_MAX),
                     },
+                    Question::Ownerless => Answer::Ownerless(reader.ownerless(&group).unwrap_or_else(|error| {
+                        tracing::debug!(%error, "cannot learn which partitions nobody has");
+                        None
+                    })),
                 };
                 if answer.send(given).is_err() {
                     return;
