@@ -48,6 +48,13 @@ impl Cache {
         self.calls.get(key).is_some_and(|slot| slot.held.is_doubted)
     }
 
+    /// What the tables have of a call may differ from what we made for them.
+    pub fn doubt(&mut self, key: &CallKey) {
+        if let Some(slot) = self.calls.get_mut(key) {
+            (slot.held.is_doubted, slot.held.transcript_changed) = (true, true);
+        }
+    }
+
     /// Takes a call out to work on it.
     pub fn take(&mut self, key: &CallKey) -> Option<Held> {
         let slot = self.calls.remove(key)?;

@@ -1,12 +1,15 @@
 //! Puts batches on their way: first those that an earlier owner was about to write, then new ones, whose boundaries are noted before
 //! anything of them is written.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tokio::time::Instant;
 use trunkline_stores::log::{EventLog, LogError, Mark};
 
 use super::batch::Cut;
+use super::cache::Cache;
+use super::fold::touched;
 use super::intent::Intent;
 use super::reading::{Entry, Read};
 use super::rows::Rows;
@@ -22,6 +25,9 @@ pub(super) struct Staged {
     pub intent: Option<Intent>,
     pub entries: Vec<Entry>,
     pub rows: Option<Rows>,
+    /// Partitions that were taken away since. Their next owner finds the intent, writes the batch as well, and knows better where its calls
+    /// belong: this member may have heard less.
+    pub given_up: BTreeSet<u32>,
 }
 
 impl Staged {
@@ -32,6 +38,23 @@ impl Staged {
             intent,
             entries: cut.records.into_iter().map(|read| read.entry).collect(),
             rows: None,
+            given_up: BTreeSet::new(),
+        }
+    }
+
+    /// Whether it has records of this partition.
+    pub fn has(&self, partition: u32) -> bool {
+        self.ranges.iter().any(|(of, ..)| *of == partition)
+    }
+
+    /// The partition is taken away, or comes back: rows that were made for others are made anew, from what the tables then have.
+    pub fn change(&mut self, partition: u32, is_given_up: bool, cache: &mut Cache) {
+        let has_changed = match is_given_up {
+            true => self.has(partition) && self.given_up.insert(partition),
+            false => self.given_up.remove(&partition),
+        };
+        if has_changed && self.rows.take().is_some() {
+            touched(&self.entries).iter().for_each(|touched| cache.doubt(&touched.key));
         }
     }
 }

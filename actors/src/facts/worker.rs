@@ -140,6 +140,9 @@ impl Worker {
                 let next = next.unwrap_or(begins);
                 let next = self.go_on(partition, next, intent.as_deref()).await?;
                 self.assigned.push(partition);
+                if let Some(staged) = &mut self.staged {
+                    staged.change(partition, false, &mut self.known.cache);
+                }
                 self.reached.insert(partition, next);
                 self.known.come(partition, next);
                 self.moves = Some(Moves::default());
@@ -172,6 +175,9 @@ impl Worker {
                     return Err(LogError::Unavailable(reason.to_owned()));
                 }
                 self.assigned.retain(|assigned| *assigned != partition);
+                if let Some(staged) = &mut self.staged {
+                    staged.change(partition, true, &mut self.known.cache);
+                }
                 let assigned = &self.assigned;
                 self.repeats
                     .retain(|intent| assigned.iter().any(|partition| intent.of_partition(*partition).is_some()));
@@ -228,8 +234,10 @@ impl Worker {
             }
         }
         let Some(mut staged) = self.staged.take() else { return Ok(None) };
-        // Only now: until it is written, a partition of the same batch that is assigned to us has to wait for it.
-        self.repeated = staged.intent.take().or_else(|| self.repeated.take());
+        // Only now: until it is written, a partition of the same batch that is assigned to us has to wait for it. And only if it is written as a
+        // whole: one that was given up may come back.
+        let whole = staged.intent.take().filter(|_| staged.given_up.is_empty());
+        self.repeated = whole.or_else(|| self.repeated.take());
         Ok(Some(self.note(staged)))
     }
 
@@ -367,7 +375,9 @@ async fn write(staged: &mut Staged, known: &mut Remembered, assigned: &[u32], gr
                 if nth % CALLS_AT_ONCE == 0 {
                     yield_now().await;
                 }
-                rows.add(&key, &mut held, &directory, &ground.options.rules);
+                if !staged.given_up.contains(&held.partition) {
+                    rows.add(&key, &mut held, &directory, &ground.options.rules);
+                }
                 if assigned.contains(&held.partition) {
                     known.cache.put(key, held);
                 } else {

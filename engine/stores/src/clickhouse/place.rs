@@ -5,7 +5,8 @@
 //!
 //! Two writers may decide at once: a process that stood still wakes with an old directory while its successor is at work. If both chose the
 //! same version for different places, each table would keep what came last, and a call could stand in one business and its transcript in
-//! another. So the place is part of the version, and whoever wins wins in both tables.
+//! another. So the place is part of the version, and whoever wins wins in both tables. And whoever has moved a call wins over one who knows as
+//! much of it and has not heard that it moved: moves count for the rest of the call's life.
 
 use crc32fast::Hasher;
 use trunkline_core::facts::CallFacts;
@@ -14,8 +15,10 @@ use trunkline_core::instant::Millis;
 
 /// Lowest bits of a version: a print of the place that it puts a call in.
 const PRINT_BITS: u32 = 16;
-/// Above them, moves between places that bring nothing new; above those, the [`weight`].
+/// Above them, how often the call has moved between places; above those, the [`weight`].
 const MOVES_BITS: u32 = 16;
+/// More are counted as so many.
+const MOVES_MAX: u64 = (1 << MOVES_BITS) - 1;
 /// All below the weight.
 const BELOW_WEIGHT: u32 = PRINT_BITS + MOVES_BITS;
 
@@ -57,10 +60,9 @@ pub fn weight(facts: &CallFacts) -> u32 {
 /// A call of which so much is known ([`weight`]) belongs to `place`; the table knows it at `known`. Nothing is written when the table was
 /// written from more than we hold: another owner is ahead, or our older events have outlived their retention.
 pub fn place(known: &[Known], place: Place, weight: u32) -> Option<Placed> {
-    let print = print(place);
-    let first = u64::from(weight) << BELOW_WEIGHT | print;
-    let highest = known.iter().map(|at| at.version).max().unwrap_or(first);
-    if highest >> BELOW_WEIGHT > u64::from(weight) {
+    let highest = known.iter().map(|at| at.version).max();
+    let known_weight = highest.map_or(0, |highest| highest >> BELOW_WEIGHT);
+    if known_weight > u64::from(weight) {
         return None;
     }
     let cancel: Vec<Place> = known
@@ -68,15 +70,13 @@ pub fn place(known: &[Known], place: Place, weight: u32) -> Option<Placed> {
         .filter(|at| !at.cancelled && at.place != place)
         .map(|at| at.place)
         .collect();
+    let is_newest = |at: &Known| known_weight < u64::from(weight) || Some(at.version) == highest;
+    let is_here = known.iter().any(|at| at.place == place && !at.cancelled && is_newest(at));
+    let moves = highest.unwrap_or(0) >> PRINT_BITS & MOVES_MAX;
     // Written before with the same knowledge: the same version again, and the table keeps one of two equal rows.
-    let is_here = known.iter().any(|at| at.place == place && !at.cancelled && at.version == highest);
-    let version = if highest >> BELOW_WEIGHT < u64::from(weight) {
-        first
-    } else if known.is_empty() || is_here && cancel.is_empty() {
-        highest
-    } else {
-        ((highest >> PRINT_BITS) + 1) << PRINT_BITS | print
-    };
+    let stays = known.is_empty() || is_here && cancel.is_empty();
+    let moves = if stays { moves } else { (moves + 1).min(MOVES_MAX) };
+    let version = u64::from(weight) << BELOW_WEIGHT | moves << PRINT_BITS | print(place);
     Some(Placed { version, cancel })
 }
 
@@ -212,6 +212,36 @@ mod tests {
             let mut both = [calls.live(), transcripts.live()];
             both.iter_mut().for_each(|live| live.sort());
             assert_eq!(both[0], both[1], "{records}");
+        }
+    }
+
+    #[test]
+    fn one_that_has_not_heard_of_a_move_loses_in_whatever_order_they_write() {
+        for (old, new) in [(1, 2), (2, 1), (3, 7), (7, 3)] {
+            let (old, new) = (at(old, 10), at(new, 10));
+            let mut before = Table::default();
+            before.apply(old, &place(&[], old, 3).unwrap());
+            for weight in [3, 4] {
+                let late = place(&before.0, old, weight).unwrap();
+                let moved = place(&before.0, new, weight).unwrap();
+                for late_is_first in [false, true] {
+                    let mut table = before.clone();
+                    for is_late in [late_is_first, !late_is_first] {
+                        match is_late {
+                            true => table.apply(old, &late),
+                            false => table.apply(new, &moved),
+                        }
+                    }
+                    assert_eq!(table.live(), vec![new], "{weight}");
+                }
+                // And with the next record the move is not forgotten.
+                let mut table = before.clone();
+                table.apply(new, &moved);
+                let next = place(&table.0, new, weight + 1).unwrap();
+                table.apply(new, &next);
+                let stale = place(&before.0, old, weight + 1).unwrap();
+                assert!(stale.version < next.version, "{weight}");
+            }
         }
     }
 
