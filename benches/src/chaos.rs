@@ -10,6 +10,7 @@ pub(crate) mod journal;
 mod line;
 pub(crate) mod oracle;
 mod process;
+mod said;
 pub(crate) mod schedule;
 mod wire;
 
@@ -147,7 +148,13 @@ impl Chaos {
         let ground = Ground::lay(&directory, &programs, self.nodes, small).await?;
         let done = self.storm(&ground, before).await;
         ground.clear().await;
-        let report = done.with_context(|| format!("what the parts said is in {}", directory.display()))?;
+        let report = done.with_context(|| {
+            let complaints = said::complaints(&directory);
+            format!(
+                "what the parts said is in {}; their last complaints:\n{complaints}",
+                directory.display()
+            )
+        })?;
         match self.json {
             true => println!("{}", serde_json::to_string(&report)?),
             false => print(&report),

@@ -269,6 +269,13 @@ impl Ground {
         Ok(lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum())
     }
 
+    /// What a node says of itself, for people.
+    pub async fn condition(&self, node: usize) -> String {
+        let url = format!("http://{}/readyz?verbose", self.addresses[node].admin);
+        let asked = async { anyhow::Ok(client()?.get(url).send().await?.text().await?) };
+        asked.await.unwrap_or_else(|error| format!("{error:#}"))
+    }
+
     /// How many nodes there are.
     pub fn nodes(&self) -> usize {
         self.addresses.len()

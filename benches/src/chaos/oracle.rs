@@ -110,6 +110,11 @@ pub async fn judge(ground: &Ground, journal: &Journal, tally: &Tally) -> Result<
     verdict.calm.spooled = since();
     let log = ground.log().await?;
     let judged = of_log(&log, patience, &mut verdict, since).await;
+    if judged.is_err() {
+        for node in 0..ground.nodes() {
+            eprintln!("node {node}: {}", ground.condition(node).await);
+        }
+    }
     let right = match &judged {
         Ok(()) => until(patience, || all_boards(ground, tally)).await,
         Err(_) => Ok(()),
