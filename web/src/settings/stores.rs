@@ -8,12 +8,24 @@ use serde::Deserialize;
 
 /// Which adapter keeps the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(try_from = "String")]
 pub enum LogStore {
     /// Tables in Postgres.
     Postgres,
     /// Apache Kafka.
     Kafka,
+}
+
+impl TryFrom<String> for LogStore {
+    type Error = String;
+
+    fn try_from(word: String) -> Result<LogStore, String> {
+        match word.as_str() {
+            "postgres" => Ok(LogStore::Postgres),
+            "kafka" => Ok(LogStore::Kafka),
+            _ => Err(format!("log.store = \"{word}\" is neither \"postgres\" nor \"kafka\"")),
+        }
+    }
 }
 
 /// `[log]`

@@ -30,6 +30,7 @@ fn config_check_refuses_in_sentences_and_exits_with_three() {
             "a:1",
             "set log.store = \"kafka\" or remove kafka.brokers",
         ),
+        ("TRUNKLINE_LOG__STORE", "files", "neither \"postgres\" nor \"kafka\""),
         ("TRUNKLINE_SERVER__BIND", "0.0.0.0:8080", "set server.public_url"),
         ("TRUNKLINE_INTAKE__BYTES_IN_FLIGHT_MAX", "1000", "less than one largest event"),
         ("TRUNKLINE_SERVER__PUBLIC_URL", "example.org", "write https://host"),
