@@ -6,8 +6,12 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use trunkline_actors::FactsState;
+use trunkline_core::access::Sight;
+use trunkline_stores::clickhouse::{CallFilter, Turning};
 
 use crate::facts_house::*;
+use crate::memory_log::{MemoryLog, Port};
 
 /// What the way to ClickHouse does.
 #[derive(Default)]
@@ -97,14 +101,7 @@ async fn a_death_between_events_and_calls_leaves_no_trace() {
     let facts = house.start_at(&broken);
     until("events are in, calls are not", &facts, |state| state.failures >= 1).await;
     assert!(!house.analytics.density(&house.options.log_name).await.unwrap().is_empty());
-    let listed = house
-        .analytics
-        .calls_total(
-            TENANT,
-            &trunkline_stores::clickhouse::CallFilter::whole(trunkline_core::access::Sight::All),
-        )
-        .await
-        .unwrap();
+    let listed = house.analytics.calls_total(TENANT, &CallFilter::whole(Sight::All)).await.unwrap();
     assert_eq!(listed.calls, 0, "the way should be cut before the calls");
     // Dropped without stopping: the task dies where it stands.
     drop(facts);
@@ -134,6 +131,37 @@ async fn an_insert_whose_answer_is_lost_is_repeated_without_doubling() {
     house.written(&facts).await;
     assert_eq!(weather.lost_answers.load(Ordering::SeqCst), 0);
     house.agrees().await;
+    facts.stop().await;
+    house.close().await;
+}
+
+/// The next owner finds what was about to be written, and may know better where calls belong.
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_of_a_partition_that_is_taken_away_while_they_are_tried_again_are_left_to_its_next_owner() {
+    let house = House::new("facts_given_up").await;
+    let memory = MemoryLog::new(2);
+    for (at, body) in conversations(8, 20) {
+        let (key, stored) = stored(body, at);
+        memory.put(&key, stored);
+    }
+    let weather = Arc::new(Weather::default());
+    weather.no_calls.store(true, Ordering::SeqCst);
+    let broken = analytics_at(&way(weather.clone()).await, "facts_given_up");
+    let facts = house.start_on(Arc::new(Port(memory.clone())), &broken);
+    until("events are in, calls are not", &facts, |state| state.failures >= 1).await;
+    memory.revoke(0);
+    until("it knows", &facts, |state| !state.partitions.contains_key(&0)).await;
+    weather.no_calls.store(false, Ordering::SeqCst);
+    let kept = memory.records().into_iter().filter(|record| record.position.partition == 1).count() as i64;
+    let done = |state: &FactsState| state.partitions.get(&1).is_some_and(|at| at.next == kept);
+    until("the rest is written", &facts, done).await;
+    let whole = CallFilter::whole(Sight::All);
+    let listed = house.analytics.calls(TENANT, &whole, &Turning::First, 500).await.unwrap();
+    let partitions: Vec<u32> = listed.calls.iter().map(|call| memory.partition_of(&call.call_id)).collect();
+    assert!(
+        !partitions.is_empty() && partitions.iter().all(|partition| *partition == 1),
+        "{partitions:?}"
+    );
     facts.stop().await;
     house.close().await;
 }

@@ -139,10 +139,8 @@ impl House {
 
     /// Appends what the door would append.
     pub async fn post(&self, body: impl Into<Bytes>, received_at: i64) {
-        let (routed, body) = door::route(body.into());
-        let key = routed.key.clone();
-        let record = door::record(routed, body, Millis(received_at), TENANT, WORKSPACE, Source::Webhook);
-        self.log.append(&key, record.encode()).await.unwrap();
+        let (key, stored) = stored(body, received_at);
+        self.log.append(&key, stored).await.unwrap();
     }
 
     pub async fn records(&self) -> Vec<LogRecord> {
@@ -244,6 +242,14 @@ impl House {
             server.close().await;
         }
     }
+}
+
+/// What the door would append: the key and the record.
+pub fn stored(body: impl Into<Bytes>, received_at: i64) -> (String, Bytes) {
+    let (routed, body) = door::route(body.into());
+    let key = routed.key.clone();
+    let record = door::record(routed, body, Millis(received_at), TENANT, WORKSPACE, Source::Webhook);
+    (key, record.encode())
 }
 
 pub fn analytics_at(url: &str, name: &str) -> Analytics {

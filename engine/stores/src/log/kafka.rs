@@ -9,6 +9,7 @@ mod identity;
 mod member;
 mod mirror;
 mod order;
+mod question;
 mod reader;
 mod rebalance;
 mod settings;

@@ -174,6 +174,7 @@ impl Work {
     }
 
     fn learn(&mut self, news: News) {
+        self.look.later();
         match news {
             News::Assigned(partitions) => {
                 self.unknown.extend(partitions);

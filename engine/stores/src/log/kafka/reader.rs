@@ -21,11 +21,8 @@ use crate::log::{LogError, LogRecord};
 /// Longest wait for one answer.
 const ANSWER_WAIT_MAX: Duration = Duration::from_secs(5);
 
-/// How long readiness waits.
+/// How long readiness waits, and who looks whether all is shared out.
 const HEALTH_WAIT: Duration = Duration::from_secs(1);
-
-/// What the broker calls the state of a group that is not sharing out its partitions anew.
-const STABLE: &str = "Stable";
 
 /// A group of this name never forms: its reader is assigned by hand and commits nothing.
 const GROUP: &str = "trunkline-reader";
@@ -186,23 +183,12 @@ impl Reader {
         Ok(noted)
     }
 
-    /// Partitions that no member of `group` has, as the broker knows it; none while they are being shared out.
+    /// Partitions that no member of `group` has, as its coordinator knows it; none while they are being shared out.
     pub fn ownerless(&self, group: &str) -> Result<Option<BTreeSet<u32>>, LogError> {
         let name = settings::group_id(&self.options, group);
-        let answer = self
-            .asking
-            .fetch_group_list(Some(&name), ANSWER_WAIT_MAX)
-            .map_err(|error| away(&error))?;
-        let Some(found) = answer.groups().iter().find(|found| found.name() == name && found.state() == STABLE) else {
-            return Ok(None);
-        };
-        let mut ownerless: BTreeSet<u32> = (0..self.options.partitions).collect();
-        for member in found.members() {
-            let shares = member.assignment().and_then(|bytes| shares::read(bytes, &self.options.topic));
-            let Some(owned) = shares else { return Ok(None) };
-            ownerless.retain(|partition| !owned.contains(partition));
-        }
-        Ok(Some(ownerless))
+        let owned = shares::owned(self.asking.client(), &name, &self.options.topic, HEALTH_WAIT)?;
+        let all = 0..self.options.partitions;
+        Ok(owned.map(|owned| all.filter(|partition| !owned.contains(partition)).collect()))
     }
 
     /// Whether every partition takes records: it has a leader, and as many copies in step as an append needs.

@@ -2,8 +2,9 @@
 //!
 //! A cooperative group moves partitions in two rounds: in the first they are given up, and who gave up asks for the second, in which they are
 //! given out. A static member that is killed before it asks comes back to a group that its coordinator takes for settled: it gets what the first
-//! round left it, there is no second one, and what it gave up is nobody's until the next member comes or goes. So static members look now and
-//! then; one that sees the same partitions without an owner several times leaves the group and joins it again.
+//! round left it, there is no second one, and what it gave up is nobody's until the next member comes or goes. So static members look after each
+//! rebalance until they have seen that everything has an owner; one that sees the same partitions without one several times leaves the group
+//! and joins it again.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -12,7 +13,7 @@ use rdkafka::consumer::Consumer as _;
 
 use super::{Question, Work, away};
 
-/// Between two looks: a question to the brokers each.
+/// Between two looks: a question to the group's coordinator each.
 const LOOK_EVERY: Duration = Duration::from_secs(3);
 
 /// Looks that must agree; between the rounds there are fractions of a second.
@@ -23,7 +24,8 @@ const LOOKS_MORE_MAX: u32 = 3;
 
 /// What was seen last.
 pub(super) struct Look {
-    /// When to look again; none while that is being asked, or for good where it cannot happen.
+    is_static: bool,
+    /// When to look; none while that is being asked, and while there is no need.
     at: Option<Instant>,
     seen: BTreeSet<u32>,
     times: u32,
@@ -32,11 +34,19 @@ pub(super) struct Look {
 impl Look {
     /// Of a static member, or of another one, which does not look.
     pub fn new(is_static: bool) -> Look {
-        Look {
-            at: is_static.then(|| Instant::now() + LOOK_EVERY),
+        let mut look = Look {
+            is_static,
+            at: None,
             seen: BTreeSet::new(),
             times: 0,
-        }
+        };
+        look.later();
+        look
+    }
+
+    /// The group was shared out, or it is not known to be.
+    pub fn later(&mut self) {
+        self.at = self.is_static.then(|| Instant::now() + LOOK_EVERY);
     }
 
     /// Notes what was seen; whether it is time to act for one that has so many partitions.
@@ -61,7 +71,9 @@ impl Work {
 
     /// What was seen; nothing while the group shares out its partitions.
     pub(super) fn looked(&mut self, ownerless: Option<BTreeSet<u32>>) {
-        self.look.at = Some(Instant::now() + LOOK_EVERY);
+        if ownerless.as_ref().is_none_or(|ownerless| !ownerless.is_empty()) {
+            self.look.later();
+        }
         if !self.look.saw(ownerless.unwrap_or_default(), self.parts.len()) {
             return;
         }
