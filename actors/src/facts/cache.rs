@@ -20,6 +20,13 @@ pub(super) struct Held {
     pub partition: u32,
 }
 
+impl Held {
+    /// What the tables have of it may differ from what is known here: it is asked again, and everything is written again.
+    pub fn doubt(&mut self) {
+        (self.is_doubted, self.transcript_changed) = (true, true);
+    }
+}
+
 struct Slot {
     held: Held,
     bytes: usize,
@@ -48,10 +55,10 @@ impl Cache {
         self.calls.get(key).is_some_and(|slot| slot.held.is_doubted)
     }
 
-    /// What the tables have of a call may differ from what we made for them.
+    /// Doubts a call ([`Held::doubt`]), if it is here.
     pub fn doubt(&mut self, key: &CallKey) {
         if let Some(slot) = self.calls.get_mut(key) {
-            (slot.held.is_doubted, slot.held.transcript_changed) = (true, true);
+            slot.held.doubt();
         }
     }
 

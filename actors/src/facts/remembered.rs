@@ -40,7 +40,7 @@ impl Remembered {
         let was = self.away.remove(&partition);
         if was.is_some_and(|was| was.contains(&next)) {
             for (key, mut held) in calls {
-                (held.is_doubted, held.transcript_changed) = (true, true);
+                held.doubt();
                 self.cache.put(key, held);
             }
         }

@@ -1,4 +1,4 @@
-//! Members of a group on Kafka that have one static name.
+//! Members of a group on Kafka that have static names.
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
