@@ -54,6 +54,7 @@ pub fn engine() -> &'static Engine {
         let options = DoorOptions {
             library,
             data: data.path().to_owned(),
+            databases: Vec::new(),
             entry: None,
         };
         (data, std::thread::spawn(|| Engine::start(options).unwrap()).join().unwrap())

@@ -29,6 +29,7 @@ impl ClickHouseDoor {
         let options = DoorOptions {
             library: self.library,
             data: self.data,
+            databases: vec!["trunkline".to_owned()],
             entry: Some(Entry {
                 address: self.address,
                 password,

@@ -17,6 +17,7 @@ mod rows;
 mod schema;
 mod story;
 mod tables;
+mod whose;
 mod workspace;
 
 pub use aside::{AsidePage, AsidePlace, StoredSetAside};

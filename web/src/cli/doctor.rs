@@ -160,7 +160,13 @@ async fn analytics(settings: &Settings) -> Finding {
             .map_err(anyhow::Error::from)
     };
     match tokio::time::timeout(CHECK_WAIT, version).await {
-        Ok(Ok(version)) => good("ClickHouse", format!("server {version}")),
+        Ok(Ok(version)) => {
+            let policies = match settings.clickhouse.row_policies {
+                true => "row policies are made at each start",
+                false => "without row policies (clickhouse.row_policies)",
+            };
+            good("ClickHouse", format!("server {version}, {policies}"))
+        }
         Ok(Err(error)) => bad("ClickHouse", format!("{error:#}"), "check clickhouse.url, user and password"),
         Err(_) => bad(
             "ClickHouse",

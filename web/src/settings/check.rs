@@ -338,6 +338,13 @@ fn stores(settings: &Settings, refuse: &mut impl FnMut(bool, String)) {
             clickhouse.database
         ),
     );
+    refuse(
+        clickhouse.url.is_empty() && clickhouse.database.starts_with(|first: char| first.is_ascii_digit()),
+        format!(
+            "clickhouse.database = \"{}\" begins with a digit, which the engine inside this process does not take; begin with a letter",
+            clickhouse.database
+        ),
+    );
 }
 
 /// Longest life of an access token: it is meant to be short.

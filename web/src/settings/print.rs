@@ -60,7 +60,7 @@ pub fn redacted(settings: &Settings) -> Value {
         "postgres": { "url": without_password(&postgres.url), "pool_size": postgres.pool_size, "binaries": postgres.binaries },
         "clickhouse": {
             "url": clickhouse.url, "ca_file": clickhouse.ca_file, "user": clickhouse.user, "password": hidden(&clickhouse.password),
-            "database": clickhouse.database, "library": clickhouse.library,
+            "database": clickhouse.database, "row_policies": clickhouse.row_policies, "library": clickhouse.library,
         },
         "live": { "checkpoint_seconds": live.checkpoint_seconds },
         "auditor": { "every_seconds": auditor.every_seconds, "again_records": auditor.again_records },

@@ -98,6 +98,8 @@ pub struct ClickHouse {
     pub password_file: PathBuf,
     /// Database.
     pub database: String,
+    /// Row policies on a server.
+    pub row_policies: bool,
     /// libchdb, for use without a server.
     pub library: PathBuf,
 }

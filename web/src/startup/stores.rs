@@ -167,6 +167,7 @@ impl ClickHouse {
             );
             let options = AnalyticsOptions {
                 compress: leaves_the_machine(&given.url),
+                row_policies: given.row_policies,
                 ca_file: Some(given.ca_file.clone()).filter(|path| !path.as_os_str().is_empty()),
                 ..options
             };
@@ -178,6 +179,7 @@ impl ClickHouse {
         let options = DoorOptions {
             library: library(settings),
             data: settings.data.directory.join("clickhouse"),
+            databases: vec![given.database.clone()],
             entry: None,
         };
         // Loading half a gigabyte of engine takes seconds; not on a thread that others wait for.

@@ -106,6 +106,7 @@ fn engine() -> &'static Engine {
         let options = DoorOptions {
             library: library(),
             data: data.path().to_owned(),
+            databases: vec!["trunkline".to_owned()],
             entry: None,
         };
         // The engine's own runtime cannot be started inside another one.

@@ -147,28 +147,32 @@ impl Analytics {
 
     /// Which offsets of a log are here, by partition, over all tenants.
     pub async fn density(&self, log: &str) -> Result<Vec<Density>, AnalyticsError> {
-        answer("check the offsets of the log", self.limited(DENSITY).param("log", log).fetch_all()).await
+        answer(
+            "check the offsets of the log",
+            self.ask_across(DENSITY).param("log", log).fetch_all(),
+        )
+        .await
     }
 
     /// Which offsets are here of those between the bounds of each partition (from the first, to before the end; by number), over all
     /// tenants. A partition of which nothing is here is left out.
     pub async fn density_between(&self, log: &str, bounds: &[(i64, i64)]) -> Result<Vec<Density>, AnalyticsError> {
         let (firsts, ends): (Vec<i64>, Vec<i64>) = bounds.iter().copied().unzip();
-        let query = self.limited(DENSITY_OF_NEWEST).param("log", log);
+        let query = self.ask_across(DENSITY_OF_NEWEST).param("log", log);
         let query = query.param("firsts", firsts).param("ends", ends);
         answer("check the newest offsets of the log", query.fetch_all()).await
     }
 
     /// Which offsets of a partition are not here, from `first` to before `end`; the first hundred ranges.
     pub async fn missing(&self, log: &str, partition: u32, first: i64, end: i64) -> Result<Vec<Missing>, AnalyticsError> {
-        let query = self.limited(MISSING).param("log", log).param("partition", partition);
+        let query = self.ask_across(MISSING).param("log", log).param("partition", partition);
         let query = query.param("first", first).param("end", end);
         answer("look for missing offsets", query.fetch_all()).await
     }
 
     /// Calls of a partition by business, over all tenants.
     pub async fn calls_of_partition(&self, partition: u32) -> Result<Vec<StandingCalls>, AnalyticsError> {
-        let query = self.limited(CALLS_OF_PARTITION).param("partition", partition);
+        let query = self.ask_across(CALLS_OF_PARTITION).param("partition", partition);
         answer("count calls of a partition", query.fetch_all()).await
     }
 }

@@ -13,6 +13,7 @@ use hyper_util::rt::TokioExecutor;
 use secrecy::{ExposeSecret, SecretString};
 use uuid::Uuid;
 
+use super::whose::{PLATFORM, WHOSE};
 use crate::tls;
 
 /// Longest wait for the answer to a question, a little above what the engine itself allows.
@@ -53,6 +54,8 @@ pub struct AnalyticsOptions {
     pub calls_keep_days: Option<u32>,
     /// Compress between us and ClickHouse; pointless on loopback.
     pub compress: bool,
+    /// Row policies are made together with the schema. The engine in our process has them from its start.
+    pub row_policies: bool,
 }
 
 impl AnalyticsOptions {
@@ -69,6 +72,7 @@ impl AnalyticsOptions {
             events_keep_days: None,
             calls_keep_days: None,
             compress: false,
+            row_policies: false,
         }
     }
 }
@@ -203,13 +207,19 @@ impl Analytics {
         .await
     }
 
-    /// A named question of one tenant: the tenant is bound before anything else, and the engine's limits are set.
+    /// A named question of one tenant: the tenant is bound before anything else, for the question's own condition and for the policies.
     pub(super) fn ask(&self, sql: &str, tenant: Uuid) -> Query {
-        self.limited(sql).param("tenant", tenant.to_string())
+        let tenant = tenant.to_string();
+        self.limited(sql).with_setting(WHOSE, tenant.clone()).param("tenant", tenant)
     }
 
     /// A question of the platform itself (writer, auditor), across tenants.
-    pub(super) fn limited(&self, sql: &str) -> Query {
+    pub(super) fn ask_across(&self, sql: &str) -> Query {
+        self.limited(sql).with_setting(WHOSE, PLATFORM)
+    }
+
+    /// A question within the engine's limits that does not say yet whose rows it is about.
+    fn limited(&self, sql: &str) -> Query {
         // A question mark is a placeholder to the client; doubled it stands for itself.
         self.client
             .query(&sql.replace('?', "??"))

@@ -29,9 +29,13 @@ use tokio_util::sync::CancellationToken;
 use self::desk::Desk;
 use self::http::Door;
 use self::library::Library;
+use super::whose::filters;
 
 /// Engine settings that must hold for every table; written beside the data at each start.
 const CONFIGURATION: &str = include_str!("door/engine.xml");
+
+/// Its one user: what our statements may do, and which rows they see.
+const USERS: &str = include_str!("door/users.xml");
 
 /// Letters and digits of the password: 190 bits.
 const PASSWORD_LENGTH: usize = 32;
@@ -43,6 +47,8 @@ pub struct DoorOptions {
     pub library: PathBuf,
     /// Directory that the engine owns; made when missing.
     pub data: PathBuf,
+    /// Databases with our tables, which show a question the rows of the tenant that it is about: letters, digits and _, not a digit first.
+    pub databases: Vec<String>,
     /// How other processes enter; without it only this one knows the way, which is new at every start.
     pub entry: Option<Entry>,
 }
@@ -128,7 +134,7 @@ impl Engine {
                 || library
             }),
         };
-        let arguments = prepare(&options.data)?;
+        let arguments = prepare(&options.data, &options.databases)?;
         let anchor = library.connect(&arguments)?;
         let user = "trunkline".to_owned();
         let Entry { address, password } = options.entry.unwrap_or_else(Entry::new);
@@ -169,16 +175,28 @@ impl Engine {
 }
 
 /// Makes the directory and writes the engine's configuration; the arguments to connect with.
-fn prepare(data: &Path) -> Result<Vec<String>, DoorError> {
+fn prepare(data: &Path, databases: &[String]) -> Result<Vec<String>, DoorError> {
+    let named = |name: &String| {
+        let plain = name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_');
+        plain && !name.is_empty() && !name.starts_with(|first: char| first.is_ascii_digit())
+    };
+    if let Some(name) = databases.iter().find(|name| !named(name)) {
+        return Err(DoorError::Refused(format!(
+            "\"{name}\" cannot be its database; a name has letters, digits and _, and does not begin with a digit"
+        )));
+    }
     std::fs::create_dir_all(data).map_err(io(&format!("make the directory {}", data.display())))?;
     let data = data
         .canonicalize()
         .map_err(io(&format!("resolve the directory {}", data.display())))?;
     let configuration = data.join("trunkline-engine.xml");
     std::fs::write(&configuration, CONFIGURATION).map_err(io(&format!("write {}", configuration.display())))?;
+    let users = data.join("trunkline-users.xml");
+    std::fs::write(&users, USERS.replace("{databases}", &filters(databases))).map_err(io(&format!("write {}", users.display())))?;
     Ok(vec![
         format!("--path={}", data.display()),
         format!("--config-file={}", configuration.display()),
+        format!("--users_config={}", users.display()),
     ])
 }
 

@@ -95,7 +95,7 @@ impl Analytics {
     /// What became of each offset of a range, over all tenants, by offset.
     pub async fn endings(&self, of: &EndingsOf<'_>) -> Result<Vec<StoredEnding>, AnalyticsError> {
         let query = self
-            .limited(ENDINGS)
+            .ask_across(ENDINGS)
             .param("log", of.log)
             .param("partition", of.partition)
             .param("first", of.first)
@@ -112,7 +112,7 @@ impl Analytics {
         }
         let wanted: HashSet<&CallKey> = keys.iter().collect();
         let ids: Vec<&str> = keys.iter().map(|key| key.id.as_ref()).collect();
-        let rows: Vec<StandingRow> = answer("look how calls stand", self.limited(STANDINGS).param("ids", ids).fetch_all()).await?;
+        let rows: Vec<StandingRow> = answer("look how calls stand", self.ask_across(STANDINGS).param("ids", ids).fetch_all()).await?;
         let mut found: HashMap<CallKey, Standings> = HashMap::new();
         for row in rows {
             let key = CallKey {

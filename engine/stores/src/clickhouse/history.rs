@@ -119,7 +119,7 @@ impl Analytics {
     async fn stored(&self, keys: &[CallKey]) -> Result<Vec<CallKey>, AnalyticsError> {
         let mut stored = Vec::new();
         for keys in keys.chunks(ASKED_CALLS) {
-            let query = these(self.limited(STORED), keys);
+            let query = these(self.ask_across(STORED), keys);
             let rows: Vec<StoredRow> = answer("look which calls have records", query.fetch_all()).await?;
             stored.extend(rows.into_iter().map(|row| CallKey {
                 tenant: TenantId(row.tenant),
@@ -131,7 +131,7 @@ impl Analytics {
     }
 
     async fn read_records(&self, keys: &[CallKey], records: &mut HashMap<CallKey, Vec<Record>>) -> Result<(), AnalyticsError> {
-        let query = these(self.limited(RECORDS), keys);
+        let query = these(self.ask_across(RECORDS), keys);
         let rows: Vec<RecordRow> = answer("read the earlier records of calls", query.fetch_all()).await?;
         for row in rows {
             let key = CallKey {
@@ -161,7 +161,7 @@ impl Analytics {
         let mut rows: Vec<PlaceRow> = Vec::new();
         for keys in keys.chunks(ASKED_CALLS) {
             let ids: Vec<&str> = keys.iter().map(|key| key.id.as_ref()).collect();
-            let query = self.limited(PLACES).param("ids", ids);
+            let query = self.ask_across(PLACES).param("ids", ids);
             rows.extend(answer::<Vec<PlaceRow>>("read where calls stand", query.fetch_all()).await?);
         }
         let mut places: HashMap<CallKey, Vec<Known>> = HashMap::new();
@@ -193,7 +193,7 @@ impl Analytics {
         }
         answer(
             "compare calls with the directory",
-            self.limited(OWNERS).param("partitions", partitions).fetch_all(),
+            self.ask_across(OWNERS).param("partitions", partitions).fetch_all(),
         )
         .await
     }

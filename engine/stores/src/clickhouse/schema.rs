@@ -68,6 +68,9 @@ impl Analytics {
                 }
             }
         }
+        if self.options.row_policies {
+            self.make_policies().await?;
+        }
         // The client remembers the columns of tables it has written to.
         self.client.clear_cached_metadata().await;
         Ok(Migrated {
@@ -83,6 +86,21 @@ impl Analytics {
             within(STATEMENT_LIMIT, ATTEMPT, query.execute()).await?;
         }
         Ok(())
+    }
+
+    /// Says what to do where the user may not.
+    async fn make_policies(&self) -> Result<(), AnalyticsError> {
+        const ACCESS_DENIED: u32 = 497;
+        let made = self.run(&self.client, &Self::policies()).await;
+        made.map_err(|error| match error {
+            AnalyticsError::Refused { code: ACCESS_DENIED, .. } => AnalyticsError::Misconfigured(format!(
+                "its user \"{user}\" may not make row policies: let an administrator of ClickHouse run GRANT CREATE ROW POLICY, ALTER ROW POLICY, \
+                 DROP ROW POLICY ON {database}.* TO {user}, or set clickhouse.row_policies = false",
+                user = self.options.user,
+                database = self.options.database,
+            )),
+            other => other,
+        })
     }
 
     async fn note(&self, row: LedgerRow) -> Result<(), AnalyticsError> {
@@ -136,9 +154,10 @@ mod tests {
         let mut options = AnalyticsOptions::new("http://127.0.0.1:1", "u", String::new().into(), "d`b");
         change(&mut options);
         let analytics = Analytics::connect(options).unwrap();
-        let texts = STEPS.iter().map(|(_, _, text)| *text).chain([DATABASE, LEDGER]);
+        let texts = STEPS.iter().map(|(_, _, text)| (*text).to_owned());
+        let texts = texts.chain([DATABASE.to_owned(), LEDGER.to_owned(), Analytics::policies()]);
         texts
-            .flat_map(|text| statements(&analytics.render(text)).map(str::to_owned).collect::<Vec<_>>())
+            .flat_map(|text| statements(&analytics.render(&text)).map(str::to_owned).collect::<Vec<_>>())
             .collect()
     }
 

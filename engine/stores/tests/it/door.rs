@@ -350,6 +350,7 @@ fn a_second_engine_in_this_process_is_refused() {
     let second = Engine::start(DoorOptions {
         library: library(),
         data: directory.path().to_owned(),
+        databases: Vec::new(),
         entry: None,
     });
     assert!(matches!(second, Err(DoorError::AlreadyRunning(_))));

@@ -36,6 +36,7 @@ async fn inserts_until_it_is_killed() {
     let engine = Engine::start(DoorOptions {
         library: library(),
         data: directory.into(),
+        databases: Vec::new(),
         entry: None,
     })
     .unwrap();

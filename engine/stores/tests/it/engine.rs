@@ -7,6 +7,9 @@ use secrecy::ExposeSecret as _;
 use tempfile::TempDir;
 use trunkline_stores::clickhouse::door::{DoorOptions, Engine};
 
+/// The one database whose tables are behind row policies, which the engine has to know before it starts.
+pub const LOCKED: &str = "locked";
+
 /// Where the engine's library is; says what to run when it is missing.
 pub fn library() -> PathBuf {
     let default = || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../.engine/libchdb.so"));
@@ -27,6 +30,7 @@ pub fn engine() -> &'static Engine {
         let engine = Engine::start(DoorOptions {
             library: library(),
             data: directory.path().to_owned(),
+            databases: vec![LOCKED.to_owned()],
             entry: None,
         })
         .unwrap();

@@ -3,6 +3,7 @@
 mod analytics;
 mod analytics_given;
 mod analytics_list;
+mod analytics_policies;
 mod analytics_tls;
 mod broker;
 mod compacted_suite;

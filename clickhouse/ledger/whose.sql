@@ -1,0 +1,1 @@
+getSetting('log_comment') = 'platform' OR tenant = toUUIDOrNull(getSetting('log_comment'))
