@@ -16,6 +16,7 @@ pub mod outage;
 mod ports;
 pub mod restart;
 pub mod sample;
+pub mod sign_ins;
 pub mod topic;
 
 /// The middle one of the rates of all rounds.

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use trunkline_benches::{board, chaos, consume, door, guarantees, members, memory, outage, restart};
+use trunkline_benches::{board, chaos, consume, door, guarantees, members, memory, outage, restart, sign_ins};
 
 /// How fast, beside what.
 #[derive(Debug, Parser)]
@@ -47,6 +47,8 @@ enum Bench {
     /// The live node as a process under test (started by `restart`).
     #[command(hide = true)]
     LiveNode(restart::LiveNode),
+    /// What the intake notices of a hundred people who sign in at once.
+    SignIns(sign_ins::SignIns),
     /// A consumer that only reads, as a process (started by `restart`).
     #[command(hide = true)]
     NullNode(restart::NullNode),
@@ -70,6 +72,7 @@ fn main() -> Result<()> {
         Bench::Outage(outage) => runtime()?.block_on(outage.run()),
         Bench::Restart(restart) => runtime()?.block_on(restart.run()),
         Bench::LiveNode(node) => runtime()?.block_on(node.run()),
+        Bench::SignIns(sign_ins) => runtime()?.block_on(sign_ins.run()),
         Bench::NullNode(node) => node.run(),
         Bench::ReadTopic(reader) => runtime()?.block_on(reader.run()),
         Bench::ServeDoor(server) => actix_web::rt::System::new().block_on(server.run()),

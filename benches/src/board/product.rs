@@ -30,6 +30,8 @@ const LOG_SHOWN_BYTES: usize = 2_000;
 struct Secrets {
     token: String,
     signing_key: String,
+    email: String,
+    password: String,
     api_key: String,
 }
 
@@ -49,6 +51,10 @@ pub struct Product {
     pub path: String,
     /// Signs events.
     pub signing_key: String,
+    /// Who may sign in.
+    pub email: String,
+    /// With which password.
+    pub password: String,
     /// Opens boards.
     pub api_key: String,
 }
@@ -116,6 +122,8 @@ impl Product {
             intake,
             path: format!("/v1/retell/{}", secrets.token),
             signing_key: secrets.signing_key,
+            email: secrets.email,
+            password: secrets.password,
             api_key: secrets.api_key,
         })
     }
