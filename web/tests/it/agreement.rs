@@ -6,7 +6,7 @@ use crate::audit;
 use crate::process::{Place, Product, eventually};
 use crate::simulated::{Simulated, Tally, disorderly_past};
 
-/// Events of a usual run; TRUNKLINE_AGREEMENT_EVENTS sets another number where there is less time.
+/// Events of a whole run; where there is less time, TRUNKLINE_AGREEMENT_EVENTS says how many at most, here and in runs that are killed.
 const EVENTS: u64 = 100_000;
 
 /// How long the groups may need to come to the end of the log once everything is sent; more for more.
@@ -14,9 +14,11 @@ fn patience(events: u64) -> Duration {
     Duration::from_secs(60 + events / 250)
 }
 
-pub fn events(usual: u64) -> u64 {
+pub fn events(whole: u64) -> u64 {
     let set = std::env::var("TRUNKLINE_AGREEMENT_EVENTS").ok();
-    set.map_or(usual, |text| text.parse().expect("TRUNKLINE_AGREEMENT_EVENTS is a number"))
+    set.map_or(whole, |text| {
+        whole.min(text.parse().expect("TRUNKLINE_AGREEMENT_EVENTS is a number"))
+    })
 }
 
 /// Waits until everything has arrived everywhere, then compares all of it.
