@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::client::{Analytics, AnalyticsError, within};
+use super::whose::policies;
 
 /// Longest wait for one statement of the schema, on a busy cluster too.
 const STATEMENT_LIMIT: Duration = Duration::from_secs(120);
@@ -88,14 +89,14 @@ impl Analytics {
         Ok(())
     }
 
-    /// Says what to do where the user may not.
+    /// Makes the row policies, or says who has to allow it.
     async fn make_policies(&self) -> Result<(), AnalyticsError> {
         const ACCESS_DENIED: u32 = 497;
-        let made = self.run(&self.client, &Self::policies()).await;
+        let made = self.run(&self.client, &policies()).await;
         made.map_err(|error| match error {
             AnalyticsError::Refused { code: ACCESS_DENIED, .. } => AnalyticsError::Misconfigured(format!(
-                "its user \"{user}\" may not make row policies: let an administrator of ClickHouse run GRANT CREATE ROW POLICY, ALTER ROW POLICY, \
-                 DROP ROW POLICY ON {database}.* TO {user}, or set clickhouse.row_policies = false",
+                "its user \"{user}\" may not make row policies: let an administrator of ClickHouse run GRANT CREATE ROW POLICY ON {database}.* \
+                 TO {user}, or set clickhouse.row_policies = false",
                 user = self.options.user,
                 database = self.options.database,
             )),
@@ -155,7 +156,7 @@ mod tests {
         change(&mut options);
         let analytics = Analytics::connect(options).unwrap();
         let texts = STEPS.iter().map(|(_, _, text)| (*text).to_owned());
-        let texts = texts.chain([DATABASE.to_owned(), LEDGER.to_owned(), Analytics::policies()]);
+        let texts = texts.chain([DATABASE.to_owned(), LEDGER.to_owned(), policies()]);
         texts
             .flat_map(|text| statements(&analytics.render(&text)).map(str::to_owned).collect::<Vec<_>>())
             .collect()

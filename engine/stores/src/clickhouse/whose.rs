@@ -3,8 +3,6 @@
 
 use std::fmt::Write as _;
 
-use super::client::Analytics;
-
 /// The setting that says whose rows a question is about. `log_comment` means nothing to ClickHouse itself, needs no declaration in a server's
 /// configuration, goes along to the shards of a cluster, and stands in `system.query_log`, where an operator sees whose question was slow.
 pub(super) const WHOSE: &str = "log_comment";
@@ -21,11 +19,9 @@ const POLICIES: &str = include_str!("../../../../clickhouse/ledger/policy.sql");
 /// Every table that has rows of tenants.
 const TABLES: [&str; 3] = ["events", "calls", "transcripts"];
 
-impl Analytics {
-    /// The statements that make the policies, still to be rendered.
-    pub(super) fn policies() -> String {
-        POLICIES.replace("{whose}", CONDITION.trim())
-    }
+/// The statements that make the policies on a server, still to be rendered.
+pub(super) fn policies() -> String {
+    POLICIES.replace("{whose}", CONDITION.trim())
 }
 
 /// The same policies for the engine in our process, as its file of users has them. Names of `databases` are letters, digits and _, not
@@ -49,7 +45,7 @@ mod tests {
 
     #[test]
     fn a_server_gets_the_policies_that_the_engine_has() {
-        let policies = Analytics::policies();
+        let policies = policies();
         assert!(CONDITION.contains(WHOSE) && CONDITION.contains(&format!("'{PLATFORM}'")));
         assert_eq!(policies.matches(CONDITION.trim()).count(), TABLES.len());
         let filters = filters(&["trunkline".to_owned()]);
