@@ -100,13 +100,7 @@ impl Board {
             "at most {STREAMS_MAX} streams"
         );
         ensure!(self.boards > 0, "without a board there is nothing to measure");
-        let mut settings = self.set.clone();
-        if let Some(brokers) = &self.brokers {
-            settings.extend(["log.store=kafka", "kafka.replication=1"].map(str::to_owned));
-            settings.push(format!("kafka.brokers={brokers}"));
-        }
-        let binary = self.binary.clone().map_or_else(product::beside, Ok)?;
-        let product = Product::start(&binary, &settings).await?;
+        let product = Product::start(self.binary.as_deref(), self.brokers.as_deref(), &self.set).await?;
         let measured = self.measure(&product).await;
         product.stop().await;
         let report = measured?;

@@ -13,7 +13,7 @@ use trunkline_connectors::simulator::World;
 use trunkline_core::signature::SigningKey;
 
 use crate::board::post::{Posted, post};
-use crate::board::product::{self, Product};
+use crate::board::product::Product;
 use crate::board::script::{Line, Wanted};
 use crate::cpu;
 use crate::load::histogram;
@@ -93,13 +93,7 @@ impl SignIns {
         );
         // The client wants one, although it speaks plain HTTP here. There already is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let mut settings = SETTINGS.map(str::to_owned).to_vec();
-        if let Some(brokers) = &self.brokers {
-            settings.extend(["log.store=kafka", "kafka.replication=1"].map(str::to_owned));
-            settings.push(format!("kafka.brokers={brokers}"));
-        }
-        let binary = self.binary.clone().map_or_else(product::beside, Ok)?;
-        let product = Product::start(&binary, &settings).await?;
+        let product = Product::start(self.binary.as_deref(), self.brokers.as_deref(), &SETTINGS).await?;
         let measured = self.measure(&product).await;
         product.stop().await;
         measured

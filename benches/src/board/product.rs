@@ -60,20 +60,26 @@ pub struct Product {
 }
 
 impl Product {
-    /// Starts `binary` on free loopback ports, with `settings` of `section.key=value` on top.
-    pub async fn start(binary: &Path, settings: &[String]) -> Result<Product> {
+    /// Starts `binary`, or the one beside this program, on free loopback ports, with Kafka at `brokers` as its log or its own Postgres, and with
+    /// `settings` of `section.key=value` on top.
+    pub async fn start(binary: Option<&Path>, brokers: Option<&str>, settings: &[impl AsRef<str>]) -> Result<Product> {
+        let binary = binary.map(Path::to_owned).map_or_else(beside, Ok)?;
         let data = tempfile::Builder::new()
             .prefix("trunkline-bench-")
             .tempdir()
             .context("make a data directory")?;
         let log = File::create(data.path().join(LOG)).context("make the product's log")?;
-        let mut command = Command::new(binary);
+        let mut command = Command::new(&binary);
         for listener in ["server", "intake", "admin"] {
             command.args(["--set", &format!("{listener}.bind=127.0.0.1:0")]);
         }
         command.args(["--set", &format!("data.directory={}", data.path().join("data").display())]);
+        if let Some(brokers) = brokers {
+            command.args(["--set", "log.store=kafka", "--set", "kafka.replication=1"]);
+            command.args(["--set", &format!("kafka.brokers={brokers}")]);
+        }
         for setting in settings {
-            command.args(["--set", setting]);
+            command.args(["--set", setting.as_ref()]);
         }
         let mut child = command
             .args(["demo", "--quiet-line"])
