@@ -202,7 +202,8 @@ pub trait Subscription: Send + 'static {
     /// Waits for the next delivery. Cancel-safe: dropping the future loses nothing.
     async fn next(&mut self) -> Result<Delivery, LogError>;
 
-    /// Begins (or moves) delivery of an assigned partition at `offset`.
+    /// Begins (or moves) delivery of an assigned partition at `offset`. [`LogError::Unavailable`] if it has been taken away meanwhile; that it is
+    /// revoked is delivered next.
     async fn start(&mut self, partition: u32, offset: i64) -> Result<(), LogError>;
 
     /// Stops delivery of a partition until [`Subscription::resume`]; used as back-pressure.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
@@ -254,15 +254,36 @@ async fn a_member_begins_where_it_asked_however_often_members_come_and_go() {
     }
 }
 
+/// What writers are told, and tell, while they write.
+#[derive(Default)]
+struct Writing {
+    stop: AtomicBool,
+    acknowledged: AtomicUsize,
+}
+
+impl Writing {
+    /// Reads until `count` more are acknowledged, however slow the machine is.
+    async fn go_on(&self, count: usize, reader: &mut Reader) {
+        let (wanted, began) = (self.acknowledged.load(Ordering::Acquire) + count, Instant::now());
+        while self.acknowledged.load(Ordering::Acquire) < wanted {
+            assert!(began.elapsed() < Duration::from_secs(60), "appends do not come back");
+            reader.take_for(Duration::from_millis(100)).await;
+        }
+    }
+}
+
 /// Appends numbers until told to stop; gives those that were acknowledged, with their place, and counts the others.
-async fn write_until(log: Arc<KafkaLog>, stop: Arc<std::sync::atomic::AtomicBool>, writer: u64) -> (BTreeMap<u64, (u32, i64)>, usize) {
+async fn write_until(log: Arc<KafkaLog>, writing: Arc<Writing>, writer: u64) -> (BTreeMap<u64, (u32, i64)>, usize) {
     let (mut stored, mut others) = (BTreeMap::new(), 0);
     for number in writer * 1_000_000.. {
-        if stop.load(Ordering::Acquire) {
+        if writing.stop.load(Ordering::Acquire) {
             break;
         }
         match log.append(&format!("call_{number}"), numbered(number)).await {
-            Ok(position) => drop(stored.insert(number, (position.partition, position.offset))),
+            Ok(position) => {
+                stored.insert(number, (position.partition, position.offset));
+                writing.acknowledged.fetch_add(1, Ordering::AcqRel);
+            }
             Err(AppendError::TooLarge { .. }) => panic!("wrong reason"),
             Err(_) => others += 1,
         }
@@ -293,48 +314,37 @@ async fn a_broker_killed_and_stopped_under_load_keeps_every_acknowledged_record_
     let mut broker = Broker::start();
     let log = Arc::new(KafkaLog::open(options(&broker.address)).await.unwrap());
     let mut reader = Reader::join(&*log, "live").await;
-    let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let writing = Arc::new(Writing::default());
     let writers: Vec<_> = (0..16)
-        .map(|writer| tokio::spawn(write_until(log.clone(), stop.clone(), writer)))
+        .map(|writer| tokio::spawn(write_until(log.clone(), writing.clone(), writer)))
         .collect();
-    let began = Instant::now();
-    while reader.take_for(Duration::from_millis(500)).await.is_empty() {
-        assert!(began.elapsed() < Duration::from_secs(30), "nothing comes");
-    }
+    writing.go_on(300, &mut reader).await;
     broker.signal("STOP");
     reader.take_for(Duration::from_secs(5)).await;
     assert!(matches!(log.append("call_1", numbered(u64::MAX)).await, Err(AppendError::Unknown)));
     assert!(log.healthy().await.is_err());
     broker.signal("CONT");
-    reader.take_for(Duration::from_secs(2)).await;
+    writing.go_on(300, &mut reader).await;
     for _ in 0..2 {
         broker.signal("KILL");
         reader.take_for(Duration::from_secs(1)).await;
         broker.restart();
-        let back = Instant::now();
-        while log.append("call_1", numbered(u64::MAX - 1)).await.is_err() {
-            assert!(back.elapsed() < Duration::from_secs(60), "appends do not come back");
-        }
-        reader.take_for(Duration::from_secs(2)).await;
+        writing.go_on(300, &mut reader).await;
     }
-    stop.store(true, Ordering::Release);
+    writing.stop.store(true, Ordering::Release);
     let (mut stored, mut others) = (BTreeMap::new(), 0);
     for writer in writers {
         let (acknowledged, unknown) = writer.await.unwrap();
         stored.extend(acknowledged);
         others += unknown;
     }
-    assert!(
-        stored.len() > 1_000 && others > 0,
-        "{} stored, {others} not acknowledged",
-        stored.len()
-    );
+    assert!(others > 0, "all appends were acknowledged, of a broker that was away three times");
     let mut found = BTreeMap::new();
     for partition in 0..PARTITIONS {
         for record in log.read(partition, 0, usize::MAX).await.unwrap() {
             let number = number_of(&record);
             let before = found.insert(number, (record.position.partition, record.position.offset));
-            assert!(before.is_none() || number >= u64::MAX - 1, "a retry stored {number} twice");
+            assert!(before.is_none() || number == u64::MAX, "a retry stored {number} twice");
         }
     }
     for (number, position) in &stored {
@@ -363,9 +373,9 @@ async fn members_that_come_and_go_under_load_lose_nothing_and_read_in_order() {
             ..options(broker::shared())
         };
         let log = Arc::new(KafkaLog::open(options.clone()).await.unwrap());
-        let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let writing = Arc::new(Writing::default());
         let writers: Vec<_> = (0..4)
-            .map(|writer| tokio::spawn(write_until(log.clone(), stop.clone(), writer)))
+            .map(|writer| tokio::spawn(write_until(log.clone(), writing.clone(), writer)))
             .collect();
         let mut members = vec![Reader::join(&*log, "live").await];
         let mut seen: BTreeSet<u64> = BTreeSet::new();
@@ -388,7 +398,7 @@ async fn members_that_come_and_go_under_load_lose_nothing_and_read_in_order() {
                 }
             }
         }
-        stop.store(true, Ordering::Release);
+        writing.stop.store(true, Ordering::Release);
         let mut stored = BTreeMap::new();
         for writer in writers {
             stored.extend(writer.await.unwrap().0);

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use trunkline_core::instant::Millis;
 use trunkline_core::limit::RECORD_BYTES;
 use trunkline_stores::log::partitioner::partition_of;
-use trunkline_stores::log::{AppendError, Delivery, EventLog, INTENT_BYTES, LogRecord, Mark, Position, Subscription};
+use trunkline_stores::log::{AppendError, Delivery, EventLog, INTENT_BYTES, LogError, LogRecord, Mark, Position, Subscription};
 
 /// Partitions of every log of the suite.
 pub const PARTITIONS: u32 = 4;
@@ -461,6 +461,8 @@ pub struct Reader {
     pub member: Box<dyn Subscription>,
     /// Next offset of each partition held.
     pub next: BTreeMap<u32, i64>,
+    /// Partitions that were taken away again before they could be begun, and of which that is not delivered yet.
+    lost: BTreeSet<u32>,
     /// Ends announced, by partition.
     pub caught_up: BTreeMap<u32, Vec<i64>>,
 }
@@ -470,6 +472,7 @@ impl Reader {
         Self {
             member: log.subscribe(group).await.unwrap(),
             next: BTreeMap::new(),
+            lost: BTreeSet::new(),
             caught_up: BTreeMap::new(),
         }
     }
@@ -480,11 +483,16 @@ impl Reader {
             Delivery::Assigned { partition, next, .. } => {
                 assert!(!self.next.contains_key(&partition), "assigned twice");
                 let from = next.unwrap_or(0);
-                self.member.start(partition, from).await.unwrap();
-                self.next.insert(partition, from);
+                match self.member.start(partition, from).await {
+                    Ok(()) => drop(self.next.insert(partition, from)),
+                    // Taken away meanwhile: that is delivered next.
+                    Err(LogError::Unavailable(_)) => assert!(self.lost.insert(partition), "assigned twice"),
+                    Err(other) => panic!("{other}"),
+                }
             }
             Delivery::Revoked { partition } => {
-                assert!(self.next.remove(&partition).is_some(), "revoked, but never assigned");
+                let was_assigned = self.next.remove(&partition).is_some() || self.lost.remove(&partition);
+                assert!(was_assigned, "revoked, but never assigned");
             }
             Delivery::CaughtUp { partition, next } => {
                 assert_eq!(self.next[&partition], next);
