@@ -1,13 +1,15 @@
 //! Passwords: argon2id at OWASP's parameters, off the request threads, few at a time, and after everything that is more urgent.
 
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use argon2::password_hash::phc::PasswordHash;
-use argon2::password_hash::{PasswordHasher, PasswordVerifier};
-use argon2::{Algorithm, Argon2, Params, Version};
+use argon2::password_hash::PasswordHasher;
+use argon2::password_hash::phc::{Output, PasswordHash};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
 use secrecy::{ExposeSecret, SecretString};
-use tokio::sync::oneshot;
+
+use self::queue::{Memory, Queue};
+
+mod queue;
 
 /// Memory of one hash in KiB (19 MiB) and passes: the first of OWASP's equivalent settings.
 const MEMORY_KIB: u32 = 19 * 1024;
@@ -18,9 +20,6 @@ pub const PASSWORD_CHARS_MAX: usize = 512;
 
 /// Shorter ones are refused when set.
 pub const PASSWORD_CHARS_MIN: usize = 10;
-
-/// Checks that wait while others run; beyond, the caller is told to try again (S-102).
-const WAITING_MAX: usize = 8;
 
 /// Why a password was not checked or set.
 #[derive(Debug, thiserror::Error)]
@@ -36,16 +35,10 @@ pub enum PasswordError {
     Hashing(String),
 }
 
-/// How much later than everything else a hash gets its turn when the processor is short, 0 to 19: signing in may take longer, an event
-/// of Retell may not (S-102).
-const NICENESS: i32 = 15;
-
-type Job = Box<dyn FnOnce() + Send>;
-
-/// The one place where passwords are hashed: a few threads of its own, behind a short queue.
+/// The one place where passwords are hashed.
 #[derive(Clone)]
 pub struct Passwords {
-    jobs: SyncSender<Job>,
+    queue: Queue,
     /// A hash nobody knows the password of: checked for unknown users, so that they take as long (S-099).
     nobody: Arc<str>,
 }
@@ -54,19 +47,18 @@ impl Passwords {
     /// At most `parallel` hashes at once.
     pub fn new(parallel: usize) -> Result<Passwords, PasswordError> {
         let nobody = hash_now(&hex::encode(rand::random::<[u8; 16]>()))?;
-        let (jobs, queue) = sync_channel::<Job>(WAITING_MAX);
-        let queue = Arc::new(Mutex::new(queue));
-        for _ in 0..parallel {
-            let queue = queue.clone();
-            let thread = std::thread::Builder::new().name("password".to_owned());
-            thread
-                .spawn(move || work_off(&queue))
-                .map_err(|error| PasswordError::Hashing(error.to_string()))?;
-        }
         Ok(Passwords {
-            jobs,
+            queue: Queue::new(parallel)?,
             nobody: nobody.into(),
         })
+    }
+
+    /// Refuses when one more would be refused at this moment: for what can be spared then.
+    pub fn have_room(&self) -> Result<(), PasswordError> {
+        match self.queue.is_full() {
+            true => Err(PasswordError::Busy),
+            false => Ok(()),
+        }
     }
 
     /// Whether `password` is the one of `hash`; of no hash, false after the same work.
@@ -78,7 +70,8 @@ impl Passwords {
         let hash = hash.unwrap_or_else(|| SecretString::from(self.nobody.to_string()));
         let password = password.clone();
         let fits = self
-            .work(move || Ok(verify_now(password.expose_secret(), hash.expose_secret())))
+            .queue
+            .work(move |memory| Ok(verify_now(memory, password.expose_secret(), hash.expose_secret())))
             .await?;
         Ok(fits && known)
     }
@@ -90,34 +83,8 @@ impl Passwords {
             return Err(PasswordError::Length);
         }
         let password = password.clone();
-        self.work(move || hash_now(password.expose_secret())).await.map(SecretString::from)
-    }
-
-    async fn work<T: Send + 'static>(&self, job: impl FnOnce() -> Result<T, PasswordError> + Send + 'static) -> Result<T, PasswordError> {
-        let (tell, told) = oneshot::channel();
-        let whole: Job = Box::new(move || {
-            // Nobody waits for the answer any more: the caller went away while this was in the queue.
-            if !tell.is_closed() {
-                let _ = tell.send(job());
-            }
-        });
-        self.jobs.try_send(whole).map_err(|_| PasswordError::Busy)?;
-        told.await.map_err(|error| PasswordError::Hashing(error.to_string()))?
-    }
-}
-
-/// Takes one job after the other until the last handle is gone.
-fn work_off(queue: &Mutex<Receiver<Job>>) {
-    // Without a process id it is this thread alone.
-    if let Err(error) = rustix::process::setpriority_process(None, NICENESS) {
-        tracing::warn!(%error, "password checks run with the priority of everything else");
-    }
-    loop {
-        let taken = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        match taken {
-            Ok(job) => job(),
-            Err(_) => return,
-        }
+        let hashed = self.queue.work(move |_| hash_now(password.expose_secret())).await;
+        hashed.map(SecretString::from)
     }
 }
 
@@ -133,8 +100,26 @@ fn hash_now(password: &str) -> Result<String, PasswordError> {
     Ok(hash.to_string())
 }
 
-fn verify_now(password: &str, hash: &str) -> bool {
-    PasswordHash::new(hash).is_ok_and(|hash| argon2().verify_password(password.as_bytes(), &hash).is_ok())
+/// Whether the password has this hash, by the parameters that are in it.
+fn verify_now(memory: &mut Memory, password: &str, hash: &str) -> bool {
+    let mut computed = || {
+        let hash = PasswordHash::new(hash).ok()?;
+        let (salt, expected) = (hash.salt?, hash.hash?);
+        let params = Params::try_from(&hash).ok()?;
+        let algorithm = Algorithm::try_from(hash.algorithm.as_str()).ok()?;
+        let version = Version::try_from(hash.version?).ok()?;
+        if memory.len() < params.block_count() {
+            memory.resize(params.block_count(), Block::new());
+        }
+        let mut output = [0; Output::MAX_LENGTH];
+        let output = &mut output[..expected.len()];
+        let argon2 = Argon2::new(algorithm, version, params);
+        let filled = argon2.hash_password_into_with_memory(password.as_bytes(), &salt, output, memory.as_mut_slice());
+        filled.ok()?;
+        // In constant time.
+        Some(Output::new(output).ok()? == expected)
+    };
+    computed().unwrap_or(false)
 }
 
 #[cfg(test)]
@@ -161,32 +146,29 @@ mod tests {
         assert!(!passwords.fits(&right, None).await.unwrap());
     }
 
-    #[tokio::test]
-    async fn a_queue_that_is_full_says_so_at_once() {
-        let passwords = Passwords::new(1).unwrap();
-        let (hold, held) = std::sync::mpsc::channel::<()>();
-        let mut waiting = Vec::new();
-        // One that does not end, which the thread has taken (it is the last to get a turn where others compute), and a full queue.
-        let passwords_of = passwords.clone();
-        let (begin, begun) = tokio::sync::oneshot::channel();
-        waiting.push(tokio::spawn(async move {
-            let endless = move || {
-                let _ = begin.send(());
-                held.recv().map_err(|_| PasswordError::Busy)
-            };
-            passwords_of.work(endless).await
-        }));
-        begun.await.unwrap();
-        for _ in 0..WAITING_MAX {
-            let passwords = passwords.clone();
-            waiting.push(tokio::spawn(async move { passwords.work(|| Ok(())).await }));
+    #[test]
+    fn what_was_in_the_memory_before_makes_no_difference() {
+        let mut memory = Memory::new();
+        let (one, other) = (hash_now("correct horse battery").unwrap(), hash_now("another one").unwrap());
+        for _ in 0..2 {
+            assert!(verify_now(&mut memory, "correct horse battery", &one));
+            assert!(!verify_now(&mut memory, "correct horse battery", &other));
+            assert!(verify_now(&mut memory, "another one", &other));
         }
-        tokio::task::yield_now().await;
-        let refused = passwords.fits(&SecretString::from("some password".to_owned()), None).await;
-        assert!(matches!(refused, Err(PasswordError::Busy)));
-        hold.send(()).unwrap();
-        for waiter in waiting {
-            waiter.await.unwrap().unwrap();
+        // The library's own reading of the same string, so that what is stored stays what everybody means by it.
+        use argon2::password_hash::PasswordVerifier;
+        assert!(
+            argon2()
+                .verify_password(b"another one", &PasswordHash::new(&other).unwrap())
+                .is_ok()
+        );
+        for broken in [
+            "",
+            "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ",
+            &other[..other.len() - 1],
+            "$2b$12$x",
+        ] {
+            assert!(!verify_now(&mut memory, "another one", broken), "{broken}");
         }
     }
 }

@@ -119,6 +119,8 @@ pub async fn sign_in(state: &AppState, request: &HttpRequest, email: &str, passw
 
 /// The person whose e-mail and password these are. Every wrong try looks the same.
 pub async fn prove(state: &AppState, request: &HttpRequest, email: &str, password: SecretString) -> Result<UserRow, Problem> {
+    // Before anything is looked up for it.
+    state.passwords.have_room().map_err(unchecked)?;
     let address = request::client_address(request, &state.settings.server.trusted_proxies);
     if let Some(address) = &address {
         state.limits.check_address(address)?;
