@@ -119,9 +119,10 @@ pub async fn sign_in(state: &AppState, request: &HttpRequest, email: &str, passw
 
 /// The person whose e-mail and password these are. Every wrong try looks the same.
 pub async fn prove(state: &AppState, request: &HttpRequest, email: &str, password: SecretString) -> Result<UserRow, Problem> {
+    let address = request::client_address(request, &state.settings.server.trusted_proxies);
+    let unchecked = |error| unchecked(error, address);
     // Before anything is looked up for it.
     state.passwords.have_room().map_err(unchecked)?;
-    let address = request::client_address(request, &state.settings.server.trusted_proxies);
     if let Some(address) = &address {
         state.limits.check_address(address)?;
         if let Some(seconds) = state
@@ -182,7 +183,8 @@ pub async fn prove_again(state: &AppState, caller: &Caller, person: &Person, pas
     let hash = found
         .map_err(|error| Problem::unavailable("find a user", error))?
         .map(|user| user.password_hash);
-    if state.passwords.fits(password, hash).await.map_err(unchecked)? {
+    let fits = state.passwords.fits(password, hash).await;
+    if fits.map_err(|error| unchecked(error, caller.source))? {
         return Ok(());
     }
     let wrong = state.attempts.note(key);
@@ -191,10 +193,13 @@ pub async fn prove_again(state: &AppState, caller: &Caller, person: &Person, pas
     Err(refused())
 }
 
-fn unchecked(error: PasswordError) -> Problem {
+fn unchecked(error: PasswordError, source: Option<IpAddr>) -> Problem {
     match error {
         PasswordError::Length => Problem::field("/password", "length", error.to_string()),
-        PasswordError::Busy => Problem::new(Kind::TooMany, "Many people sign in at this moment; try again.").retry_after(2),
+        PasswordError::Busy => {
+            audit("authn.busy", source);
+            Problem::new(Kind::TooMany, "Many people sign in at this moment; try again.").retry_after(2)
+        }
         PasswordError::Hashing(_) => Problem::internal("check a password", error),
     }
 }
