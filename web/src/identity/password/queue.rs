@@ -10,7 +10,7 @@ use tokio::sync::{Semaphore, oneshot};
 use super::PasswordError;
 
 /// Hashes that wait while others run; beyond, the caller is told to try again (S-102).
-pub(super) const WAITING_MAX: usize = 8;
+const WAITING_MAX: usize = 8;
 
 /// Who has waited for so long gets a turn among the others: where the processors are never idle, nobody would ever be let in.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -25,8 +25,8 @@ const REST: Duration = Duration::from_millis(50);
 /// What a hash is computed in; a thread keeps it from one to the next. Asked of the system and given back each time, it was a fifth of the work.
 pub(super) type Memory = Vec<Block>;
 
-/// May be begun twice, and is done once.
-type Job = Arc<dyn Fn(&mut Memory) + Send + Sync>;
+/// May be begun twice, and is done once. Says whether there was something to do.
+type Job = Arc<dyn Fn(&mut Memory) -> bool + Send + Sync>;
 
 /// The one queue of them all.
 #[derive(Clone)]
@@ -66,19 +66,24 @@ impl Queue {
         &self,
         job: impl Fn(&mut Memory) -> Result<T, PasswordError> + Send + Sync + 'static,
     ) -> Result<T, PasswordError> {
-        let _place = self.places.try_acquire().map_err(|_| PasswordError::Busy)?;
+        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| PasswordError::Busy)?;
         let (tell, mut told) = oneshot::channel();
-        let tell = Mutex::new(Some(tell));
+        // The place is kept until a thread has come to it, not until the caller goes away: who comes and goes does not make the queue longer.
+        let caller = Mutex::new(Some((tell, place)));
         let whole: Job = Arc::new(move |memory| {
-            let take = || tell.lock().unwrap_or_else(PoisonError::into_inner);
-            // Already done, or nobody waits for the answer any more: the caller went away while this was in the queue.
-            if take().as_ref().is_none_or(oneshot::Sender::is_closed) {
-                return;
+            let caller = || caller.lock().unwrap_or_else(PoisonError::into_inner);
+            if caller().as_ref().is_some_and(|(tell, _)| tell.is_closed()) {
+                // Nobody waits for the answer any more.
+                *caller() = None;
+            }
+            if caller().is_none() {
+                return false;
             }
             let done = job(memory);
-            if let Some(tell) = take().take() {
+            if let Some((tell, _place)) = caller().take() {
                 let _ = tell.send(done);
             }
+            true
         });
         let ended = |_| PasswordError::Hashing("the thread for it has ended".to_owned());
         self.jobs.send(Arc::clone(&whole)).map_err(|_| ended(()))?;
@@ -115,8 +120,9 @@ fn work_off(queue: &Mutex<Receiver<Job>>, turn: Turn) {
         let taken = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         match taken {
             Ok(job) => {
-                job(&mut memory);
-                std::thread::sleep(REST);
+                if job(&mut memory) {
+                    std::thread::sleep(REST);
+                }
             }
             Err(_) => return,
         }
